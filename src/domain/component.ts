@@ -1,0 +1,136 @@
+/**
+ * What a `kiln.yaml` says, after it has been read, checked and given its defaults.
+ * `src/component/` makes it from text; everything else works on this.
+ */
+import type { ChannelName, ComponentName, EnvironmentName, ProcessName } from './ids.ts';
+
+export type ArtifactKind = 'bundle' | 'container' | 'machine';
+export type Strategy = 'rolling' | 'blue-green' | 'canary';
+export type StopSignal = 'SIGTERM' | 'SIGINT' | 'SIGQUIT' | 'SIGHUP' | 'SIGUSR1' | 'SIGUSR2' | 'SIGKILL';
+
+/** One command of a build. With `inputs` it sees only those paths and is cached by their content. */
+export interface BuildStep {
+  /** A line for `/bin/sh -ec`: the author's own text, run in a clean copy of the source. */
+  readonly run: string;
+  /** Paths or globs, relative to the component; undefined: the whole source, never cached. */
+  readonly inputs?: readonly string[];
+  /** Paths that the step makes; undefined: whatever it makes. */
+  readonly outputs?: readonly string[];
+  readonly timeoutMs: number;
+}
+
+export interface ImageSpec {
+  readonly kind: ArtifactKind;
+  /** `component@channel`, resolved to a digest when baked. */
+  readonly base?: string;
+  readonly build: readonly BuildStep[];
+  /** Environment for the build commands; part of the input key. */
+  readonly buildEnvironment: Readonly<Record<string, string>>;
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+  /** In-image tests (globs of .bats and .sh files). */
+  readonly tests: readonly string[];
+}
+
+export interface Instances {
+  readonly min: number;
+  readonly desired: number;
+  readonly max: number;
+}
+
+export interface StopPolicy {
+  /** Sent in this order, the grace divided between them; SIGKILL always ends the list. */
+  readonly signals: readonly StopSignal[];
+  readonly graceMs: number;
+}
+
+export interface VolumeSpec {
+  readonly name: string;
+  /** Relative to the app's folder, or absolute (where the target can mount). */
+  readonly path: string;
+  /** False: only one instance may hold it at a time, so a new one starts after the old one has stopped. */
+  readonly shared: boolean;
+}
+
+export interface HealthSpec {
+  /** A path answering 2xx or 3xx when the instance can serve. */
+  readonly path: string;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** How long a new instance may take until its first passed check. */
+  readonly startupMs: number;
+}
+
+/** A way to run the image, as in a Procfile. */
+export interface ProcessSpec {
+  readonly name: ProcessName;
+  /** A line for `/bin/sh -c "exec …"`: the author's own text. */
+  readonly run: string;
+  /** True when it listens on the PORT it is given and takes traffic. */
+  readonly listens: boolean;
+  /** The port inside the instance where the target gives each its own network; elsewhere PORT is chosen. */
+  readonly port?: number;
+  readonly health?: HealthSpec;
+  /** `/service/status` and its kin are expected to answer in the documented shape. */
+  readonly standard: boolean;
+  readonly instances: Instances;
+  readonly stop: StopPolicy;
+  readonly volumes: readonly VolumeSpec[];
+}
+
+export interface ConfigFileSpec {
+  /** Liquid template in the component, relative path. */
+  readonly template: string;
+  /** Where the rendered file appears, relative to the app's folder. */
+  readonly path: string;
+}
+
+export interface ConfigSpec {
+  readonly required: readonly string[];
+  readonly values: Readonly<Record<string, string>>;
+  /** Keys that instances also get as environment variables (`db_url` as `DB_URL`). */
+  readonly env: 'all' | readonly string[];
+  readonly files: readonly ConfigFileSpec[];
+}
+
+export interface DeploySpec {
+  readonly strategy: Strategy;
+  /** How long the replaced group is kept running, ready for an instant rollback. */
+  readonly keepWarmMs: number;
+  /** Limit from the first step to "deployed". */
+  readonly timeoutMs: number;
+  /** How many instances a rolling deployment adds at a time. */
+  readonly batch: number;
+  /** Canary: traffic shares in percent, each held for `everyMs`. */
+  readonly steps: readonly number[];
+  readonly everyMs: number;
+}
+
+export interface RouteSpec {
+  readonly host: string;
+  readonly path: string;
+  readonly process: ProcessName;
+}
+
+/** What applies in one environment, after its overrides. */
+export interface EnvironmentSpec {
+  readonly processes: readonly ProcessSpec[];
+  readonly config: ConfigSpec;
+  readonly deploy: DeploySpec;
+  readonly routes: readonly RouteSpec[];
+  readonly migrate?: string;
+  readonly checks: readonly string[];
+  readonly target: string;
+  /** A protected environment takes only images that this channel holds or held. */
+  readonly channel?: ChannelName;
+}
+
+export interface ComponentDefinition {
+  readonly component: ComponentName;
+  /** From the file; absent: `git describe`, or `0.0.0`. */
+  readonly version?: string;
+  readonly image: ImageSpec;
+  /** For environments that the file does not name. */
+  readonly defaults: EnvironmentSpec;
+  readonly environments: Readonly<Record<EnvironmentName, EnvironmentSpec>>;
+}

@@ -1,0 +1,84 @@
+import type { ArtifactKind, ComponentDefinition } from './component.ts';
+import type { ChannelName, ComponentName, Digest, ImageId } from './ids.ts';
+
+/** One form of an image, where it is kept. */
+export interface Artifact {
+  readonly kind: ArtifactKind;
+  /** `local` for the blob store of this Kiln. */
+  readonly provider: string;
+  readonly region?: string;
+  readonly arch: string;
+  /** Digest of the OCI manifest, for bundles and containers. */
+  readonly digest: Digest;
+  readonly sizeBytes: number;
+}
+
+export interface CheckResult {
+  readonly id: string;
+  /** `smoke`, `standard`, `in-image`. */
+  readonly kind: string;
+  readonly where: string;
+  readonly passed: boolean;
+  readonly passedCount: number;
+  readonly failedCount: number;
+  /** First failures, one line each; never a secret. */
+  readonly failures: readonly string[];
+  readonly atMs: number;
+}
+
+export interface Revocation {
+  readonly atMs: number;
+  readonly by: string;
+  readonly why: string;
+}
+
+/** What one bake made; immutable but for what is learned about it later (checks, revocation). */
+export interface Image {
+  readonly id: ImageId;
+  readonly component: ComponentName;
+  readonly version: string;
+  /** Digest of everything that went in: source, resolved base, build commands, their environment, builder version. */
+  readonly inputKey: Digest;
+  readonly parent?: ImageId;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly definition: ComponentDefinition;
+  readonly artifacts: readonly Artifact[];
+  readonly checks: readonly CheckResult[];
+  readonly revoked?: Revocation;
+  readonly createdAtMs: number;
+}
+
+declare const stage: unique symbol;
+/** An image whose latest checks all passed: only such a one can be promoted. */
+export type TestedImage = Image & { readonly [stage]: 'tested' | 'promoted' };
+/** A tested image that its channel holds or held: only such a one is released to a protected environment. */
+export type PromotedImage = TestedImage & { readonly [stage]: 'promoted' };
+
+/** The last result of each kind of check at each place counts. */
+export function latestChecks(checks: readonly CheckResult[]): readonly CheckResult[] {
+  const latest = new Map<string, CheckResult>();
+  for (const check of checks) latest.set(`${check.kind} ${check.where}`, check);
+  return [...latest.values()];
+}
+
+export function asTested(image: Image): TestedImage | undefined {
+  const checks = latestChecks(image.checks);
+  const fit = image.revoked === undefined && checks.length > 0 && checks.every((check) => check.passed);
+  return fit ? (image as TestedImage) : undefined;
+}
+
+/** One step of a channel's history; the newest entry is what the channel holds. */
+export interface ChannelMove {
+  readonly component: ComponentName;
+  readonly channel: ChannelName;
+  readonly image: ImageId;
+  readonly previous?: ImageId;
+  readonly by: string;
+  readonly why: string;
+  readonly atMs: number;
+}
+
+export function asPromoted(image: Image, history: readonly ChannelMove[]): PromotedImage | undefined {
+  const tested = asTested(image);
+  return tested && history.some((move) => move.image === image.id) ? (tested as PromotedImage) : undefined;
+}

@@ -1,0 +1,231 @@
+/**
+ * Kiln's memory, offered as whole transactions by name. Every write takes the next
+ * revision inside its transaction, appends its events and its audit line there, and
+ * is durable when it returns. Writes that belong to a deployment's owner carry the
+ * fence of its lease and fail with `fence.stale` once somebody else holds it.
+ */
+import type { AuditEntry, KilnEvent, Token } from '../audit.ts';
+import type {
+  Decisions,
+  Deployment,
+  DeploymentState,
+  Lease,
+  OnConflict,
+  ServiceState,
+} from '../deployment.ts';
+import type {
+  ChannelName,
+  ComponentName,
+  DeploymentId,
+  Digest,
+  EnvironmentName,
+  Fence,
+  ImageId,
+  ReleaseNumber,
+  Revision,
+  ServerGroupName,
+  ServiceKey,
+} from '../ids.ts';
+import type { ChannelMove, CheckResult, Image } from '../image.ts';
+import type { Release, ReleaseState } from '../release.ts';
+import type { ServerGroup } from '../server-group.ts';
+
+/** Who makes a change and when. */
+export interface Change {
+  readonly actor: string;
+  readonly atMs: number;
+}
+
+export interface Page<Item> {
+  readonly items: readonly Item[];
+  /** Pass it back to get the next page; absent on the last. */
+  readonly cursor?: string;
+}
+
+export interface PageRequest {
+  readonly limit: number;
+  readonly cursor?: string;
+}
+
+export interface ImageStore {
+  /** Fails with `input.conflict` when the component has this version already. */
+  create(image: Omit<Image, 'checks' | 'revoked'>, change: Change): Promise<Image>;
+  get(id: ImageId): Promise<Image | undefined>;
+  /** The newest image of this version, or of this input key. */
+  byVersion(component: ComponentName, version: string): Promise<Image | undefined>;
+  byInputKey(component: ComponentName, inputKey: Digest): Promise<Image | undefined>;
+  /** Newest first. */
+  list(filter: { component?: ComponentName }, page: PageRequest): Promise<Page<Image>>;
+  recordCheck(id: ImageId, result: CheckResult, change: Change): Promise<void>;
+  /** Artifact digests of all images. */
+  artifacts(): Promise<readonly Digest[]>;
+}
+
+export interface ChannelStore {
+  /** Moves the channel when it still holds `expected` (undefined: nothing); else `input.conflict`. */
+  move(move: Omit<ChannelMove, 'atMs' | 'by'>, change: Change): Promise<ChannelMove>;
+  current(component: ComponentName, channel: ChannelName): Promise<ChannelMove | undefined>;
+  list(component?: ComponentName): Promise<readonly ChannelMove[]>;
+  /** Newest first. */
+  history(component: ComponentName, channel: ChannelName): Promise<readonly ChannelMove[]>;
+}
+
+export type ReleaseWithState = Release & ReleaseState;
+
+export interface ReleaseStore {
+  /** Allocates the next number of the service. Fails with `route.conflict` when another service has the route. */
+  create(release: Omit<Release, 'number' | 'createdAtMs' | 'createdBy'>, change: Change): Promise<Release>;
+  get(
+    component: ComponentName,
+    environment: EnvironmentName,
+    number: ReleaseNumber,
+  ): Promise<ReleaseWithState | undefined>;
+  /** Newest first. */
+  list(
+    filter: { component?: ComponentName; environment?: EnvironmentName },
+    page: PageRequest,
+  ): Promise<Page<ReleaseWithState>>;
+  markBad(
+    service: ServiceKey,
+    number: ReleaseNumber,
+    why: string,
+    fence: Fence,
+    change: Change,
+  ): Promise<void>;
+}
+
+export interface DeploymentRequest {
+  readonly component: ComponentName;
+  readonly environment: EnvironmentName;
+  readonly reason: Deployment['reason'];
+  readonly to: ReleaseNumber;
+  readonly strategy: Deployment['strategy'];
+  readonly onConflict: OnConflict;
+}
+
+export interface DeploymentStore {
+  /**
+   * Begins one, or fails with `deployment.in-progress` naming the first. `queue` waits behind it;
+   * `replace` asks the first to cancel and waits behind it.
+   */
+  create(request: DeploymentRequest, change: Change): Promise<Deployment>;
+  get(id: DeploymentId): Promise<Deployment | undefined>;
+  /** Running first, then queued in order. */
+  open(service: ServiceKey): Promise<readonly Deployment[]>;
+  list(
+    filter: { component?: ComponentName; environment?: EnvironmentName },
+    page: PageRequest,
+  ): Promise<Page<Deployment>>;
+  requestCancel(id: DeploymentId, change: Change): Promise<void>;
+  /** Makes the oldest queued one running when none runs. */
+  startNext(service: ServiceKey, fence: Fence, change: Change): Promise<Deployment | undefined>;
+  /** Adds to the decisions; none is ever changed once made. */
+  decide(id: DeploymentId, decisions: Decisions, fence: Fence, change: Change): Promise<Deployment>;
+  /** A line of progress for those who watch. */
+  progress(
+    id: DeploymentId,
+    data: Readonly<Record<string, unknown>>,
+    fence: Fence,
+    change: Change,
+  ): Promise<void>;
+  /** Ends it; with `deployed` the release serves from now on, in the same transaction. */
+  finish(
+    id: DeploymentId,
+    outcome: { state: Exclude<DeploymentState, 'queued' | 'running'>; failure?: Deployment['failure'] },
+    fence: Fence,
+    change: Change,
+  ): Promise<Deployment>;
+}
+
+export interface ServiceStore {
+  get(service: ServiceKey): Promise<ServiceState | undefined>;
+  list(): Promise<readonly ServiceState[]>;
+  groups(service: ServiceKey): Promise<readonly ServerGroup[]>;
+  putGroup(group: ServerGroup, fence: Fence, change: Change): Promise<void>;
+  deleteGroup(service: ServiceKey, name: ServerGroupName, fence: Fence, change: Change): Promise<void>;
+  setWeights(
+    service: ServiceKey,
+    weights: Readonly<Record<string, number>>,
+    fence: Fence,
+    change: Change,
+  ): Promise<void>;
+  /** Not fenced: a person's word, which the owner then carries out. */
+  setStopped(service: ServiceKey, stopped: boolean, change: Change): Promise<void>;
+}
+
+export interface LeaseStore {
+  /** Takes or renews the lease; undefined while somebody else holds it. A change of hands raises the fence. */
+  acquire(service: ServiceKey, holder: string, ttlMs: number, nowMs: number): Promise<Lease | undefined>;
+  release(service: ServiceKey, holder: string): Promise<void>;
+  holder(service: ServiceKey): Promise<Lease | undefined>;
+}
+
+export interface TokenStore {
+  /** Only the hash of the secret is kept. */
+  create(token: Omit<Token, 'id' | 'createdAtMs'>, secretHash: string, change: Change): Promise<Token>;
+  bySecretHash(secretHash: string): Promise<Token | undefined>;
+  list(): Promise<readonly Token[]>;
+  delete(id: string, change: Change): Promise<void>;
+}
+
+export interface SavedAnswer {
+  readonly requestHash: string;
+  readonly status: number;
+  readonly body: string;
+}
+
+export interface IdempotencyStore {
+  /** `begun`: nobody had this key; `in-progress`: somebody has and has not answered yet. */
+  begin(
+    key: string,
+    actor: string,
+    requestHash: string,
+    atMs: number,
+  ): Promise<'begun' | 'in-progress' | SavedAnswer>;
+  finish(key: string, actor: string, answer: SavedAnswer, atMs: number): Promise<void>;
+  /** Forgets a key whose request failed before it changed anything. */
+  forget(key: string, actor: string): Promise<void>;
+}
+
+export interface EventStore {
+  append(
+    kind: string,
+    subject: string,
+    data: Readonly<Record<string, unknown>>,
+    change: Change,
+  ): Promise<Revision>;
+  /** Events after `revision`, oldest first. */
+  after(revision: Revision, limit: number): Promise<readonly KilnEvent[]>;
+  revision(): Promise<Revision>;
+  /** Resolves when there is a newer revision than this one; other servers' changes included. */
+  waitAfter(revision: Revision, signal: AbortSignal): Promise<Revision>;
+}
+
+export interface AuditStore {
+  list(page: PageRequest): Promise<Page<AuditEntry>>;
+  /** Undefined: the chain is whole; otherwise the first revision that does not fit. */
+  firstBroken(): Promise<Revision | undefined>;
+  append(
+    action: string,
+    subject: string,
+    detail: Readonly<Record<string, unknown>>,
+    change: Change,
+  ): Promise<void>;
+}
+
+export interface Store {
+  readonly engine: 'sqlite' | 'postgres';
+  readonly images: ImageStore;
+  readonly channels: ChannelStore;
+  readonly releases: ReleaseStore;
+  readonly deployments: DeploymentStore;
+  readonly services: ServiceStore;
+  readonly leases: LeaseStore;
+  readonly tokens: TokenStore;
+  readonly idempotency: IdempotencyStore;
+  readonly events: EventStore;
+  readonly audit: AuditStore;
+  /** Fails fast when the store cannot be written. */
+  ping(signal: AbortSignal): Promise<void>;
+  close(): Promise<void>;
+}
