@@ -12,13 +12,17 @@ export type DeploymentState = 'queued' | 'running' | 'deployed' | 'failed' | 'ca
 
 /**
  * What cannot be observed, and so is stored before the step that it decides.
- * Once `abandoned` is set the deployment only goes back; once `shifted` is set traffic may be on the new release.
+ * Once `abandoned` is set the deployment only goes back.
  */
 export interface Decisions {
   readonly startedAtMs?: number;
   readonly deadlineMs?: number;
+  /** Instances by process: what the new release starts with, and what to go back to. */
+  readonly sizes?: {
+    readonly to: Readonly<Record<string, number>>;
+    readonly from: Readonly<Record<string, number>>;
+  };
   readonly migratedAtMs?: number;
-  readonly shiftedAtMs?: number;
   readonly verifiedAtMs?: number;
   readonly checkedAtMs?: number;
   readonly abandoned?: { readonly atMs: number; readonly code: string; readonly why: string };

@@ -1,0 +1,151 @@
+/** Going forward: begin → prepare → migrate → make room → bring up and shift → prove → finish. */
+import type { Decisions, Deployment } from '../../domain/deployment.ts';
+import type { Release } from '../../domain/release.ts';
+import { allTrafficTo, firstAct, makeRoom, sameWeights, scaleTo, waitForReady } from './groups.ts';
+import { roll } from './rolling.ts';
+import type { Step } from './steps.ts';
+import {
+  type GroupWorld,
+  groupFor,
+  groupsOf,
+  isRouted,
+  processOf,
+  readyCount,
+  releaseOf,
+  type World,
+} from './world.ts';
+
+export function goForward(world: World, deployment: Deployment): Step {
+  const release = releaseOf(world, deployment.to);
+  const sizes = deployment.decisions.sizes?.to;
+  if (sizes === undefined) return begin(world, deployment, release);
+  return (
+    giveUp(world, deployment) ??
+    prepare(world, deployment, release) ??
+    makeRoom(world, release) ??
+    (deployment.strategy === 'rolling'
+      ? roll(world, release, sizes)
+      : replaceAtOnce(world, release, sizes)) ??
+    prove(deployment, release) ?? { kind: 'finish', state: 'deployed' }
+  );
+}
+
+function begin(world: World, deployment: Deployment, release: Release): Step {
+  const from = world.service.serving === undefined ? undefined : releaseOf(world, world.service.serving);
+  const decisions: Decisions = {
+    startedAtMs: world.nowMs,
+    deadlineMs: world.nowMs + release.settings.deploy.timeoutMs,
+    sizes: sizesFor(world, release, from?.number === deployment.to ? undefined : from),
+  };
+  return { kind: 'decide', decisions };
+}
+
+/**
+ * A new release starts with as many instances as run now, within its own bounds; where its author has
+ * declared another number than the release before it, that number counts.
+ */
+function sizesFor(
+  world: World,
+  release: Release,
+  from: Release | undefined,
+): NonNullable<Decisions['sizes']> {
+  const to: Record<string, number> = {};
+  const before: Record<string, number> = {};
+  for (const process of from?.settings.processes ?? []) {
+    const running =
+      from === undefined ? undefined : groupFor(world, from.number, process.name)?.wish?.desired;
+    before[process.name] = running ?? process.instances.desired;
+  }
+  for (const process of release.settings.processes) {
+    const { min, desired, max } = process.instances;
+    const previous = from === undefined ? undefined : processOf(from, process.name);
+    const running = world.service.stopped ? undefined : before[process.name];
+    const carriedOver = previous?.instances.desired === desired ? running : undefined;
+    to[process.name] = Math.min(max, Math.max(min, carriedOver ?? desired));
+  }
+  return { to, from: before };
+}
+
+/** The reasons to abandon, the most telling first. */
+function giveUp(world: World, deployment: Deployment): Step | undefined {
+  const { decisions } = deployment;
+  const abandon = (code: string, why: string): Step => ({
+    kind: 'decide',
+    decisions: { abandoned: { atMs: world.nowMs, code, why } },
+  });
+  if (decisions.cancelRequestedAtMs !== undefined) return abandon('deployment.cancelled', 'it was cancelled');
+  for (const group of groupsOf(world, deployment.to)) {
+    if (group.health.kind === 'bad') return abandon('release.bad', `${group.name}: ${group.health.why}`);
+    if (hasLostItsTraffic(world, deployment, group)) {
+      return abandon('deployment.failed', `${group.name} stopped being healthy after it had got traffic`);
+    }
+  }
+  if (decisions.deadlineMs !== undefined && world.nowMs >= decisions.deadlineMs) {
+    return abandon('deployment.timeout', `it was not done in time: ${whatIsMissing(world, deployment)}`);
+  }
+  return undefined;
+}
+
+/** It gets requests and nobody can answer them, while what served before still could. */
+function hasLostItsTraffic(world: World, deployment: Deployment, group: GroupWorld): boolean {
+  const { serving } = world.service;
+  if (group.wish === undefined || serving === undefined || serving === deployment.to) return false;
+  const before = groupFor(world, serving, group.wish.process);
+  return (
+    (world.routing.weights[group.name] ?? 0) > 0 &&
+    readyCount(world, group) === 0 &&
+    before !== undefined &&
+    readyCount(world, before) > 0
+  );
+}
+
+function whatIsMissing(world: World, deployment: Deployment): string {
+  const sizes = deployment.decisions.sizes?.to ?? {};
+  const release = releaseOf(world, deployment.to);
+  const missing = release.settings.processes.flatMap((process) => {
+    const wait = waitForReady(world, groupFor(world, release.number, process.name), sizes[process.name] ?? 0);
+    return wait === undefined ? [] : [`still waiting until ${wait.reason}`];
+  });
+  return missing[0] ?? 'its checks did not pass';
+}
+
+function prepare(world: World, deployment: Deployment, release: Release): Step | undefined {
+  if (!world.prepared.has(release.number)) return { kind: 'prepare', release: release.number };
+  const owesMigration = release.settings.migrate !== undefined && deployment.reason === 'deploy';
+  if (owesMigration && deployment.decisions.migratedAtMs === undefined) {
+    return { kind: 'migrate', release: release.number };
+  }
+  return undefined;
+}
+
+/** Blue-green: the new groups stand beside the old ones, and traffic moves to all of them in one change. */
+function replaceAtOnce(
+  world: World,
+  release: Release,
+  sizes: Readonly<Record<string, number>>,
+): Step | undefined {
+  const { processes } = release.settings;
+  const start = firstAct(
+    processes.map((process) => scaleTo(world, release, process, sizes[process.name] ?? 0)),
+  );
+  if (start !== undefined) return start;
+  const wait = firstAct(
+    processes.map((process) =>
+      waitForReady(world, groupFor(world, release.number, process.name), sizes[process.name] ?? 0),
+    ),
+  );
+  if (wait !== undefined) return wait;
+  const weights = allTrafficTo(world, release);
+  if (sameWeights(weights, world.service.weights)) return undefined;
+  return { kind: 'shift', weights, why: `release ${release.number} is healthy` };
+}
+
+/** What must be seen before anybody may say "deployed". A rollback goes to what has been checked before. */
+function prove(deployment: Deployment, release: Release): Step | undefined {
+  const { decisions } = deployment;
+  const routed = release.settings.processes.some((process) => isRouted(release, process.name));
+  if (routed && decisions.verifiedAtMs === undefined) return { kind: 'verify', release: release.number };
+  const owesChecks = routed && release.settings.checks.length > 0 && deployment.reason === 'deploy';
+  if (owesChecks && decisions.checkedAtMs === undefined) return { kind: 'check', release: release.number };
+  return undefined;
+}
