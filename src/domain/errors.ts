@@ -7,6 +7,9 @@ export const ERROR_CODES = [
   // input at the edges
   'input.invalid',
   'input.conflict',
+  'input.too-large',
+  'input.media-type',
+  'input.method',
   'component-file.invalid',
   'component-file.missing',
   'path.escapes',
@@ -16,6 +19,7 @@ export const ERROR_CODES = [
   'auth.expired',
   'auth.origin',
   'idempotency.mismatch',
+  'idempotency.in-progress',
   // things that are not there, which is not the same as broken
   'not-found',
   // bake
@@ -59,9 +63,11 @@ export const ERROR_CODES = [
   // store
   'store.busy',
   'store.lost',
+  'store.damaged',
   // calling a server
   'server.unreachable',
   'server.protocol',
+  'server.busy',
   'tool.missing',
   'timeout',
   'aborted',

@@ -1,0 +1,84 @@
+import { z } from '@hono/zod-openapi';
+import {
+  atMs,
+  bakeId,
+  componentNameText,
+  digestText,
+  identifier,
+  imageId,
+  versionText,
+  waitQuery,
+} from './names.ts';
+import { failureView } from './problem.ts';
+
+export const bakeView = z
+  .object({
+    id: bakeId,
+    state: z.enum(['queued', 'running', 'baked', 'unchanged', 'verified', 'failed', 'cancelled']).openapi({
+      description:
+        '`unchanged`: this key and version exist, nothing was built; `verified`: built again to compare',
+    }),
+    directory: z.string(),
+    component: componentNameText.optional(),
+    version: z.string().optional(),
+    image: imageId.optional(),
+    digest: digestText.optional(),
+    differences: z
+      .array(z.object({ path: z.string(), change: z.enum(['added', 'removed', 'content', 'mode']) }))
+      .optional()
+      .openapi({ description: 'Of a verification: every file that differs' }),
+    failure: failureView
+      .extend({ logTail: z.array(z.string()).optional() })
+      .optional()
+      .openapi('BakeFailure'),
+    startedAtMs: atMs,
+    endedAtMs: atMs.optional(),
+  })
+  .openapi('Bake');
+
+/** What the log stream carries: `progress` events, then one `end` with the bake. */
+export const bakeProgress = z
+  .discriminatedUnion('kind', [
+    z.object({ kind: z.literal('stage'), name: z.string(), detail: z.string() }),
+    z.object({ kind: z.literal('output'), line: z.string() }),
+  ])
+  .openapi('BakeProgress');
+
+export const bakes = {
+  'bakes.start': {
+    body: z
+      .strictObject({
+        directory: z
+          .string()
+          .min(1)
+          .max(4096)
+          .refine((text) => text.startsWith('/') && !text.includes('\0'), {
+            error: 'expected an absolute path',
+          })
+          .openapi({
+            description: 'Folder of the component, on the server’s machine',
+            example: '/srv/storefront',
+          }),
+        version: versionText.optional(),
+        verify: z
+          .boolean()
+          .default(false)
+          .openapi({ description: 'Build again without any cache and name every file that differs' }),
+      })
+      .openapi('BakeRequest'),
+    answer: bakeView,
+  },
+  'bakes.get': {
+    params: z.strictObject({ id: identifier }),
+    query: z.strictObject(waitQuery),
+    answer: bakeView,
+  },
+  'bakes.log': {
+    params: z.strictObject({ id: identifier }),
+    answer: bakeProgress,
+  },
+  'bakes.cancel': {
+    params: z.strictObject({ id: identifier }),
+    answer: bakeView,
+  },
+};

@@ -1,0 +1,63 @@
+import { z } from '@hono/zod-openapi';
+import {
+  atMs,
+  channelNameText,
+  componentNameText,
+  digestText,
+  imageId,
+  imageReferenceText,
+  pageOf,
+  pageQuery,
+} from './names.ts';
+
+export const checkResultView = z
+  .object({
+    id: z.string(),
+    kind: z.string().openapi({ description: '`smoke`, `standard` or `in-image`', example: 'smoke' }),
+    where: z.string().openapi({ description: 'What was checked', example: 'stage/local' }),
+    passed: z.boolean(),
+    passedCount: z.int(),
+    failedCount: z.int(),
+    failures: z.array(z.string()).openapi({ description: 'First failures, one line each' }),
+    atMs,
+  })
+  .openapi('CheckResult');
+
+const artifactView = z
+  .object({
+    kind: z.enum(['bundle', 'container', 'machine']),
+    provider: z.string(),
+    region: z.string().optional(),
+    arch: z.string(),
+    digest: digestText,
+    sizeBytes: z.int(),
+  })
+  .openapi('Artifact');
+
+export const imageView = z
+  .object({
+    id: imageId,
+    component: componentNameText,
+    version: z.string(),
+    inputKey: digestText,
+    parent: imageId.optional(),
+    tags: z.record(z.string(), z.string()).openapi({ description: 'The shipping manifest' }),
+    artifacts: z.array(artifactView),
+    checks: z.array(checkResultView),
+    tested: z.boolean().openapi({ description: 'True when the latest check of each kind passed' }),
+    channels: z.array(channelNameText).openapi({ description: 'Channels that hold it now' }),
+    revoked: z.object({ atMs, by: z.string(), why: z.string() }).optional(),
+    createdAtMs: atMs,
+  })
+  .openapi('Image');
+
+export const images = {
+  'images.list': {
+    query: z.strictObject({ component: componentNameText.optional(), ...pageQuery }),
+    answer: pageOf(imageView).openapi('ImagePage'),
+  },
+  'images.get': {
+    params: z.strictObject({ reference: imageReferenceText }),
+    answer: imageView,
+  },
+};

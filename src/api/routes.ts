@@ -1,0 +1,267 @@
+/**
+ * Every operation of the API by name: where it is, who may call it, how it answers. Plain data, so that the
+ * typed client needs no schema library; `contract.ts` holds the schemas under the same names.
+ */
+import type { Role } from '../domain/audit.ts';
+
+export const API_ROOT = '/api/v1';
+
+export interface RouteInfo {
+  readonly method: 'get' | 'post' | 'delete';
+  /** Below `/api/v1`. */
+  readonly path: string;
+  /** The least role. A deployer is moreover held to its environments, where the operation is about one. */
+  readonly role: Role;
+  readonly summary: string;
+  /** `json`: one answer; `events`: server-sent events; `lines`: one JSON value a line. */
+  readonly answers: 'json' | 'events' | 'lines';
+  /** True: it begins work and takes `Prefer: wait=SECONDS`; 200 when it ended in time, else 202. */
+  readonly begins?: boolean;
+}
+
+export const ROUTES = {
+  'bakes.start': {
+    method: 'post',
+    path: '/bakes',
+    role: 'deployer',
+    summary: 'Bake an image from a folder',
+    answers: 'json',
+    begins: true,
+  },
+  'bakes.get': {
+    method: 'get',
+    path: '/bakes/{id}',
+    role: 'viewer',
+    summary: 'One bake, now or once it has ended',
+    answers: 'json',
+  },
+  'bakes.log': {
+    method: 'get',
+    path: '/bakes/{id}/log',
+    role: 'viewer',
+    summary: 'Follow a bake: `progress` events, then one `end`',
+    answers: 'events',
+  },
+  'bakes.cancel': {
+    method: 'post',
+    path: '/bakes/{id}/cancel',
+    role: 'deployer',
+    summary: 'Cancel a bake; it leaves no image',
+    answers: 'json',
+  },
+  'images.list': {
+    method: 'get',
+    path: '/images',
+    role: 'viewer',
+    summary: 'Images, newest first',
+    answers: 'json',
+  },
+  'images.get': {
+    method: 'get',
+    path: '/images/{reference}',
+    role: 'viewer',
+    summary: 'One image',
+    answers: 'json',
+  },
+  'channels.list': {
+    method: 'get',
+    path: '/channels',
+    role: 'viewer',
+    summary: 'What every channel holds',
+    answers: 'json',
+  },
+  'channels.history': {
+    method: 'get',
+    path: '/channels/{component}/{channel}',
+    role: 'viewer',
+    summary: 'All moves of a channel, newest first',
+    answers: 'json',
+  },
+  'channels.promote': {
+    method: 'post',
+    path: '/channels/{component}/{channel}',
+    role: 'deployer',
+    summary: 'Move a channel to a tested image, or back to one it held',
+    answers: 'json',
+  },
+  'checks.start': {
+    method: 'post',
+    path: '/checks',
+    role: 'deployer',
+    summary: 'Check an image, or what serves in an environment',
+    answers: 'json',
+    begins: true,
+  },
+  'checks.get': {
+    method: 'get',
+    path: '/checks/{id}',
+    role: 'viewer',
+    summary: 'One run of checks, now or once it has ended',
+    answers: 'json',
+  },
+  'releases.list': {
+    method: 'get',
+    path: '/releases',
+    role: 'viewer',
+    summary: 'Releases, newest first',
+    answers: 'json',
+  },
+  'releases.get': {
+    method: 'get',
+    path: '/releases/{component}/{level}/{region}/{number}',
+    role: 'viewer',
+    summary: 'One release',
+    answers: 'json',
+  },
+  'plan.show': {
+    method: 'get',
+    path: '/plan',
+    role: 'viewer',
+    summary: 'Exactly the steps that a deployment would take',
+    answers: 'json',
+  },
+  'deployments.start': {
+    method: 'post',
+    path: '/deployments',
+    role: 'deployer',
+    summary: 'Replace what serves by another release',
+    answers: 'json',
+    begins: true,
+  },
+  'deployments.rollback': {
+    method: 'post',
+    path: '/rollbacks',
+    role: 'deployer',
+    summary: 'Go back to a release that served: image, configuration and routes as one unit',
+    answers: 'json',
+    begins: true,
+  },
+  'deployments.list': {
+    method: 'get',
+    path: '/deployments',
+    role: 'viewer',
+    summary: 'Deployments, newest first',
+    answers: 'json',
+  },
+  'deployments.get': {
+    method: 'get',
+    path: '/deployments/{id}',
+    role: 'viewer',
+    summary: 'One deployment, now or once it has ended',
+    answers: 'json',
+  },
+  'deployments.cancel': {
+    method: 'post',
+    path: '/deployments/{id}/cancel',
+    role: 'deployer',
+    summary: 'Ask a deployment to go back to what served before',
+    answers: 'json',
+  },
+  'services.list': {
+    method: 'get',
+    path: '/services',
+    role: 'viewer',
+    summary: 'What serves where, and how it is',
+    answers: 'json',
+  },
+  'services.get': {
+    method: 'get',
+    path: '/services/{component}/{level}/{region}',
+    role: 'viewer',
+    summary: 'One component in one environment',
+    answers: 'json',
+  },
+  'services.stop': {
+    method: 'post',
+    path: '/services/{component}/{level}/{region}/stop',
+    role: 'deployer',
+    summary: 'Stop every instance until the next deployment',
+    answers: 'json',
+  },
+  'services.logs': {
+    method: 'get',
+    path: '/services/{component}/{level}/{region}/logs',
+    role: 'viewer',
+    summary: 'Lines that its instances wrote',
+    answers: 'lines',
+  },
+  'tokens.list': {
+    method: 'get',
+    path: '/tokens',
+    role: 'admin',
+    summary: 'Tokens, without their secrets',
+    answers: 'json',
+  },
+  'tokens.create': {
+    method: 'post',
+    path: '/tokens',
+    role: 'admin',
+    summary: 'Make a token; its secret is answered once',
+    answers: 'json',
+  },
+  'tokens.delete': {
+    method: 'delete',
+    path: '/tokens/{id}',
+    role: 'admin',
+    summary: 'Delete a token; it is refused from then on',
+    answers: 'json',
+  },
+  'audit.list': {
+    method: 'get',
+    path: '/audit',
+    role: 'viewer',
+    summary: 'Who did what and when, newest first',
+    answers: 'json',
+  },
+  'audit.verify': {
+    method: 'get',
+    path: '/audit/verify',
+    role: 'viewer',
+    summary: 'Whether the chain of the audit log is whole',
+    answers: 'json',
+  },
+  'events.follow': {
+    method: 'get',
+    path: '/events',
+    role: 'viewer',
+    summary: 'Committed changes as they happen; resumes after Last-Event-ID and misses nothing',
+    answers: 'events',
+  },
+  'server.get': {
+    method: 'get',
+    path: '/server',
+    role: 'viewer',
+    summary: 'This server: version, store, routers, targets',
+    answers: 'json',
+  },
+  'server.down': {
+    method: 'post',
+    path: '/server/down',
+    role: 'admin',
+    summary: 'Stop the server, and with it instances and routers unless told otherwise',
+    answers: 'json',
+  },
+} as const satisfies Record<string, RouteInfo>;
+
+export type OperationName = keyof typeof ROUTES;
+
+/** Names of the operations that answer in this way. */
+export type OperationAnswering<Kind extends RouteInfo['answers']> = {
+  [Name in OperationName]: (typeof ROUTES)[Name]['answers'] extends Kind ? Name : never;
+}[OperationName];
+
+export type BeginningOperation = {
+  [Name in OperationName]: (typeof ROUTES)[Name] extends { readonly begins: true } ? Name : never;
+}[OperationName];
+
+export function routeOf(name: OperationName): RouteInfo {
+  return ROUTES[name];
+}
+
+/** The path of a call, with each parameter encoded into its place. */
+export function pathOf(name: OperationName, params: Readonly<Record<string, unknown>>): string {
+  return (
+    API_ROOT +
+    ROUTES[name].path.replace(/\{(\w+)\}/g, (_, key: string) => encodeURIComponent(String(params[key] ?? '')))
+  );
+}

@@ -1,0 +1,37 @@
+import { z } from '@hono/zod-openapi';
+import { atMs } from './names.ts';
+
+export const serverView = z
+  .object({
+    version: z.string(),
+    pid: z.int(),
+    startedAtMs: atMs,
+    stateDirectory: z.string(),
+    store: z.enum(['sqlite', 'postgres']),
+    revision: z.int(),
+    router: z.object({
+      driver: z.string(),
+      reachable: z.boolean(),
+      listen: z.string(),
+      detail: z.string(),
+    }),
+    targets: z.array(
+      z.object({ name: z.string(), isolation: z.enum(['sandbox', 'none']), detail: z.string() }),
+    ),
+  })
+  .openapi('Server');
+
+export const server = {
+  'server.get': { answer: serverView },
+  'server.down': {
+    body: z
+      .strictObject({
+        instances: z
+          .boolean()
+          .default(true)
+          .openapi({ description: 'Stop every instance and the routers as well as the server' }),
+      })
+      .openapi('DownRequest'),
+    answer: z.object({ stopping: z.boolean(), services: z.array(z.string()) }).openapi('Down'),
+  },
+};
