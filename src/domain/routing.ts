@@ -17,6 +17,8 @@ export interface RoutedGroup {
   readonly group: ServerGroupName;
   /** Share of the pool's traffic relative to the other groups; 0: checked, but gets no traffic. */
   readonly weight: number;
+  /** Where this group's release is checked otherwise than the pool says. */
+  readonly health?: HealthSpec;
   readonly endpoints: readonly RoutedEndpoint[];
 }
 

@@ -1,4 +1,4 @@
-/** Going forward: begin → prepare → migrate → make room → bring up and shift → prove → finish. */
+/** Going forward: begin → prepare → make room → migrate → bring up and shift → prove → finish. */
 import type { Decisions, Deployment } from '../../domain/deployment.ts';
 import type { Release } from '../../domain/release.ts';
 import { allTrafficTo, firstAct, makeRoom, sameWeights, scaleTo, waitForReady } from './groups.ts';
@@ -21,8 +21,9 @@ export function goForward(world: World, deployment: Deployment): Step {
   if (sizes === undefined) return begin(world, deployment, release);
   return (
     giveUp(world, deployment) ??
-    prepare(world, deployment, release) ??
+    prepare(world, release) ??
     makeRoom(world, release) ??
+    migrate(deployment, release) ??
     (deployment.strategy === 'rolling'
       ? roll(world, release, sizes)
       : replaceAtOnce(world, release, sizes)) ??
@@ -109,13 +110,15 @@ function whatIsMissing(world: World, deployment: Deployment): string {
   return missing[0] ?? 'its checks did not pass';
 }
 
-function prepare(world: World, deployment: Deployment, release: Release): Step | undefined {
-  if (!world.prepared.has(release.number)) return { kind: 'prepare', release: release.number };
-  const owesMigration = release.settings.migrate !== undefined && deployment.reason === 'deploy';
-  if (owesMigration && deployment.decisions.migratedAtMs === undefined) {
-    return { kind: 'migrate', release: release.number };
-  }
-  return undefined;
+function prepare(world: World, release: Release): Step | undefined {
+  return world.prepared.has(release.number) ? undefined : { kind: 'prepare', release: release.number };
+}
+
+/** After making room, since a migration may need the volume that its process holds. */
+function migrate(deployment: Deployment, release: Release): Step | undefined {
+  const owed = release.settings.migrate !== undefined && deployment.reason === 'deploy';
+  const done = deployment.decisions.migratedAtMs !== undefined;
+  return owed && !done ? { kind: 'migrate', release: release.number } : undefined;
 }
 
 /** Blue-green: the new groups stand beside the old ones, and traffic moves to all of them in one change. */

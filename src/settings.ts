@@ -1,0 +1,131 @@
+/** The only reader of environment variables and of the settings file (`settings.yaml` in the state directory). */
+import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import path from 'node:path';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { type Fault, KilnError } from './domain/errors.ts';
+
+export interface Listen {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface Settings {
+  readonly stateDirectory: string;
+  readonly listen: Listen;
+  /** Host names under which clients may call the API, beside the loopback ones. */
+  readonly hosts: readonly string[];
+  /** Needed to listen beyond loopback. */
+  readonly tls?: { readonly certificateFile: string; readonly keyFile: string };
+  readonly databaseUrl?: string;
+  readonly router: {
+    readonly driver: 'built-in' | 'haproxy';
+    readonly listen: Listen;
+    /** True: nobody asked for this port, so a free one near it is as good. */
+    readonly portIsDefault: boolean;
+  };
+  /** PATH that instances and build commands get. */
+  readonly path: string;
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
+  /** Take the state directory over from the server that works it now. */
+  readonly takeOver: boolean;
+}
+
+const DEFAULT_LISTEN = '127.0.0.1:7070';
+const DEFAULT_ROUTER_LISTEN = '127.0.0.1:7080';
+
+const fileSchema = z.strictObject({
+  listen: z.string().optional(),
+  hosts: z.array(z.string()).optional(),
+  tls: z.strictObject({ certificateFile: z.string(), keyFile: z.string() }).optional(),
+  databaseUrl: z.string().optional(),
+  router: z
+    .strictObject({ driver: z.enum(['built-in', 'haproxy']).optional(), listen: z.string().optional() })
+    .optional(),
+  logLevel: z.enum(['debug', 'info', 'warn', 'error']).optional(),
+});
+
+type FileSettings = z.infer<typeof fileSchema>;
+
+/** Flags of `kiln serve`; each wins over its environment variable, which wins over the file. */
+export interface Flags {
+  readonly state?: string | undefined;
+  readonly listen?: string | undefined;
+  readonly router?: string | undefined;
+  readonly routerListen?: string | undefined;
+  readonly takeOver?: boolean | undefined;
+}
+
+export function loadSettings(flags: Flags, env: Readonly<Record<string, string | undefined>>): Settings {
+  const stateDirectory = path.resolve(flags.state ?? env.KILN_STATE ?? path.join(homedir(), '.kiln'));
+  const file = readSettingsFile(path.join(stateDirectory, 'settings.yaml'));
+  const routerListen = flags.routerListen ?? env.KILN_ROUTER_LISTEN ?? file.router?.listen;
+  const databaseUrl = env.DATABASE_URL ?? file.databaseUrl;
+  const tls = tlsFiles(env) ?? file.tls;
+  return {
+    stateDirectory,
+    listen: parseListen(flags.listen ?? env.KILN_LISTEN ?? file.listen ?? DEFAULT_LISTEN, 'listen'),
+    hosts: env.KILN_HOSTS?.split(',').filter(Boolean) ?? file.hosts ?? [],
+    ...(tls === undefined ? {} : { tls }),
+    ...(databaseUrl === undefined ? {} : { databaseUrl }),
+    router: {
+      driver: routerDriver(flags.router ?? env.KILN_ROUTER ?? file.router?.driver ?? 'built-in'),
+      listen: parseListen(routerListen ?? DEFAULT_ROUTER_LISTEN, 'router-listen'),
+      portIsDefault: routerListen === undefined,
+    },
+    path: env.PATH ?? '/usr/local/bin:/usr/bin:/bin',
+    logLevel: logLevel(env.KILN_LOG_LEVEL ?? file.logLevel ?? 'info'),
+    takeOver: flags.takeOver ?? false,
+  };
+}
+
+/** `HOST:PORT` or `[IPv6]:PORT`. */
+export function parseListen(text: string, name: string): Listen {
+  const match = /^(?:\[(?<six>[0-9a-fA-F:]+)\]|(?<host>[^:\s]+)):(?<port>\d{1,5})$/.exec(text);
+  const port = Number(match?.groups?.port);
+  const host = match?.groups?.six ?? match?.groups?.host;
+  if (host === undefined || port > 65_535) {
+    throw new KilnError('input.invalid', `"${text}" is not an address for ${name}.`, {
+      next: `Give HOST:PORT, such as ${DEFAULT_LISTEN}.`,
+    });
+  }
+  return { host, port };
+}
+
+function readSettingsFile(file: string): FileSettings {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return {};
+    throw error;
+  }
+  const result = fileSchema.safeParse(parse(text) ?? {});
+  if (result.success) return result.data;
+  const faults: Fault[] = result.error.issues.map((issue) => ({
+    path: issue.path.join('.'),
+    message: issue.message,
+  }));
+  throw new KilnError('input.invalid', `${file} is not valid.`, {
+    faults,
+    next: 'Correct it and start again.',
+  });
+}
+
+function tlsFiles(env: Readonly<Record<string, string | undefined>>): Settings['tls'] {
+  const { KILN_TLS_CERT: certificateFile, KILN_TLS_KEY: keyFile } = env;
+  return certificateFile === undefined || keyFile === undefined ? undefined : { certificateFile, keyFile };
+}
+
+function routerDriver(text: string): Settings['router']['driver'] {
+  if (text === 'built-in' || text === 'haproxy') return text;
+  throw new KilnError('input.invalid', `"${text}" is not a router.`, { next: 'Choose built-in or haproxy.' });
+}
+
+function logLevel(text: string): Settings['logLevel'] {
+  if (text === 'debug' || text === 'info' || text === 'warn' || text === 'error') return text;
+  throw new KilnError('input.invalid', `"${text}" is not a log level.`, {
+    next: 'Choose debug, info, warn or error.',
+  });
+}

@@ -1,0 +1,123 @@
+/**
+ * The state directory: private to its user, of a known format, worked by one server at a time.
+ * The lock is the operating system's, held through SQLite, so that it ends with its process, `kill -9` included.
+ */
+import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import { KilnError } from './domain/errors.ts';
+
+const FORMAT = 1;
+const TAKE_OVER_LIMIT_MS = 60_000;
+const TAKE_OVER_POLL_MS = 20;
+
+/** What `server.json` says of the server that works the directory. */
+export const serverFileSchema = z.object({
+  url: z.string(),
+  pid: z.number().int(),
+  version: z.string(),
+  startedAtMs: z.number(),
+});
+export type ServerFile = z.infer<typeof serverFileSchema>;
+
+export interface StateDirectory {
+  readonly path: string;
+  file(name: string): string;
+  writeServerFile(content: ServerFile): void;
+  release(): void;
+}
+
+/** Takes the directory, or with `takeOver` waits until the server that works it has let go. */
+export async function openStateDirectory(
+  directory: string,
+  options: { readonly takeOver: boolean },
+): Promise<StateDirectory> {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  if ((statSync(directory).mode & 0o077) !== 0) chmodSync(directory, 0o700);
+  assertFormat(directory);
+  const lock = await takeLock(directory, options.takeOver);
+  writeFileSync(path.join(directory, 'format'), `${FORMAT}\n`, { mode: 0o600 });
+  return {
+    path: directory,
+    file: (name) => path.join(directory, name),
+    writeServerFile: (content) =>
+      writeFileSync(path.join(directory, 'server.json'), `${JSON.stringify(content)}\n`, { mode: 0o600 }),
+    release: () => lock.close(),
+  };
+}
+
+function assertFormat(directory: string): void {
+  const text = readIfThere(path.join(directory, 'format'));
+  if (text === undefined) return;
+  const found = Number(text.trim());
+  if (found > FORMAT || !Number.isInteger(found)) {
+    throw new KilnError(
+      'state.newer-version',
+      `${directory} was written by a newer Kiln (format ${text.trim()}).`,
+      {
+        next: 'Run the newer Kiln, or give another directory with --state.',
+      },
+    );
+  }
+}
+
+async function takeLock(directory: string, takeOver: boolean): Promise<DatabaseSync> {
+  const first = tryLock(directory);
+  if (first !== undefined) return first;
+  const holder = readServerFile(directory);
+  const named =
+    holder === undefined ? 'another server' : `the server at ${holder.url} (process ${holder.pid})`;
+  if (!takeOver) {
+    throw new KilnError('state.in-use', `${directory} is worked by ${named}.`, {
+      next: 'Use that one, stop it, or take over from it with: kiln serve --take-over',
+    });
+  }
+  if (holder !== undefined) askToLeave(holder.pid);
+  for (let waitedMs = 0; waitedMs < TAKE_OVER_LIMIT_MS; waitedMs += TAKE_OVER_POLL_MS) {
+    await sleep(TAKE_OVER_POLL_MS);
+    const lock = tryLock(directory);
+    if (lock !== undefined) return lock;
+  }
+  throw new KilnError('state.in-use', `${named} did not let go of ${directory} in time.`, {
+    next: 'Look at its log, stop it, and start again.',
+    retryable: true,
+  });
+}
+
+/** Undefined: somebody else has it. */
+function tryLock(directory: string): DatabaseSync | undefined {
+  const database = new DatabaseSync(path.join(directory, 'lock.db'), { timeout: 0 });
+  try {
+    database.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;');
+    return database;
+  } catch (error) {
+    database.close();
+    if (error instanceof Error && /locked|busy/i.test(error.message)) return undefined;
+    throw error;
+  }
+}
+
+function askToLeave(pid: number): void {
+  try {
+    process.kill(pid, 'SIGTERM');
+  } catch (error) {
+    // Gone already: the lock is free, or will be in a moment.
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+  }
+}
+
+function readServerFile(directory: string): ServerFile | undefined {
+  const text = readIfThere(path.join(directory, 'server.json'));
+  return text === undefined ? undefined : serverFileSchema.safeParse(JSON.parse(text)).data;
+}
+
+function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
