@@ -1,0 +1,165 @@
+import { KilnError } from '../domain/errors.ts';
+import type { ComponentName, Digest, ImageId } from '../domain/ids.ts';
+import type { CheckResult, Image } from '../domain/image.ts';
+import type { Change, ImageStore, Page, PageRequest } from '../domain/ports/store.ts';
+import type { ChangeTransaction } from './change.ts';
+import type { Database } from './database.ts';
+import type { Reader } from './engine.ts';
+import { fromJson, toJson } from './json.ts';
+import { pageBounds, pageOf } from './page.ts';
+import type { ImageTable } from './schema.ts';
+
+type NewImage = Omit<Image, 'checks' | 'revoked'>;
+
+export class Images implements ImageStore {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  create(image: NewImage, change: Change): Promise<Image> {
+    return this.#database.change(change, async (tx) => {
+      await refuseTaken(tx, image);
+      await insertImage(tx, image);
+      const { component, version } = image;
+      tx.event('image.created', image.id, { component, version });
+      tx.audit('image.create', image.id, { component, version, inputKey: image.inputKey });
+      return { ...image, checks: [] };
+    });
+  }
+
+  get(id: ImageId): Promise<Image | undefined> {
+    return this.#database.read(async (db) => {
+      const row = await db.selectFrom('images').selectAll().where('id', '=', id).executeTakeFirst();
+      return row && (await withChecks(db, [row]))[0];
+    });
+  }
+
+  byVersion(component: ComponentName, version: string): Promise<Image | undefined> {
+    return this.#newest(component, 'version', version);
+  }
+
+  byInputKey(component: ComponentName, inputKey: Digest): Promise<Image | undefined> {
+    return this.#newest(component, 'input_key', inputKey);
+  }
+
+  list(filter: { component?: ComponentName }, page: PageRequest): Promise<Page<Image>> {
+    const bounds = pageBounds(page);
+    return this.#database.read(async (db) => {
+      let query = db.selectFrom('images').selectAll().where('ordinal', '<', bounds.before);
+      if (filter.component !== undefined) query = query.where('component', '=', filter.component);
+      const rows = await query.orderBy('ordinal', 'desc').limit(bounds.fetch).execute();
+      const images = await withChecks(db, rows.slice(0, bounds.limit));
+      return pageOf(
+        rows,
+        bounds,
+        (row) => row.ordinal,
+        () => images,
+      );
+    });
+  }
+
+  recordCheck(id: ImageId, result: CheckResult, change: Change): Promise<void> {
+    return this.#database.change(change, async (tx) => {
+      await requireImage(tx.db, id);
+      await tx.db
+        .insertInto('image_checks')
+        .values({ image_id: id, ordinal: tx.revision, body: toJson(result) })
+        .execute();
+      const { kind, where, passed, passedCount, failedCount } = result;
+      tx.event('image.checked', id, { kind, where, passed, passedCount, failedCount });
+      tx.audit('image.check', id, { kind, where, passed });
+    });
+  }
+
+  artifacts(): Promise<readonly Digest[]> {
+    return this.#database.read(async (db) => {
+      const rows = await db.selectFrom('image_artifacts').select('digest').distinct().execute();
+      return rows.map((row) => row.digest);
+    });
+  }
+
+  #newest(
+    component: ComponentName,
+    column: 'version' | 'input_key',
+    value: string,
+  ): Promise<Image | undefined> {
+    return this.#database.read(async (db) => {
+      const row = await db
+        .selectFrom('images')
+        .selectAll()
+        .where('component', '=', component)
+        .where(column, '=', value)
+        .orderBy('ordinal', 'desc')
+        .limit(1)
+        .executeTakeFirst();
+      return row && (await withChecks(db, [row]))[0];
+    });
+  }
+}
+
+/** Fails with `not-found`, so that nothing is ever said of an image that is not there. */
+export async function requireImage(db: Reader, id: ImageId): Promise<void> {
+  const row = await db.selectFrom('images').select('id').where('id', '=', id).executeTakeFirst();
+  if (row) return;
+  throw new KilnError('not-found', `There is no image ${id}.`, {
+    next: 'List the images to see which there are.',
+    details: { image: id },
+  });
+}
+
+async function refuseTaken(tx: ChangeTransaction, image: NewImage): Promise<void> {
+  const taken = await tx.db
+    .selectFrom('images')
+    .select('id')
+    .where((where) =>
+      where.or([
+        where('id', '=', image.id),
+        where.and([where('component', '=', image.component), where('version', '=', image.version)]),
+      ]),
+    )
+    .executeTakeFirst();
+  if (!taken) return;
+  throw new KilnError(
+    'input.conflict',
+    `${image.component} ${image.version} exists already, as image ${taken.id}.`,
+    { next: 'Give the changed source a new version, or use that image.', details: { image: taken.id } },
+  );
+}
+
+async function insertImage(tx: ChangeTransaction, image: NewImage): Promise<void> {
+  await tx.db
+    .insertInto('images')
+    .values({
+      id: image.id,
+      ordinal: tx.revision,
+      component: image.component,
+      version: image.version,
+      input_key: image.inputKey,
+      body: toJson(image),
+    })
+    .execute();
+  const digests = [...new Set(image.artifacts.map((artifact) => artifact.digest))];
+  if (digests.length === 0) return;
+  await tx.db
+    .insertInto('image_artifacts')
+    .values(digests.map((digest) => ({ image_id: image.id, digest })))
+    .execute();
+}
+
+async function withChecks(db: Reader, rows: readonly ImageTable[]): Promise<readonly Image[]> {
+  if (rows.length === 0) return [];
+  const ids = rows.map((row) => row.id);
+  const checkRows = await db
+    .selectFrom('image_checks')
+    .selectAll()
+    .where('image_id', 'in', ids)
+    .orderBy('ordinal')
+    .execute();
+  const checks = Map.groupBy(checkRows, (row) => row.image_id);
+  return rows.map((row) => ({
+    ...fromJson<NewImage>(row.body),
+    checks: (checks.get(row.id) ?? []).map((check) => fromJson<CheckResult>(check.body)),
+  }));
+}

@@ -1,0 +1,47 @@
+/** Brings the schema forward, all steps in one transaction under a lock; there is no way back. */
+import { KilnError } from '../domain/errors.ts';
+import type { Engine, Writer } from './engine.ts';
+import { createFirstSchema } from './migrations/001-first-schema.ts';
+import { newerVersion } from './newer-version.ts';
+
+interface Migration {
+  readonly name: string;
+  readonly up: (tx: Writer, engine: Engine) => Promise<void>;
+}
+
+/** The n-th entry makes schema version n. A released one is never changed: add another. */
+const MIGRATIONS: readonly Migration[] = [{ name: 'first-schema', up: createFirstSchema }];
+
+export const SCHEMA_VERSION = MIGRATIONS.length;
+
+export async function migrate(engine: Engine, nowMs: number): Promise<void> {
+  await engine.migrate(async (tx) => {
+    const applied = await appliedVersion(tx, engine);
+    if (applied > SCHEMA_VERSION) throw newerVersion(applied, SCHEMA_VERSION);
+    for (const [index, migration] of MIGRATIONS.entries()) {
+      const version = index + 1;
+      if (version <= applied) continue;
+      await migration.up(tx, engine);
+      await tx
+        .insertInto('schema_migrations')
+        .values({ version, name: migration.name, applied_at_ms: nowMs })
+        .execute();
+      await tx.updateTable('state').set({ schema_version: version }).execute();
+    }
+  });
+}
+
+async function appliedVersion(tx: Writer, engine: Engine): Promise<number> {
+  const tables = await engine.tables(tx);
+  if (tables.length === 0) return 0;
+  if (!tables.includes('schema_migrations')) {
+    throw new KilnError('input.invalid', 'The database holds tables that are not of Kiln.', {
+      next: 'Give Kiln a database (or a Postgres schema) of its own.',
+    });
+  }
+  const row = await tx
+    .selectFrom('schema_migrations')
+    .select(({ fn }) => fn.max('version').as('version'))
+    .executeTakeFirst();
+  return row?.version ?? 0;
+}

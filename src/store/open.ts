@@ -1,0 +1,113 @@
+/** Opens the store: picks the engine, brings the schema forward, and puts the sub-stores on it. */
+import { KilnError } from '../domain/errors.ts';
+import type { Clock } from '../domain/ports/clock.ts';
+import type { Store } from '../domain/ports/store.ts';
+import { Audit } from './audit.ts';
+import { Channels } from './channels.ts';
+import { Database } from './database.ts';
+import { Deployments } from './deployments.ts';
+import type { Engine, Watch } from './engine.ts';
+import { Events } from './events.ts';
+import { Idempotency } from './idempotency.ts';
+import { Images } from './images.ts';
+import { Leases } from './leases.ts';
+import { migrate } from './migrate.ts';
+import { Releases } from './releases.ts';
+import { Services } from './services.ts';
+import { Tokens } from './tokens.ts';
+
+export type StoreSettings =
+  | { readonly kind: 'sqlite'; readonly file: string }
+  | { readonly kind: 'postgres'; readonly url: string };
+
+export interface StoreParts {
+  readonly clock: Clock;
+  /** Spreads retries; 0 ≤ n < 1. */
+  readonly random?: () => number;
+}
+
+/**
+ * Fails with `state.newer-version` when a newer Kiln wrote the store, `store.damaged` when it is
+ * unreadable, `store.lost` or `store.busy` (retryable) when it cannot be reached.
+ */
+export async function openStore(settings: StoreSettings, parts: StoreParts): Promise<Store> {
+  const { clock, random = Math.random } = parts;
+  const engine = await openEngine(settings, { clock, random });
+  try {
+    await migrate(engine, clock.now());
+  } catch (thrown) {
+    await engine.close();
+    throw thrown;
+  }
+  return new OpenStore(engine, clock);
+}
+
+async function openEngine(settings: StoreSettings, parts: Required<StoreParts>): Promise<Engine> {
+  // Imported only when used: who has the one engine need not load, or even have, the other.
+  if (settings.kind === 'sqlite') {
+    const { openSqlite } = await import('./sqlite/connection.ts');
+    return openSqlite(settings.file, parts);
+  }
+  const { openPostgres } = await import('./postgres/connection.ts');
+  return openPostgres(settings.url, parts);
+}
+
+class OpenStore implements Store {
+  readonly engine: Engine['kind'];
+  readonly images: Images;
+  readonly channels: Channels;
+  readonly releases: Releases;
+  readonly deployments: Deployments;
+  readonly services: Services;
+  readonly leases: Leases;
+  readonly tokens: Tokens;
+  readonly idempotency: Idempotency;
+  readonly events: Events;
+  readonly audit: Audit;
+  readonly #engine: Engine;
+  readonly #clock: Clock;
+  readonly #database: Database;
+  readonly #watch: Watch;
+
+  constructor(engine: Engine, clock: Clock) {
+    const database = new Database(engine);
+    this.engine = engine.kind;
+    this.images = new Images(database);
+    this.channels = new Channels(database);
+    this.releases = new Releases(database);
+    this.deployments = new Deployments(database);
+    this.services = new Services(database);
+    this.leases = new Leases(database);
+    this.tokens = new Tokens(database);
+    this.idempotency = new Idempotency(database);
+    this.events = new Events(database);
+    this.audit = new Audit(database);
+    this.#engine = engine;
+    this.#clock = clock;
+    this.#database = database;
+    this.#watch = engine.watch(() => database.revisions.poke());
+  }
+
+  async ping(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const written = this.#database.coordinate((db) =>
+      db.updateTable('state').set({ checked_at_ms: this.#clock.now() }).execute(),
+    );
+    const { promise: aborted, reject } = Promise.withResolvers<never>();
+    const onAbort = () => reject(signal.reason ?? new KilnError('aborted', 'The call was cancelled.'));
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      await Promise.race([written, aborted]);
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+      // Who gave up waiting has been told so; the write's own failure is no news any more.
+      written.catch(() => undefined);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#database.revisions.close();
+    await this.#watch.close();
+    await this.#engine.close();
+  }
+}

@@ -1,0 +1,191 @@
+/**
+ * The tables, the same on both engines. Times are Unix milliseconds, flags are 0 or 1,
+ * and `Json` columns hold canonical JSON text (see json.ts), so that what is hashed and
+ * compared does not depend on the engine. An `ordinal` is the revision that made the row:
+ * unique, growing in commit order, and so the key that lists are paged by.
+ */
+import type { Role } from '../domain/audit.ts';
+import type { Strategy } from '../domain/component.ts';
+import type { DeploymentReason, DeploymentState } from '../domain/deployment.ts';
+import type {
+  ChannelName,
+  ComponentName,
+  DeploymentId,
+  Digest,
+  EnvironmentName,
+  Fence,
+  ImageId,
+  ReleaseNumber,
+  Revision,
+  ServerGroupName,
+  ServiceKey,
+} from '../domain/ids.ts';
+import type { Json } from './json.ts';
+
+/** The one row that every writer locks first: what makes commit order and revision order the same. */
+export interface StateTable {
+  id: 1;
+  schema_version: number;
+  revision: Revision;
+  /** Revision and hash of the newest audit line: a cut-off end of the log shows too. */
+  audit_revision: Revision;
+  audit_hash: string;
+  /** Written by `ping`, to know that the store takes writes. */
+  checked_at_ms: number;
+}
+
+export interface SchemaMigrationTable {
+  version: number;
+  name: string;
+  applied_at_ms: number;
+}
+
+export interface EventTable {
+  revision: Revision;
+  at_ms: number;
+  kind: string;
+  subject: string;
+  data: Json;
+}
+
+export interface AuditTable {
+  revision: Revision;
+  at_ms: number;
+  actor: string;
+  action: string;
+  subject: string;
+  detail: Json;
+  hash: string;
+}
+
+export interface ImageTable {
+  id: ImageId;
+  ordinal: Revision;
+  component: ComponentName;
+  version: string;
+  input_key: Digest;
+  body: Json;
+}
+
+export interface ImageArtifactTable {
+  image_id: ImageId;
+  digest: Digest;
+}
+
+export interface ImageCheckTable {
+  image_id: ImageId;
+  ordinal: Revision;
+  body: Json;
+}
+
+export interface ChannelMoveTable {
+  ordinal: Revision;
+  component: ComponentName;
+  channel: ChannelName;
+  image_id: ImageId;
+  previous: ImageId | null;
+  moved_by: string;
+  why: string;
+  at_ms: number;
+}
+
+export interface ReleaseTable {
+  component: ComponentName;
+  environment: EnvironmentName;
+  number: ReleaseNumber;
+  ordinal: Revision;
+  image_id: ImageId;
+  body: Json;
+  served_at_ms: number | null;
+  bad: Json | null;
+}
+
+export interface ReleaseRouteTable {
+  host: string;
+  path: string;
+  component: ComponentName;
+  environment: EnvironmentName;
+  number: ReleaseNumber;
+}
+
+export interface DeploymentTable {
+  id: DeploymentId;
+  ordinal: Revision;
+  component: ComponentName;
+  environment: EnvironmentName;
+  reason: DeploymentReason;
+  from_release: ReleaseNumber | null;
+  to_release: ReleaseNumber;
+  strategy: Strategy;
+  state: DeploymentState;
+  decisions: Json;
+  created_at_ms: number;
+  created_by: string;
+  ended_at_ms: number | null;
+  failure: Json | null;
+}
+
+export interface ServiceTable {
+  component: ComponentName;
+  environment: EnvironmentName;
+  /** Newest number given to a release; numbers are never given twice. */
+  last_release: ReleaseNumber;
+  serving: ReleaseNumber | null;
+  stopped: number;
+  weights: Json;
+}
+
+export interface ServerGroupTable {
+  name: ServerGroupName;
+  component: ComponentName;
+  environment: EnvironmentName;
+  body: Json;
+}
+
+export interface LeaseTable {
+  service: ServiceKey;
+  /** Null once released: the fence stays, so that the next holder gets a higher one. */
+  holder: string | null;
+  fence: Fence;
+  expires_at_ms: number;
+}
+
+export interface TokenTable {
+  id: string;
+  ordinal: Revision;
+  name: string;
+  role: Role;
+  environments: Json;
+  secret_hash: string;
+  created_at_ms: number;
+  expires_at_ms: number | null;
+}
+
+export interface IdempotencyTable {
+  actor: string;
+  key: string;
+  request_hash: string;
+  /** Null until answered. */
+  status: number | null;
+  body: string | null;
+  at_ms: number;
+}
+
+export interface Schema {
+  state: StateTable;
+  schema_migrations: SchemaMigrationTable;
+  events: EventTable;
+  audit: AuditTable;
+  images: ImageTable;
+  image_artifacts: ImageArtifactTable;
+  image_checks: ImageCheckTable;
+  channel_moves: ChannelMoveTable;
+  releases: ReleaseTable;
+  release_routes: ReleaseRouteTable;
+  deployments: DeploymentTable;
+  services: ServiceTable;
+  server_groups: ServerGroupTable;
+  leases: LeaseTable;
+  tokens: TokenTable;
+  idempotency: IdempotencyTable;
+}
