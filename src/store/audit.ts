@@ -18,7 +18,7 @@ export class Audit implements AuditStore {
   }
 
   /** Newest first. */
-  list(page: PageRequest): Promise<Page<AuditEntry>> {
+  async list(page: PageRequest): Promise<Page<AuditEntry>> {
     const bounds = pageBounds(page);
     return this.#database.read(async (db) => {
       const rows = await db

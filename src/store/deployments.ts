@@ -77,7 +77,7 @@ export class Deployments implements DeploymentStore {
     return this.#database.read((db) => openDeployments(db, service));
   }
 
-  list(
+  async list(
     filter: { component?: ComponentName; environment?: EnvironmentName },
     page: PageRequest,
   ): Promise<Page<Deployment>> {

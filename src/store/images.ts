@@ -44,7 +44,7 @@ export class Images implements ImageStore {
     return this.#newest(component, 'input_key', inputKey);
   }
 
-  list(filter: { component?: ComponentName }, page: PageRequest): Promise<Page<Image>> {
+  async list(filter: { component?: ComponentName }, page: PageRequest): Promise<Page<Image>> {
     const bounds = pageBounds(page);
     return this.#database.read(async (db) => {
       let query = db.selectFrom('images').selectAll().where('ordinal', '<', bounds.before);

@@ -58,7 +58,7 @@ export class Releases implements ReleaseStore {
     });
   }
 
-  list(
+  async list(
     filter: { component?: ComponentName; environment?: EnvironmentName },
     page: PageRequest,
   ): Promise<Page<ReleaseWithState>> {

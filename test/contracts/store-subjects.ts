@@ -15,6 +15,12 @@ export const systemClock: Clock = {
   sleep: (ms, signal) => sleep(ms, undefined, signal && { signal }),
 };
 
+/** A store on an empty database for each test, and the settings to open it once more. */
+export interface StoreUnderTest {
+  readonly store: Store;
+  readonly settings: StoreSettings;
+}
+
 export interface StoreSubject {
   readonly kind: StoreSettings['kind'];
   /** Settings of a new, empty database. */

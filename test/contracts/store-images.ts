@@ -1,0 +1,107 @@
+import { expect, it } from 'vitest';
+import type { ImageId } from '../../src/domain/ids.ts';
+import type { Image } from '../../src/domain/image.ts';
+import type { Page } from '../../src/domain/ports/store.ts';
+import { by, candidate, check, checkout, digestOf, image, storefront } from './store-samples.ts';
+import type { StoreUnderTest } from './store-subjects.ts';
+
+export function imagesContract(underTest: () => StoreUnderTest): void {
+  it('gives back the image as it was created, by id, version and input key', async () => {
+    const { store } = underTest();
+    const created = await store.images.create(image(1), by);
+    expect(created).toEqual({ ...image(1), checks: [] });
+    expect(await store.images.get(created.id)).toEqual(created);
+    expect(await store.images.byVersion(storefront, '1.0.1')).toEqual(created);
+    expect(await store.images.byInputKey(storefront, digestOf(1))).toEqual(created);
+    expect(await store.images.byVersion(checkout, '1.0.1')).toBeUndefined();
+    expect(await store.images.get('none' as ImageId)).toBeUndefined();
+  });
+
+  it('refuses a version that exists, and leaves no trace of the refused one', async () => {
+    const { store } = underTest();
+    await store.images.create(image(1), by);
+    const again = { ...image(1), id: 'other' as ImageId };
+    await expect(store.images.create(again, by)).rejects.toMatchObject({
+      code: 'input.conflict',
+      details: { image: image(1).id },
+    });
+    expect(await store.images.get(again.id)).toBeUndefined();
+    expect(await store.events.revision()).toBe(1);
+  });
+
+  it('finds the newest image of an input key', async () => {
+    const { store } = underTest();
+    await store.images.create(image(1), by);
+    await store.images.create({ ...image(2), inputKey: digestOf(1) }, by);
+    expect((await store.images.byInputKey(storefront, digestOf(1)))?.id).toBe(image(2).id);
+  });
+
+  it('keeps every check result in order', async () => {
+    const { store } = underTest();
+    await store.images.create(image(1), by);
+    await store.images.recordCheck(image(1).id, check(false), by);
+    await store.images.recordCheck(image(1).id, check(true), by);
+    expect((await store.images.get(image(1).id))?.checks).toEqual([check(false), check(true)]);
+    await expect(store.images.recordCheck('none' as ImageId, check(true), by)).rejects.toMatchObject({
+      code: 'not-found',
+    });
+  });
+
+  it('lists newest first, in pages that do not shift while images are added', async () => {
+    const { store } = underTest();
+    for (let n = 1; n <= 5; n += 1) await store.images.create(image(n), by);
+    const seen: ImageId[] = [];
+    let page: Page<Image> = await store.images.list({ component: storefront }, { limit: 2 });
+    for (let n = 6; ; n += 1) {
+      seen.push(...page.items.map((item) => item.id));
+      if (page.cursor === undefined) break;
+      await store.images.create(image(n), by);
+      await store.images.create(image(n, checkout), by);
+      page = await store.images.list({ component: storefront }, { limit: 2, cursor: page.cursor });
+    }
+    expect(seen).toEqual([5, 4, 3, 2, 1].map((n) => image(n).id));
+    const all = await store.images.list({}, { limit: 100 });
+    expect(all.items).toHaveLength(9);
+    expect(all).not.toHaveProperty('cursor');
+  });
+
+  it('refuses a cursor and a limit that make no sense', async () => {
+    const { store } = underTest();
+    await expect(store.images.list({}, { limit: 5, cursor: 'nonsense' })).rejects.toMatchObject({
+      code: 'input.invalid',
+    });
+    await expect(store.images.list({}, { limit: 0 })).rejects.toMatchObject({ code: 'input.invalid' });
+  });
+
+  it('names the artifacts of all images once each', async () => {
+    const { store } = underTest();
+    await store.images.create(image(1), by);
+    await store.images.create(image(2), by);
+    await store.images.create({ ...image(3), artifacts: image(2).artifacts }, by);
+    expect([...(await store.images.artifacts())].sort()).toEqual([digestOf(1001), digestOf(1002)]);
+  });
+
+  it('moves a channel only from what it is believed to hold, and keeps its history', async () => {
+    const { store } = underTest();
+    await store.images.create(image(1), by);
+    await store.images.create(image(2), by);
+    const to = { component: storefront, channel: candidate, why: 'baked' };
+    const first = await store.channels.move({ ...to, image: image(1).id }, by);
+    expect(first).toEqual({ ...to, image: image(1).id, by: 'alice', atMs: by.atMs });
+    await expect(store.channels.move({ ...to, image: image(2).id }, by)).rejects.toMatchObject({
+      code: 'input.conflict',
+      details: { holds: image(1).id },
+    });
+    const second = await store.channels.move({ ...to, image: image(2).id, previous: image(1).id }, by);
+    expect(await store.channels.current(storefront, candidate)).toEqual(second);
+    expect(await store.channels.history(storefront, candidate)).toEqual([second, first]);
+    expect(await store.channels.list()).toEqual([second]);
+    expect(await store.channels.list(checkout)).toEqual([]);
+  });
+
+  it('moves no channel to an image that is not there', async () => {
+    const { store } = underTest();
+    const move = { component: storefront, channel: candidate, image: 'none' as ImageId, why: 'oops' };
+    await expect(store.channels.move(move, by)).rejects.toMatchObject({ code: 'not-found' });
+  });
+}

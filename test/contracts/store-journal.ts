@@ -1,0 +1,221 @@
+import { expect, it } from 'vitest';
+import type { AuditEntry } from '../../src/domain/audit.ts';
+import type { Store } from '../../src/domain/ports/store.ts';
+import { by, deployment, image, own, released, service } from './store-samples.ts';
+import { open, type StoreUnderTest, tamper } from './store-subjects.ts';
+
+const never = () => new AbortController().signal;
+
+export function journalContract(underTest: () => StoreUnderTest): void {
+  it('numbers events without a gap and in order, several of one change too', async () => {
+    const { store } = underTest();
+    await released(store, 2);
+    const fence = await own(store);
+    const { id } = await store.deployments.create(deployment(1), by);
+    await store.deployments.finish(id, { state: 'deployed' }, fence, by);
+    const revision = await store.events.append('bake.step', 'b1', { line: 'npm ci' }, by);
+    const events = await store.events.after(0, 100);
+    expect(events.map((event) => event.revision)).toEqual(events.map((_, index) => index + 1));
+    expect(await store.events.revision()).toBe(events.length);
+    expect(events.at(-1)).toEqual({
+      revision,
+      atMs: by.atMs,
+      kind: 'bake.step',
+      subject: 'b1',
+      data: { line: 'npm ci' },
+    });
+    expect(await store.events.after(revision - 1, 1)).toEqual([events.at(-1)]);
+    expect(await store.events.after(revision, 10)).toEqual([]);
+  });
+
+  it('wakes those who wait for a newer revision, in this store and in another one', async () => {
+    const { store, settings } = underTest();
+    const other = await open(settings);
+    try {
+      const here = store.events.waitAfter(0, never());
+      const there = other.events.waitAfter(0, never());
+      await store.events.append('x', 'y', {}, by);
+      expect(await here).toBe(1);
+      expect(await there).toBe(1);
+      expect(await store.events.waitAfter(0, never())).toBe(1);
+    } finally {
+      await other.close();
+    }
+  });
+
+  it('ends a wait when its signal is aborted or the store is closed', async () => {
+    const { store, settings } = underTest();
+    const controller = new AbortController();
+    const waiting = store.events.waitAfter(0, controller.signal);
+    controller.abort(new Error('gone away'));
+    await expect(waiting).rejects.toThrow('gone away');
+    await expect(store.events.waitAfter(0, controller.signal)).rejects.toThrow('gone away');
+    const other = await open(settings);
+    const left = other.events.waitAfter(0, never());
+    await Promise.all([expect(left).rejects.toMatchObject({ code: 'aborted' }), other.close()]);
+  });
+
+  it('misses nothing and sees nothing twice while writers race, resuming by revision', async () => {
+    const { store, settings } = underTest();
+    const other = await open(settings);
+    const perWriter = 500;
+    const writers = [store, other, store, other];
+    const total = writers.length * perWriter;
+    try {
+      const readers = [follow(store, total, 7), follow(other, total, 100)];
+      await Promise.all(
+        writers.map(async (writer, name) => {
+          for (let n = 0; n < perWriter; n += 1) await writer.events.append('race', `w${name}`, { n }, by);
+        }),
+      );
+      for (const seen of await Promise.all(readers)) {
+        expect(seen.map((event) => event.revision)).toEqual(Array.from({ length: total }, (_, n) => n + 1));
+        for (const name of writers.keys()) {
+          const own = seen.filter((event) => event.subject === `w${name}`).map((event) => event.n);
+          expect(own).toEqual(Array.from({ length: perWriter }, (_, n) => n));
+        }
+      }
+    } finally {
+      await other.close();
+    }
+  });
+
+  it('chains the audit log, newest first in lists', async () => {
+    const { store } = underTest();
+    await store.images.create(image(1), by);
+    await store.audit.append('auth.denied', 'bob', { why: 'viewer' }, { actor: 'bob', atMs: by.atMs + 1 });
+    const { items } = await store.audit.list({ limit: 10 });
+    expect(items).toMatchObject([
+      { revision: 2, actor: 'bob', action: 'auth.denied', subject: 'bob', detail: { why: 'viewer' } },
+      { revision: 1, actor: 'alice', action: 'image.create', subject: image(1).id },
+    ]);
+    expect(await store.audit.firstBroken()).toBeUndefined();
+    const first = await store.audit.list({ limit: 1 });
+    const rest = await store.audit.list({ limit: 1, ...(first.cursor ? { cursor: first.cursor } : {}) });
+    expect([...first.items, ...rest.items]).toEqual(items);
+    expect(rest).not.toHaveProperty('cursor');
+  });
+
+  it('has a database that refuses to rewrite the audit log', async () => {
+    const { store, settings } = underTest();
+    await store.images.create(image(1), by);
+    for (const statement of ["update audit set actor = 'mallory'", 'delete from audit']) {
+      await expect(tamper(settings, statement)).rejects.toThrow('append-only');
+    }
+    expect(await store.audit.firstBroken()).toBeUndefined();
+  });
+
+  it.each<[string, string, number]>([
+    ['changed', "update audit set actor = 'mallory' where revision = 2", 2],
+    ['taken out', 'delete from audit where revision = 2', 3],
+    ['cut off', 'delete from audit where revision = 4', 4],
+    ['added', "insert into audit values (9, 0, 'mallory', 'x', 'y', '{}', 'z')", 9],
+  ])('shows a line that was %s behind its back', async (_, statement, broken) => {
+    const { store, settings } = underTest();
+    for (let n = 1; n <= 4; n += 1) await store.images.create(image(n), by);
+    await disarm(settings);
+    await tamper(settings, statement);
+    expect(await store.audit.firstBroken()).toBe(broken);
+  });
+
+  it('keeps tokens by the hash of their secret, and shows no hash anywhere', async () => {
+    const { store } = underTest();
+    const ci = { name: 'ci', role: 'deployer', environments: ['stage/*'], expiresAtMs: 5 } as const;
+    const token = await store.tokens.create(ci, 'hash-of-secret', by);
+    expect(token).toMatchObject({ ...ci, createdAtMs: by.atMs });
+    const root = await store.tokens.create({ name: 'root', role: 'admin', environments: [] }, 'hash-2', by);
+    expect(root).not.toHaveProperty('expiresAtMs');
+    expect(await store.tokens.bySecretHash('hash-of-secret')).toEqual(token);
+    expect(await store.tokens.list()).toEqual([token, root]);
+    await expect(store.tokens.create(ci, 'hash-2', by)).rejects.toMatchObject({ code: 'input.conflict' });
+    await store.tokens.delete(token.id, by);
+    expect(await store.tokens.bySecretHash('hash-of-secret')).toBeUndefined();
+    await expect(store.tokens.delete(token.id, by)).rejects.toMatchObject({ code: 'not-found' });
+    const told = JSON.stringify([await store.events.after(0, 100), await auditLines(store)]);
+    expect(told).not.toContain('hash-');
+  });
+
+  it('answers a repeated request from what was saved, and frees a key that changed nothing', async () => {
+    const { idempotency } = underTest().store;
+    const answer = { requestHash: 'h', status: 201, body: '{"id":1}' };
+    expect(await idempotency.begin('k', 'alice', 'h', 0)).toBe('begun');
+    expect(await idempotency.begin('k', 'alice', 'h', 1)).toBe('in-progress');
+    expect(await idempotency.begin('k', 'bob', 'h', 1)).toBe('begun');
+    await idempotency.finish('k', 'alice', answer, 2);
+    expect(await idempotency.begin('k', 'alice', 'other', 3)).toEqual(answer);
+    await idempotency.forget('k', 'alice');
+    expect(await idempotency.begin('k', 'alice', 'h', 4)).toEqual(answer);
+    await idempotency.forget('k', 'bob');
+    expect(await idempotency.begin('k', 'bob', 'h', 5)).toBe('begun');
+    const dayMs = 24 * 60 * 60 * 1000;
+    expect(await idempotency.begin('k', 'alice', 'h', dayMs + 3)).toBe('begun');
+  });
+
+  it('answers a ping that was written, and stops waiting when told to', async () => {
+    const { store } = underTest();
+    await store.ping(AbortSignal.timeout(10_000));
+    await expect(store.ping(AbortSignal.abort(new Error('too late')))).rejects.toThrow('too late');
+  });
+
+  it('finds everything again after it was closed and opened', async () => {
+    const { store, settings } = underTest();
+    await released(store, 2);
+    const before = await store.events.after(0, 100);
+    const again = await open(settings);
+    try {
+      expect(await again.events.after(0, 100)).toEqual(before);
+      expect((await again.services.get(service))?.stopped).toBe(false);
+    } finally {
+      await again.close();
+    }
+  });
+
+  it('refuses a database that a newer Kiln wrote, when opened and when written to', async () => {
+    const { store, settings } = underTest();
+    await tamper(settings, "insert into schema_migrations values (99, 'from-the-future', 0)");
+    await tamper(settings, 'update state set schema_version = 99');
+    await expect(open(settings)).rejects.toMatchObject({
+      code: 'state.newer-version',
+      details: { found: 99 },
+      next: expect.stringContaining('newer Kiln'),
+    });
+    await expect(store.images.create(image(1), by)).rejects.toMatchObject({ code: 'state.newer-version' });
+  });
+
+  it('refuses a database that holds tables of another program', async () => {
+    const { settings } = underTest();
+    await tamper(settings, 'alter table schema_migrations rename to something_else');
+    await expect(open(settings)).rejects.toMatchObject({ code: 'input.invalid' });
+  });
+}
+
+interface Seen {
+  readonly revision: number;
+  readonly subject: string;
+  readonly n: unknown;
+}
+
+/** Reads as a client that resumes does: by the last revision it has, a few at a time. */
+async function follow(store: Store, total: number, limit: number): Promise<readonly Seen[]> {
+  const seen: Seen[] = [];
+  for (let last = 0; seen.length < total; last = seen.at(-1)?.revision ?? 0) {
+    await store.events.waitAfter(last, AbortSignal.timeout(50_000));
+    for (const { revision, subject, data } of await store.events.after(last, limit)) {
+      seen.push({ revision, subject, n: data.n });
+    }
+  }
+  return seen;
+}
+
+async function auditLines(store: Store): Promise<readonly AuditEntry[]> {
+  return (await store.audit.list({ limit: 100 })).items;
+}
+
+/** What an attacker with full rights would do first. */
+async function disarm(settings: StoreUnderTest['settings']): Promise<void> {
+  const statements =
+    settings.kind === 'postgres'
+      ? ['alter table audit disable trigger all']
+      : ['drop trigger audit_no_update', 'drop trigger audit_no_delete'];
+  for (const statement of statements) await tamper(settings, statement);
+}

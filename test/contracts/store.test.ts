@@ -1,0 +1,42 @@
+/** What every store engine must do, run on SQLite always and on a real Postgres of this test's own. */
+import { afterAll, beforeAll, beforeEach, describe, it } from 'vitest';
+import { POSTGRES_MISSING, postgresBinaries } from './postgres.ts';
+import { imagesContract } from './store-images.ts';
+import { journalContract } from './store-journal.ts';
+import { ownershipContract } from './store-ownership.ts';
+import { releasesContract } from './store-releases.ts';
+import {
+  open,
+  postgresSubject,
+  type StoreSubject,
+  type StoreUnderTest,
+  sqliteSubject,
+} from './store-subjects.ts';
+
+function contract(makeSubject: () => Promise<StoreSubject>): void {
+  let subject: StoreSubject;
+  let current: StoreUnderTest;
+  beforeAll(async () => {
+    subject = await makeSubject();
+  });
+  afterAll(() => subject?.close());
+  beforeEach(async () => {
+    const settings = await subject.fresh();
+    current = { settings, store: await open(settings) };
+    return () => current.store.close();
+  });
+
+  const underTest = () => current;
+  describe('images and channels', () => imagesContract(underTest));
+  describe('releases and deployments', () => releasesContract(underTest));
+  describe('ownership', () => ownershipContract(underTest));
+  describe('journal', () => journalContract(underTest));
+}
+
+describe('store on sqlite', () => contract(async () => sqliteSubject()));
+
+if (postgresBinaries() !== undefined || process.env.CI === 'true') {
+  describe('store on postgres', () => contract(postgresSubject));
+} else {
+  it.skip(`store on postgres: ${POSTGRES_MISSING}`);
+}
