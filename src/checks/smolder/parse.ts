@@ -45,9 +45,13 @@ export function parseCheckFile(text: string, file: string): readonly SmokeTest[]
   const tests = (items ?? []).flatMap((item) => readTest(item) ?? []);
   if (faults.length > 0) {
     const count = faults.length === 1 ? 'a fault' : `${faults.length} faults`;
-    throw invalidFile('schema', `${file} has ${count}.`, faults);
+    throw invalidFile('schema', `${file} has ${count}.`, faults.toSorted(byPlace));
   }
   return tests;
+}
+
+function byPlace({ location: a }: Fault, { location: b }: Fault): number {
+  return (a?.line ?? 0) - (b?.line ?? 0) || (a?.column ?? 0) - (b?.column ?? 0);
 }
 
 function readTest(item: Field): SmokeTest | undefined {

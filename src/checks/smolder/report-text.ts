@@ -3,7 +3,8 @@ import type { CheckRun, TestResult } from './run.ts';
 import type { OutcomeResult } from './test-file.ts';
 
 const WIDTH = 108;
-const STATUS_WIDTH = 8;
+/** `: ` after the name, and `[PASS]`. */
+const FIXED_WIDTH = 8;
 const RULE = '-'.repeat(WIDTH);
 const GREEN = 92;
 const RED = 91;
@@ -46,12 +47,11 @@ export function reportText(run: CheckRun, colour: boolean): string {
   return `${reportHead(run.tests.length)}\n${tests.join('')}${reportTail(run)}\n`;
 }
 
-/** Smolder pads the status to eight characters, and its colour codes count; so the widths differ with colour. */
 function resultLine(outcome: OutcomeResult, paint: (text: string, code: number) => string): string {
   const status = outcome.status === 'pass' ? paint('[PASS]', GREEN) : paint('[FAIL]', RED);
   const message = oneLine(outcome.message);
-  const dots = '.'.repeat(Math.max(0, WIDTH - outcome.name.length - message.length - STATUS_WIDTH));
-  return `${outcome.name}: ${message}${dots}${status.padStart(STATUS_WIDTH)}`;
+  const dots = '.'.repeat(Math.max(0, WIDTH - outcome.name.length - message.length - FIXED_WIDTH));
+  return `${outcome.name}: ${message}${dots}${status}`;
 }
 
 function centred(text: string): string {

@@ -30,14 +30,25 @@ export function secretsOf(test: SmokeTest): readonly string[] {
     if (scheme?.[1] !== undefined) plain.add(scheme[1]);
   }
   collectFromBody(test, plain);
-  const forms = [...plain].flatMap((secret) => [
-    secret,
-    encodeURIComponent(secret),
-    JSON.stringify(secret).slice(1, -1),
-  ]);
+  const forms = [...plain].flatMap(writings);
   return [...new Set(forms)]
     .filter((secret) => secret.length >= MIN_SECRET_LENGTH)
     .sort((a, b) => b.length - a.length);
+}
+
+/** As it is, and as it stands in a URL, in a form, in JSON, in JSON within JSON, and in HTML. */
+function writings(given: string): readonly string[] {
+  const secret = given.toWellFormed();
+  const inJson = JSON.stringify(secret).slice(1, -1);
+  return [
+    secret,
+    encodeURIComponent(secret),
+    new URL(`http://h/?${secret}`).search.slice(1),
+    new URLSearchParams([['', secret]]).toString().slice(1),
+    inJson,
+    JSON.stringify(inJson).slice(1, -1),
+    secret.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;'),
+  ];
 }
 
 function collectFromBody({ inputs: { body } }: SmokeTest, into: Set<string>): void {

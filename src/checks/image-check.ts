@@ -1,0 +1,170 @@
+/** Proves an image before it may be promoted: boots it fresh, asks it, runs its own tests, and leaves nothing behind. */
+import type { EnvironmentSpec, ProcessSpec } from '../domain/component.ts';
+import { asKilnError, KilnError } from '../domain/errors.ts';
+import {
+  type Digest,
+  environmentName,
+  type Fence,
+  type ReleaseNumber,
+  type ServiceKey,
+  serviceKey,
+} from '../domain/ids.ts';
+import type { CheckResult, Image } from '../domain/image.ts';
+import type { Clock } from '../domain/ports/clock.ts';
+import type { Target } from '../domain/ports/target.ts';
+import type { RenderedFile } from '../domain/release.ts';
+import { type Endpoint, type GroupSpec, serverGroupName } from '../domain/server-group.ts';
+import { type Boot, waitUntilUp } from './boot.ts';
+import { checkResult, type Findings, type Recorder } from './check-result.ts';
+import { runInImageTests } from './in-image-tests.ts';
+import { parseSmokeFiles, runSmokeFiles, type SmokeFile } from './smoke-files.ts';
+
+/** Where images are checked before they belong to any environment. */
+export const BAKE_ENVIRONMENT = environmentName('bake/local');
+const REMOVE_TIMEOUT_MS = 120_000;
+
+export interface ImageCheckRequest {
+  readonly image: Image;
+  /** The form of the image that the target can run. */
+  readonly artifact: Digest;
+  readonly target: Target;
+  /** Of the service `imageCheckService(image)`: checks of one component take turns. */
+  readonly fence: Fence;
+  /** Told apart by this number, groups of several checks never share a name. */
+  readonly release: ReleaseNumber;
+  /** Environment variables, resolved for `bake/local`. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly files: readonly RenderedFile[];
+  /** Texts of the check files: relative path → content. */
+  readonly attachments: Readonly<Record<string, string>>;
+  readonly clock: Clock;
+  readonly newId: () => string;
+  readonly signal: AbortSignal;
+  readonly onProgress?: (line: string) => void;
+}
+
+export function imageCheckService(image: Image): ServiceKey {
+  return serviceKey(image.component, BAKE_ENVIRONMENT);
+}
+
+/** A failed check is a result; an error is what kept the check from being made. Its groups are removed either way. */
+export async function checkImage(request: ImageCheckRequest): Promise<readonly CheckResult[]> {
+  const { image, target, signal } = request;
+  const settings = image.definition.environments[BAKE_ENVIRONMENT] ?? image.definition.defaults;
+  const smokeFiles = parseSmokeFiles(settings.checks, request.attachments);
+  const specs = settings.processes
+    .filter((process) => process.instances.desired > 0)
+    .map((process) => groupSpec(process, request));
+  return removingAfterwards(specs, request, async () => {
+    await target.prepare(request.artifact, signal);
+    for (const spec of specs) await target.ensure(spec, request.fence, { afresh: true }, signal);
+    request.onProgress?.(`booting ${image.component} ${image.version}`);
+    const boots = await Promise.all(
+      specs.map((spec) => waitUntilUp({ spec, target, clock: request.clock, signal })),
+    );
+    return examine(boots, smokeFiles, settings, request);
+  });
+}
+
+function groupSpec(process: ProcessSpec, request: ImageCheckRequest): GroupSpec {
+  const { image, release } = request;
+  return {
+    group: serverGroupName(image.component, process.name, BAKE_ENVIRONMENT, release, 'check'),
+    service: imageCheckService(image),
+    release,
+    version: image.version,
+    artifact: request.artifact,
+    process: { ...process, instances: { min: 1, desired: 1, max: 1 } },
+    environment: request.environment,
+    files: request.files,
+    desired: 1,
+    retire: [],
+  };
+}
+
+/** What did not come up is not asked anything: its boot result says why. */
+async function examine(
+  boots: readonly Boot[],
+  smokeFiles: readonly SmokeFile[],
+  settings: EnvironmentSpec,
+  request: ImageCheckRequest,
+): Promise<readonly CheckResult[]> {
+  const { clock, signal, image, onProgress } = request;
+  const recorder: Recorder = { where: BAKE_ENVIRONMENT, newId: request.newId, now: () => clock.now() };
+  const results = [checkResult('boot', boots.map(bootFindings), recorder)];
+  if (boots.some((boot) => boot.kind === 'failed')) return results;
+  const serving = boots.find((boot) => boot.kind === 'up' && boot.endpoint !== undefined);
+  const endpoint = serving?.kind === 'up' ? serving.endpoint : undefined;
+  if (smokeFiles.length > 0) {
+    onProgress?.(`running ${smokeFiles.length} check file(s)`);
+    const findings =
+      endpoint === undefined
+        ? [
+            {
+              passedCount: 0,
+              failures: ['No process of the component listens, so its check files cannot be run.'],
+            },
+          ]
+        : await runSmokeFiles(smokeFiles, {
+            address: { kind: 'endpoint', endpoint },
+            waitMs: 0,
+            clock,
+            signal,
+          });
+    results.push(checkResult('smoke', findings, recorder));
+  }
+  const [process] = settings.processes;
+  if (image.definition.image.tests.length > 0 && process !== undefined) {
+    onProgress?.('running the tests inside the image');
+    const findings = await inImageFindings(serving?.spec ?? groupSpec(process, request), endpoint, request);
+    results.push(checkResult('in-image', findings, recorder));
+  }
+  return results;
+}
+
+function bootFindings(boot: Boot): Findings {
+  if (boot.kind === 'up') return { passedCount: 1, failures: [] };
+  const tail = boot.logTail.length === 0 ? '' : `: ${boot.logTail.slice(-5).join(' | ')}`;
+  return { passedCount: 0, failures: [`${boot.spec.process.name}: ${boot.why}${tail}`] };
+}
+
+async function inImageFindings(
+  spec: GroupSpec,
+  endpoint: Endpoint | undefined,
+  { image, target, fence, signal }: ImageCheckRequest,
+): Promise<readonly Findings[]> {
+  const base = endpoint === undefined ? {} : { BASE_URL: `http://${endpoint.host}:${endpoint.port}` };
+  return runInImageTests({
+    patterns: image.definition.image.tests,
+    spec: { ...spec, environment: { ...spec.environment, ...base } },
+    target,
+    fence,
+    signal,
+  });
+}
+
+/** Removal does not listen to the caller's signal: a cancelled check must not leave instances behind. */
+async function removingAfterwards<T>(
+  specs: readonly GroupSpec[],
+  { target, fence }: ImageCheckRequest,
+  work: () => Promise<T>,
+): Promise<T> {
+  let outcome: { readonly value: T } | { readonly thrown: unknown };
+  try {
+    outcome = { value: await work() };
+  } catch (thrown) {
+    outcome = { thrown };
+  }
+  const removals = await Promise.allSettled(
+    specs.map((spec) => target.remove(spec.group, fence, AbortSignal.timeout(REMOVE_TIMEOUT_MS))),
+  );
+  const failures = removals.flatMap((removal) => (removal.status === 'rejected' ? [removal.reason] : []));
+  if ('value' in outcome && failures.length === 0) return outcome.value;
+  if ('thrown' in outcome && failures.length === 0) throw asKilnError(outcome.thrown);
+  const first = asKilnError('thrown' in outcome ? outcome.thrown : failures[0]);
+  throw new KilnError(first.code, `${first.message} Its server groups could not be removed.`, {
+    cause: new AggregateError(['thrown' in outcome ? outcome.thrown : undefined, ...failures], first.message),
+    retryable: first.retryable,
+    next: first.next ?? 'Run `kiln status`, and remove what is left of the check.',
+  });
+}
