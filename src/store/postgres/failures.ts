@@ -16,6 +16,7 @@ const SOCKET_ERRORS: readonly string[] = [
   'EHOSTUNREACH',
   'ENETUNREACH',
   'EAI_AGAIN',
+  'ENOTFOUND',
 ];
 /** How `pg` says, without a code, that its connection is gone or did not answer in time. */
 const LOST_MESSAGES =
