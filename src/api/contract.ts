@@ -39,9 +39,11 @@ export const CONTRACT = {
 type Contract = typeof CONTRACT;
 
 /** What the API answers is never changed by whoever gets it. */
-export type Frozen<Value> = Value extends string | number | boolean | null | undefined
+export type Frozen<Value> = unknown extends Value
   ? Value
-  : { readonly [Key in keyof Value]: Frozen<Value[Key]> };
+  : Value extends string | number | boolean | null | undefined
+    ? Value
+    : { readonly [Key in keyof Value]: Frozen<Value[Key]> };
 
 type Sent<Name extends OperationName, Part extends string> =
   Contract[Name] extends Record<Part, infer Schema extends z.ZodType> ? z.input<Schema> : undefined;

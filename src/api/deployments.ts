@@ -75,6 +75,7 @@ export const deployments = {
         component: componentNameText,
         environment: environmentNameText,
         to: releaseNumber.optional().openapi({ description: 'Absent: the last release that served before' }),
+        onConflict,
       })
       .openapi('RollbackRequest'),
     answer: deploymentView,

@@ -1,5 +1,7 @@
 /** The two streams the API answers with: server-sent events (as the HTML standard defines them) and JSON lines. */
 
+import { errorOfProblem } from './failures.ts';
+
 export interface ServerSentEvent {
   readonly id?: string;
   readonly event: string;
@@ -25,6 +27,7 @@ export async function* readEvents(body: AsyncIterable<Uint8Array>): AsyncIterabl
   for await (const line of textLines(body)) {
     if (line === '') {
       if (id !== undefined || data.length > 0) {
+        if (event === 'problem') throw errorOfProblem(200, JSON.parse(data.join('\n')));
         yield {
           ...(id === undefined ? {} : { id }),
           event: event || 'message',
@@ -46,8 +49,14 @@ export async function* readEvents(body: AsyncIterable<Uint8Array>): AsyncIterabl
   }
 }
 
-/** One JSON value a line; empty lines are heartbeats. */
+/** One JSON value a line; empty lines are heartbeats; a last line with a `problem` says why it ends. */
 // biome-ignore lint/suspicious/noExplicitAny: lines have the contract's type; tests hold the server to it
 export async function* readLines(body: AsyncIterable<Uint8Array>): AsyncIterable<any> {
-  for await (const line of textLines(body)) if (line !== '') yield JSON.parse(line);
+  for await (const line of textLines(body)) {
+    if (line === '') continue;
+    const value: unknown = JSON.parse(line);
+    if (typeof value === 'object' && value !== null && 'problem' in value)
+      throw errorOfProblem(200, value.problem);
+    yield value;
+  }
 }

@@ -1,0 +1,38 @@
+import type { Answer } from '../api/contract.ts';
+import { promote } from '../catalog/promote.ts';
+import { resolveImage } from '../catalog/resolve-image.ts';
+import type { ChannelMove } from '../domain/image.ts';
+import type { Operations } from './operations.ts';
+import type { HttpParts } from './parts.ts';
+import { present } from './views.ts';
+
+type MoveView = Answer<'channels.promote'>['move'];
+
+export function serveChannels(operations: Operations, { store, clock }: HttpParts): void {
+  const withVersions = async (moves: readonly ChannelMove[]): Promise<readonly MoveView[]> => {
+    const ids = [...new Set(moves.map((move) => move.image))];
+    const images = await Promise.all(ids.map((id) => store.images.get(id)));
+    const versions = new Map(ids.map((id, index) => [id, images[index]?.version ?? 'swept']));
+    return moves.map((move) => ({ ...move, version: versions.get(move.image) ?? 'swept' }));
+  };
+
+  operations.json('channels.list', async ({ query }) => ({
+    items: await withVersions(await store.channels.list(query.component)),
+  }));
+
+  operations.json('channels.history', async ({ params }) => ({
+    items: await withVersions(await store.channels.history(params.component, params.channel)),
+  }));
+
+  operations.json('channels.promote', async ({ params, body }, { actor }) => {
+    const image = await resolveImage(store, body.image);
+    const expected = body.expected === undefined ? undefined : (await resolveImage(store, body.expected)).id;
+    const why = body.why ?? `promoted by ${actor.name}`;
+    const { moved, move } = await promote(
+      store,
+      { ...params, image, why, ...present({ expected }) },
+      { actor: actor.name, atMs: clock.now() },
+    );
+    return { moved, move: { ...move, version: image.version } };
+  });
+}

@@ -1,0 +1,106 @@
+import type { Answer, Input } from '../api/contract.ts';
+import { defaultImage, resolveImage } from '../catalog/resolve-image.ts';
+import type { Deployment } from '../domain/deployment.ts';
+import { KilnError } from '../domain/errors.ts';
+import type { DeploymentId } from '../domain/ids.ts';
+import type { Operations } from './operations.ts';
+import type { DeployWish, HttpParts } from './parts.ts';
+import { deploymentView, present } from './views.ts';
+
+type Wish = Pick<
+  Input<'deployments.start'>['body'],
+  'component' | 'environment' | 'image' | 'release' | 'strategy'
+>;
+
+export function serveDeployments(operations: Operations, parts: HttpParts): void {
+  const { deployer, store } = parts;
+
+  operations.begins('deployments.start', {
+    async begin({ body }, { actor }) {
+      const wish = await resolveWish(parts, body, actor.name);
+      const outcome = await deployer.deploy({ ...wish, onConflict: body.onConflict });
+      const { number: release, version } = outcome.release;
+      if (outcome.kind === 'unchanged') return { changed: false, release, version };
+      return { changed: true, release, version, deployment: deploymentView(outcome.deployment) };
+    },
+    ended: ({ deployment }) => deployment === undefined || deploymentEnded(deployment),
+    async wait(outcome, timeoutMs, signal) {
+      if (outcome.deployment === undefined) return outcome;
+      const deployment = await deployer.wait(outcome.deployment.id, timeoutMs, signal);
+      return { ...outcome, deployment: deploymentView(deployment) };
+    },
+  });
+
+  operations.begins('deployments.rollback', {
+    async begin({ body }, { actor }) {
+      const { component, environment, onConflict, to } = body;
+      const request = { component, environment, onConflict, actor: actor.name, ...present({ to }) };
+      return deploymentView(await deployer.rollback(request));
+    },
+    ended: deploymentEnded,
+    wait: async ({ id }, timeoutMs, signal) => deploymentView(await deployer.wait(id, timeoutMs, signal)),
+  });
+
+  operations.json('plan.show', async ({ query }, { actor, signal }) => {
+    const { component, environment } = query;
+    const plan = await deployer.plan(await resolveWish(parts, query, actor.name), signal);
+    return { component, environment, ...plan };
+  });
+
+  operations.json('deployments.list', async ({ query }) => {
+    const { component, environment, limit, cursor } = query;
+    const page = await store.deployments.list(
+      present({ component, environment }),
+      present({ limit, cursor }),
+    );
+    return { ...page, items: page.items.map(deploymentView) };
+  });
+
+  operations.json('deployments.get', async ({ params, query }, { signal }) => {
+    const deployment = await required(parts, params.id);
+    if (query.wait === 0 || deploymentEnded(deployment)) return deploymentView(deployment);
+    return deploymentView(await deployer.wait(deployment.id, query.wait * 1000, signal));
+  });
+
+  operations.json('deployments.cancel', async ({ params }, { actor, assertMayChange }) => {
+    const deployment = await required(parts, params.id);
+    assertMayChange(deployment.environment);
+    await deployer.cancel(deployment.id, actor.name);
+    return deploymentView(await required(parts, params.id));
+  });
+}
+
+export function deploymentEnded(deployment: Pick<Answer<'deployments.get'>, 'state'>): boolean {
+  return deployment.state !== 'queued' && deployment.state !== 'running';
+}
+
+async function required({ store }: HttpParts, id: string): Promise<Deployment> {
+  const deployment = await store.deployments.get(id as DeploymentId);
+  if (deployment !== undefined) return deployment;
+  throw new KilnError('not-found', `There is no deployment ${id}.`, { next: 'Run: kiln status' });
+}
+
+async function resolveWish({ store }: HttpParts, wish: Wish, actor: string): Promise<DeployWish> {
+  const { component, environment, release, strategy } = wish;
+  if (wish.image !== undefined && release !== undefined) {
+    throw new KilnError('input.invalid', 'Both an image and a release are given.', {
+      next: 'Give one of them, or neither for the newest image that may go there.',
+    });
+  }
+  const rest = { component, environment, actor, ...present({ strategy }) };
+  if (release !== undefined) return { ...rest, what: { release } };
+  const image =
+    wish.image === undefined
+      ? await defaultImage(
+          store,
+          component,
+          ({ definition }) => (definition.environments[environment] ?? definition.defaults).channel,
+        )
+      : await resolveImage(store, wish.image);
+  if (image.component !== component) {
+    throw new KilnError('input.invalid', `Image ${image.id} is of ${image.component}, not of ${component}.`, {
+      next: `Choose an image of ${component}: kiln images ${component}`,
+    });
+  }
+  return { ...rest, what: { image } };
+}

@@ -1,0 +1,226 @@
+/**
+ * From a request to an answer, the same way for every operation: role, body, validation, environment, key,
+ * handler. Handlers get what is valid and return what the contract says; they know nothing of HTTP.
+ */
+import type { Context, Hono } from 'hono';
+import { type Answer, CONTRACT, type Input, type OperationSchemas } from '../api/contract.ts';
+import {
+  API_ROOT,
+  type BeginningOperation,
+  type OperationAnswering,
+  type OperationName,
+  type RouteInfo,
+  routeOf,
+} from '../api/routes.ts';
+import type { Actor } from '../domain/audit.ts';
+import { KilnError } from '../domain/errors.ts';
+import { type EnvironmentName, environmentName, isEnvironmentName } from '../domain/ids.ts';
+import { jsonAnswer } from './answers.ts';
+import { assertEnvironment, assertRole } from './auth.ts';
+import { onceByKey } from './idempotency.ts';
+import type { HttpParts } from './parts.ts';
+import { preferredWaitMs } from './prefer.ts';
+import { readBody } from './read-body.ts';
+import { validated } from './validate.ts';
+
+/** What the middleware has found out before an operation begins. */
+export interface Variables {
+  readonly requestId: string;
+  readonly actor: Actor;
+  operation: string;
+}
+
+export type KilnHono = Hono<{ Variables: Variables }>;
+
+export interface Caller {
+  readonly actor: Actor;
+  readonly signal: AbortSignal;
+  readonly lastEventId?: string;
+  /** Fails with `auth.denied`; for operations whose environment only the handler can find. */
+  readonly assertMayChange: (environment: EnvironmentName) => void;
+}
+
+export type Handler<Name extends OperationName> = (
+  input: Input<Name>,
+  caller: Caller,
+) => Promise<Answer<Name>>;
+
+type JsonOperation = Exclude<OperationAnswering<'json'>, BeginningOperation>;
+
+export interface Options<Name extends OperationName> {
+  /** What is kept for the same key: without what must not be stored. */
+  readonly remember?: (answer: Answer<Name>) => Answer<Name>;
+}
+
+/** An operation that begins work: what it began is remembered under its key at once, and then waited for. */
+export interface Beginning<Name extends BeginningOperation> {
+  readonly begin: Handler<Name>;
+  readonly ended: (answer: Answer<Name>) => boolean;
+  readonly wait: (answer: Answer<Name>, timeoutMs: number, signal: AbortSignal) => Promise<Answer<Name>>;
+}
+
+export class Operations {
+  readonly #app: KilnHono;
+  readonly #parts: HttpParts;
+  readonly #methods = new Map<string, string[]>();
+
+  constructor(app: KilnHono, parts: HttpParts) {
+    this.#app = app;
+    this.#parts = parts;
+  }
+
+  json<Name extends JsonOperation>(name: Name, handle: Handler<Name>, options: Options<Name> = {}): void {
+    this.#on(name, async (context, input, text, caller) => {
+      const perform = async () => ({ status: 200, body: await handle(input, caller) });
+      if (routeOf(name).method === 'get') return jsonAnswer(200, (await perform()).body);
+      return (await onceByKey(this.#parts, context, caller.actor, text, perform, options.remember)).answer;
+    });
+  }
+
+  begins<Name extends BeginningOperation>(name: Name, operation: Beginning<Name>): void {
+    this.#on(name, async (context, input: Input<Name>, text, caller) => {
+      const waitMs = preferredWaitMs(context.req.header('prefer'));
+      const perform = async () => {
+        const body = await operation.begin(input, caller);
+        return { status: operation.ended(body) ? 200 : 202, body };
+      };
+      const begun = await onceByKey(this.#parts, context, caller.actor, text, perform);
+      if (begun.fresh === undefined || waitMs === 0 || operation.ended(begun.fresh)) return begun.answer;
+      const later = await operation.wait(begun.fresh, waitMs, caller.signal);
+      return jsonAnswer(operation.ended(later) ? 200 : 202, later, {
+        'preference-applied': `wait=${waitMs / 1000}`,
+      });
+    });
+  }
+
+  stream<Name extends OperationAnswering<'events' | 'lines'>>(
+    name: Name,
+    handle: (input: Input<Name>, caller: Caller) => Promise<Response>,
+  ): void {
+    this.#on(name, async (_context, input, _text, caller) => await handle(input, caller));
+  }
+
+  /** Once all are registered: a known path with another method is `input.method`, not `not-found`. */
+  refuseOtherMethods(): void {
+    for (const [path, methods] of this.#methods) {
+      this.#app.all(path, (context) => {
+        const allow = methods.map((method) => method.toUpperCase()).join(', ');
+        throw new KilnError('input.method', `${context.req.method} is not possible here.`, {
+          next: `Use ${allow}.`,
+          details: { allow },
+        });
+      });
+    }
+  }
+
+  #on<Name extends OperationName>(
+    name: Name,
+    respond: (
+      context: Context<{ Variables: Variables }>,
+      input: Input<Name>,
+      text: string,
+      caller: Caller,
+    ) => Promise<Response>,
+  ): void {
+    const route = routeOf(name);
+    const path = API_ROOT + route.path.replace(/\{(\w+)\}/g, ':$1');
+    this.#methods.set(path, [...(this.#methods.get(path) ?? []), route.method]);
+    this.#app.on(route.method.toUpperCase(), path, async (context) => {
+      context.set('operation', name);
+      const actor = context.get('actor');
+      assertRole(actor, route.role);
+      const text = await readBody(context.req.raw);
+      const input = inputOf(CONTRACT[name], context, route, text);
+      if (route.method !== 'get') assertPlace(actor, input);
+      // The contract's own schemas made it, so it has the contract's type.
+      return await respond(context, input as Input<Name>, text, callerOf(context, actor));
+    });
+  }
+}
+
+interface LooseInput {
+  readonly params: unknown;
+  readonly query: unknown;
+  readonly body: unknown;
+}
+
+function inputOf(
+  schemas: OperationSchemas,
+  context: Context<{ Variables: Variables }>,
+  route: RouteInfo,
+  text: string,
+): LooseInput {
+  const { params, query, body } = schemas;
+  return {
+    params: params && validated(params, context.req.param(), 'path'),
+    query: query === undefined ? refuseQuery(context) : validated(query, singleValues(context), 'query'),
+    body: route.method === 'get' ? undefined : bodyOf(body, context.req.header('content-type'), text),
+  };
+}
+
+function bodyOf(schema: OperationSchemas['body'], type: string | undefined, text: string): unknown {
+  if (schema === undefined) {
+    if (text === '' || text === '{}') return undefined;
+    throw new KilnError('input.invalid', 'This call takes no body.', { next: 'Leave the body out.' });
+  }
+  if (!/^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(type ?? '')) {
+    throw new KilnError('input.media-type', `A body of type "${type ?? 'none'}" cannot be read here.`, {
+      next: 'Send JSON with `Content-Type: application/json`.',
+    });
+  }
+  return validated(schema, parsed(text), 'body');
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new KilnError('input.invalid', 'The body is not JSON.', { cause, next: 'Send one JSON object.' });
+  }
+}
+
+function singleValues(context: Context): Readonly<Record<string, string>> {
+  const values: Record<string, string> = {};
+  for (const [key, all] of Object.entries(context.req.queries())) {
+    const [first, ...rest] = all;
+    if (rest.length > 0) {
+      throw new KilnError('input.invalid', `"${key.slice(0, 80)}" is given more than once.`, {
+        next: 'Give each parameter once.',
+      });
+    }
+    if (first !== undefined) values[key] = first;
+  }
+  return values;
+}
+
+function refuseQuery(context: Context): undefined {
+  const [key] = Object.keys(context.req.queries());
+  if (key === undefined) return undefined;
+  throw new KilnError('input.invalid', `"${key.slice(0, 80)}" is not known here: this call takes no query.`, {
+    next: 'Leave the query out.',
+  });
+}
+
+/** A write that names its environment, in its path or its body, is held to the actor's environments. */
+function assertPlace(actor: Actor, input: LooseInput): void {
+  const place = environmentIn(input.body) ?? environmentIn(input.params);
+  if (place !== undefined) assertEnvironment(actor, place);
+}
+
+function environmentIn(part: unknown): EnvironmentName | undefined {
+  if (typeof part !== 'object' || part === null) return undefined;
+  if ('environment' in part && typeof part.environment === 'string' && isEnvironmentName(part.environment))
+    return environmentName(part.environment);
+  if ('level' in part && 'region' in part) return environmentName(`${part.level}/${part.region}`);
+  return undefined;
+}
+
+function callerOf(context: Context<{ Variables: Variables }>, actor: Actor): Caller {
+  const lastEventId = context.req.header('last-event-id');
+  return {
+    actor,
+    signal: context.req.raw.signal,
+    ...(lastEventId === undefined ? {} : { lastEventId }),
+    assertMayChange: (environment) => assertEnvironment(actor, environment),
+  };
+}

@@ -1,0 +1,139 @@
+/** What the HTTP surface works with, as narrow as its handlers need it; the composition root hands it in. */
+import type { Answer } from '../api/contract.ts';
+import type { Strategy } from '../domain/component.ts';
+import type { Deployment, OnConflict } from '../domain/deployment.ts';
+import type { ComponentName, DeploymentId, EnvironmentName, ReleaseNumber } from '../domain/ids.ts';
+import type { Image } from '../domain/image.ts';
+import type { BuildProgress } from '../domain/ports/builder.ts';
+import type { Clock } from '../domain/ports/clock.ts';
+import type { RouterStatus } from '../domain/ports/router.ts';
+import type { Store } from '../domain/ports/store.ts';
+import type { LogLine, LogQuery } from '../domain/ports/target.ts';
+
+export type Bake = Answer<'bakes.get'>;
+export type CheckRun = Answer<'checks.get'>;
+/** As the deployer knows it: addresses are added by who knows the router's. */
+export type ServiceStatus = Omit<Answer<'services.get'>, 'urls' | 'deployment'> & {
+  readonly deployment?: Deployment;
+};
+export type Plan = Omit<Answer<'plan.show'>, 'component' | 'environment'>;
+
+export interface BakeryPart {
+  /** Returns when the bake is under way, or when nothing is to be built. */
+  start(request: {
+    readonly directory: string;
+    readonly version?: string;
+    readonly verify: boolean;
+    readonly actor: string;
+  }): Promise<Bake>;
+  get(id: string): Promise<Bake | undefined>;
+  /** The bake once it has ended, or as it is after `timeoutMs`. */
+  wait(id: string, timeoutMs: number, signal: AbortSignal): Promise<Bake>;
+  /** All its progress from the beginning, up to its end. */
+  follow(id: string, signal: AbortSignal): AsyncIterable<BuildProgress>;
+  cancel(id: string): Promise<void>;
+}
+
+export interface ChecksPart {
+  /** An image by itself (recorded with it), or what serves in an environment (recorded with that image). */
+  start(request: {
+    readonly what:
+      | { readonly image: Image }
+      | { readonly component: ComponentName; readonly environment: EnvironmentName };
+    readonly actor: string;
+  }): Promise<CheckRun>;
+  get(id: string): Promise<CheckRun | undefined>;
+  wait(id: string, timeoutMs: number, signal: AbortSignal): Promise<CheckRun>;
+}
+
+export interface DeployWish {
+  readonly component: ComponentName;
+  readonly environment: EnvironmentName;
+  readonly what: { readonly image: Image } | { readonly release: ReleaseNumber };
+  readonly strategy?: Strategy;
+  readonly actor: string;
+}
+
+export type DeployOutcome =
+  | { readonly kind: 'unchanged'; readonly release: ReleaseName }
+  | { readonly kind: 'started'; readonly release: ReleaseName; readonly deployment: Deployment };
+
+interface ReleaseName {
+  readonly number: ReleaseNumber;
+  readonly version: string;
+}
+
+export interface DeployerPart {
+  deploy(request: DeployWish & { readonly onConflict: OnConflict }): Promise<DeployOutcome>;
+  plan(request: DeployWish, signal: AbortSignal): Promise<Plan>;
+  rollback(request: {
+    readonly component: ComponentName;
+    readonly environment: EnvironmentName;
+    readonly to?: ReleaseNumber;
+    readonly onConflict: OnConflict;
+    readonly actor: string;
+  }): Promise<Deployment>;
+  cancel(id: DeploymentId, actor: string): Promise<void>;
+  wait(id: DeploymentId, timeoutMs: number, signal: AbortSignal): Promise<Deployment>;
+  stop(component: ComponentName, environment: EnvironmentName, actor: string): Promise<void>;
+}
+
+export interface ServicesPart {
+  list(
+    filter: { readonly component?: ComponentName; readonly environment?: EnvironmentName },
+    signal: AbortSignal,
+  ): Promise<readonly ServiceStatus[]>;
+  logs(
+    component: ComponentName,
+    environment: EnvironmentName,
+    query: LogQuery,
+    signal: AbortSignal,
+  ): AsyncIterable<LogLine>;
+}
+
+export interface ServerPart {
+  readonly version: string;
+  readonly pid: number;
+  readonly startedAtMs: number;
+  readonly stateDirectory: string;
+  targets(signal: AbortSignal): Promise<Answer<'server.get'>['targets']>;
+  /** Begins to stop; returns the services whose instances it stops. The server goes once this is answered. */
+  down(options: { readonly instances: boolean; readonly actor: string }): Promise<readonly string[]>;
+}
+
+export type CataloguePart = Pick<Store, 'images' | 'channels'>;
+
+export interface HttpLog {
+  info(fields: Readonly<Record<string, unknown>>, message: string): void;
+  warn(fields: Readonly<Record<string, unknown>>, message: string): void;
+  error(fields: Readonly<Record<string, unknown>>, message: string): void;
+}
+
+export interface HttpParts {
+  readonly store: Pick<
+    Store,
+    | 'engine'
+    | 'images'
+    | 'channels'
+    | 'releases'
+    | 'deployments'
+    | 'services'
+    | 'tokens'
+    | 'idempotency'
+    | 'events'
+    | 'audit'
+    | 'ping'
+  >;
+  readonly bakery: BakeryPart;
+  readonly checks: ChecksPart;
+  readonly deployer: DeployerPart;
+  readonly services: ServicesPart;
+  readonly router: { status(signal: AbortSignal): Promise<RouterStatus> };
+  readonly server: ServerPart;
+  readonly clock: Clock;
+  readonly log: HttpLog;
+  /** Random bytes for secrets and request ids. */
+  readonly randomBytes: (count: number) => Uint8Array;
+  /** Host names, beside those of loopback, by which the server may be called. */
+  readonly hosts: readonly string[];
+}
