@@ -1,0 +1,340 @@
+/**
+ * Bakes bundles: looks at the source, runs the build steps whose inputs changed, packs the layers that changed.
+ *
+ * What `plan` has found is kept for the `build` of the same request. Without build steps `plan` makes the layers
+ * already: to know the inputs is to read them, and they are read only once.
+ */
+import { mkdir, readFile, realpath, rm } from 'node:fs/promises';
+import path from 'node:path';
+import type { BuildStep } from '../../domain/component.ts';
+import { KilnError } from '../../domain/errors.ts';
+import type { Digest } from '../../domain/ids.ts';
+import type { Artifact } from '../../domain/image.ts';
+import type {
+  BuildDifference,
+  Builder,
+  BuildPlan,
+  BuildProgress,
+  BuildRequest,
+  BuildResult,
+} from '../../domain/ports/builder.ts';
+import type { Clock } from '../../domain/ports/clock.ts';
+import type { FileBlobStore } from '../blobs.ts';
+import { writeManifest } from '../oci-layout.ts';
+import { BuildCommands, type BuildHost } from './build-command.ts';
+import { BuildRun } from './build-run.ts';
+import { ToolVersions } from './build-tools.ts';
+import { compareTrees } from './compare.ts';
+import { madeBy, type SourceFacts, sightOf, splitSteps } from './detected-steps.ts';
+import { ImageTrees } from './image-tree.ts';
+import { inputKeyOf } from './input-key.ts';
+import { LayerStore, type StoredLayer } from './layer-store.ts';
+import { divideIntoLayers } from './layers.ts';
+import { assertLinksStayInside } from './links.ts';
+import { isDependencyFolder, matcher, Selection } from './selection.ts';
+import { SourceIndexes } from './source-index.ts';
+import { type ScannedTree, scanTree } from './source-tree.ts';
+import { StepRecords } from './step-records.ts';
+import { isKnown, type KnownEntry, sortByPath, type TreeEntry, withoutImpliedDirectories } from './tree.ts';
+import type { WorkerPool } from './worker-pool.ts';
+
+export interface BundleBuilderOptions {
+  readonly blobs: FileBlobStore;
+  readonly pool: WorkerPool;
+  /** Absolute; caches, temporary folders and logs are kept there, beside the blobs. */
+  readonly stateDirectory: string;
+  readonly host: BuildHost;
+  readonly clock: Clock;
+  /** As images name it: `amd64`, `arm64`. */
+  readonly arch: string;
+  /** Names a temporary folder. */
+  readonly randomId: () => string;
+}
+
+/** The source as one bake sees it. */
+interface Prepared {
+  readonly steps: readonly BuildStep[];
+  readonly facts: SourceFacts;
+  readonly selection: Selection;
+  readonly inputKey: Digest;
+  /** What the build steps start from; in the order of their paths. */
+  readonly source: readonly KnownEntry[];
+  /** Made already when there are no build steps. */
+  readonly layers: readonly StoredLayer[] | undefined;
+}
+
+export class BundleBuilder implements Builder {
+  readonly kind = 'bundle';
+  readonly #options: BundleBuilderOptions;
+  readonly #layers: LayerStore;
+  readonly #indexes: SourceIndexes;
+  readonly #records: StepRecords;
+  readonly #commands: BuildCommands;
+  readonly #versions: ToolVersions;
+  readonly #images: ImageTrees;
+  readonly #prepared = new WeakMap<BuildRequest, Prepared>();
+  /** Indexes are saved after the answer; closing waits for them. */
+  #saving: Promise<unknown> = Promise.resolve();
+
+  constructor(options: BundleBuilderOptions) {
+    const { blobs, pool, stateDirectory } = options;
+    const cache = path.join(stateDirectory, 'cache');
+    this.#options = options;
+    this.#layers = new LayerStore(blobs, pool, path.join(cache, 'layers'));
+    this.#indexes = new SourceIndexes(path.join(cache, 'sources'));
+    this.#records = new StepRecords(path.join(cache, 'steps'), blobs);
+    this.#commands = new BuildCommands(options.host);
+    this.#versions = new ToolVersions(options.host.searchPath);
+    this.#images = new ImageTrees(blobs, pool, this.#layers);
+  }
+
+  async plan(request: BuildRequest, signal: AbortSignal): Promise<BuildPlan> {
+    const prepared = await onceAgainWhenChanged(() => this.#prepare(request, ignoreProgress, signal));
+    this.#prepared.set(request, prepared);
+    return { inputKey: prepared.inputKey };
+  }
+
+  async build(
+    request: BuildRequest,
+    onProgress: (progress: BuildProgress) => void,
+    signal: AbortSignal,
+  ): Promise<BuildResult> {
+    return onceAgainWhenChanged(async () => {
+      const prepared = this.#prepared.get(request) ?? (await this.#prepare(request, onProgress, signal));
+      this.#prepared.delete(request);
+      const layers = prepared.layers ?? (await this.#buildLayers(request, prepared, onProgress, signal));
+      reportLayers(layers, onProgress);
+      return { inputKey: prepared.inputKey, artifacts: [await this.#artifact(layers)] };
+    });
+  }
+
+  async verify(
+    request: BuildRequest,
+    artifact: Artifact,
+    onProgress: (progress: BuildProgress) => void,
+    signal: AbortSignal,
+  ): Promise<readonly BuildDifference[]> {
+    const again = await onceAgainWhenChanged(async () => {
+      const prepared = await this.#prepare(request, onProgress, signal, { afresh: true });
+      if (prepared.steps.length === 0) return prepared.source;
+      return this.#inFolder((folder) => this.#run(request, prepared, folder, true, onProgress, signal));
+    });
+    onProgress({ kind: 'stage', name: 'compare', detail: artifact.digest });
+    const before = await this.#images.read(artifact.digest, signal);
+    return compareTrees(before, (await this.#onBase(request, again, signal)).filter(isKnown));
+  }
+
+  /** Layers that cached steps stand on, of steps used since then; older ones are forgotten. */
+  cachedLayers(sinceMs: number): Promise<ReadonlySet<Digest>> {
+    return this.#records.layersUsedSince(sinceMs);
+  }
+
+  async close(): Promise<void> {
+    await this.#saving;
+    await this.#options.pool.close();
+  }
+
+  async #prepare(
+    request: BuildRequest,
+    onProgress: (progress: BuildProgress) => void,
+    signal: AbortSignal,
+    { afresh } = { afresh: false },
+  ): Promise<Prepared> {
+    const { image } = request.definition;
+    const steps = splitSteps(image.build);
+    const root = await realpath(request.directory);
+    const rules = {
+      include: image.include,
+      exclude: image.exclude,
+      made: steps.flatMap(madeBy),
+      keepLitter: false,
+    };
+    const selection = new Selection(rules);
+    const scannedAtMs = this.#options.clock.now();
+    const known = afresh ? new Map<string, TreeEntry>() : await this.#indexes.load(root);
+    const tree = await scanTree(root, rules, known, this.#options.pool, signal);
+    for (const special of tree.skipped) {
+      onProgress({ kind: 'stage', name: 'skipped', detail: `${special} is a socket, pipe or device` });
+    }
+    const facts = await sourceFacts(root, tree);
+    const wanted = withoutImpliedDirectories(wantedEntries(tree.entries, steps, facts, selection));
+    assertLinksStayInside(wanted);
+
+    const packs = steps.length === 0 && !afresh;
+    const layers = packs ? await this.#packed(request, wanted, signal) : undefined;
+    const source =
+      layers === undefined || request.base !== undefined
+        ? await this.#layers.hash(wanted, signal)
+        : sortByPath(layers.flatMap((layer) => layer.entries));
+    if (!afresh) this.#remember(root, source, known, scannedAtMs);
+    const inputKey = inputKeyOf({
+      definition: { ...request.definition, image: { ...image, build: steps } },
+      source,
+      base: request.base,
+      tools: await this.#versions.of(
+        steps.map((step) => step.run),
+        signal,
+      ),
+      arch: this.#options.arch,
+    });
+    return { steps, facts, selection, inputKey, source, layers };
+  }
+
+  async #packed(
+    request: BuildRequest,
+    entries: readonly TreeEntry[],
+    signal: AbortSignal,
+  ): Promise<StoredLayer[]> {
+    return this.#layers.ensureAll(divideIntoLayers(await this.#onBase(request, entries, signal)), signal);
+  }
+
+  /** A base's files lie beneath the component's own. */
+  async #onBase(
+    request: BuildRequest,
+    entries: readonly TreeEntry[],
+    signal: AbortSignal,
+  ): Promise<readonly TreeEntry[]> {
+    if (request.base === undefined) return entries;
+    const merged = new Map<string, TreeEntry>();
+    for (const entry of await this.#images.read(request.base, signal)) merged.set(entry.path, entry);
+    for (const entry of entries) merged.set(entry.path, entry);
+    return withoutImpliedDirectories(sortByPath([...merged.values()]));
+  }
+
+  async #buildLayers(
+    request: BuildRequest,
+    prepared: Prepared,
+    onProgress: (progress: BuildProgress) => void,
+    signal: AbortSignal,
+  ): Promise<StoredLayer[]> {
+    return this.#inFolder(async (folder) => {
+      const entries = await this.#run(request, prepared, folder, false, onProgress, signal);
+      return this.#packed(request, entries, signal);
+    });
+  }
+
+  /** The image's own entries after all build steps. */
+  async #run(
+    request: BuildRequest,
+    prepared: Prepared,
+    folder: string,
+    afresh: boolean,
+    onProgress: (progress: BuildProgress) => void,
+    signal: AbortSignal,
+  ): Promise<KnownEntry[]> {
+    const { pool, stateDirectory, clock, arch } = this.#options;
+    const run = new BuildRun(
+      {
+        pool,
+        layers: this.#layers,
+        commands: this.#commands,
+        versions: this.#versions,
+        records: afresh ? undefined : this.#records,
+        now: () => clock.now(),
+      },
+      {
+        steps: prepared.steps,
+        environment: request.definition.image.buildEnvironment,
+        facts: prepared.facts,
+        arch,
+        folder,
+        downloads: afresh ? path.join(folder, 'downloads') : path.join(stateDirectory, 'cache', 'downloads'),
+        state: stateDirectory,
+        mark: `${stateDirectory}#${path.basename(folder)}#`,
+        logFile: path.join(stateDirectory, 'logs', 'bakes', `${path.basename(folder)}.log`),
+      },
+      prepared.source,
+      onProgress,
+      signal,
+    );
+    const { entries, built } = await run.finish();
+    const { selection } = prepared;
+    const chosen = entries.filter(
+      (entry) =>
+        selection.inImage(entry.path) && !(built.has(entry.path) && selection.isBuiltLitter(entry.path)),
+    );
+    const image = withoutImpliedDirectories(chosen).filter(isKnown);
+    assertLinksStayInside(image);
+    return image;
+  }
+
+  async #inFolder<Result>(work: (folder: string) => Promise<Result>): Promise<Result> {
+    const folder = path.join(this.#options.stateDirectory, 'tmp', `bake-${this.#options.randomId()}`);
+    const logs = path.join(this.#options.stateDirectory, 'logs', 'bakes');
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await mkdir(logs, { recursive: true, mode: 0o700 });
+    try {
+      return await work(folder);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+
+  async #artifact(layers: readonly StoredLayer[]): Promise<Artifact> {
+    const descriptors = layers.map((layer) => layer.descriptor);
+    return {
+      kind: 'bundle',
+      provider: 'local',
+      arch: this.#options.arch,
+      digest: await writeManifest(this.#options.blobs, descriptors),
+      sizeBytes: descriptors.reduce((sum, descriptor) => sum + descriptor.sizeBytes, 0),
+    };
+  }
+
+  #remember(
+    root: string,
+    source: readonly KnownEntry[],
+    known: ReadonlyMap<string, TreeEntry>,
+    scannedAtMs: number,
+  ): void {
+    if (source.length === known.size && source.every((entry) => known.get(entry.path) === entry)) return;
+    this.#indexes.remember(root, source, scannedAtMs);
+    // A cache: without it the next server reads the source once more.
+    this.#saving = this.#saving.then(() => this.#indexes.save(root)).catch(() => undefined);
+  }
+}
+
+/** The image's own when no step looks at more; with steps, all that one of them may see. */
+function wantedEntries(
+  entries: readonly TreeEntry[],
+  steps: readonly BuildStep[],
+  facts: SourceFacts,
+  selection: Selection,
+): readonly TreeEntry[] {
+  const sights = steps.map((step) => sightOf(step, facts));
+  if (sights.some((sight) => sight.kind === 'everything')) return entries;
+  const isInput = matcher(sights.flatMap((sight) => (sight.kind === 'inputs' ? sight.inputs : [])));
+  return entries.filter((entry) => selection.inImage(entry.path) || isInput(entry.path));
+}
+
+async function sourceFacts(root: string, tree: ScannedTree): Promise<SourceFacts> {
+  const manifests = tree.entries.filter(
+    (entry) =>
+      entry.kind === 'file' &&
+      (entry.path === 'package.json' || entry.path.endsWith('/package.json')) &&
+      !entry.path.split('/').some(isDependencyFolder),
+  );
+  const packageJson = new Map<string, string>();
+  for (const { path: file } of manifests)
+    packageJson.set(file, await readFile(path.join(root, file), 'utf8'));
+  return { packageJson };
+}
+
+function reportLayers(layers: readonly StoredLayer[], onProgress: (progress: BuildProgress) => void): void {
+  const written = layers.filter((layer) => !layer.reused);
+  const bytes = written.reduce((sum, layer) => sum + layer.descriptor.sizeBytes, 0);
+  const detail = `${written.length} of ${layers.length} layers written, ${(bytes / 1024 / 1024).toFixed(1)} MiB`;
+  onProgress({ kind: 'stage', name: 'packed', detail });
+}
+
+/** Somebody saved a file while we read: once is usual, twice means that something writes there all the time. */
+async function onceAgainWhenChanged<Result>(work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof KilnError && error.code === 'source.changed')) throw error;
+    return work();
+  }
+}
+
+function ignoreProgress(): void {}

@@ -1,0 +1,57 @@
+/**
+ * Finds and ends every process of a build, grandchildren with a session of their own included: all of them carry
+ * the build's mark in their environment, which children inherit.
+ */
+import { readdir, readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { KilnError } from '../../domain/errors.ts';
+
+export const MARK_VARIABLE = 'KILN_BUILD';
+
+const POLL_MS = 20;
+const END_TIMEOUT_MS = 10_000;
+
+/** Sends SIGKILL until none is left whose mark begins so. A process that unsets the mark escapes; a sandbox does not. */
+export async function endMarked(markPrefix: string): Promise<void> {
+  const deadline = performance.now() + END_TIMEOUT_MS;
+  for (;;) {
+    const pids = await markedProcesses(markPrefix);
+    if (pids.length === 0) return;
+    for (const pid of pids) kill(pid);
+    if (performance.now() > deadline) {
+      throw new KilnError('internal', `Processes of a build do not end: ${pids.join(', ')}.`, {
+        next: 'End them by hand; they may hang in the kernel.',
+      });
+    }
+    await sleep(POLL_MS);
+  }
+}
+
+export async function markedProcesses(markPrefix: string): Promise<number[]> {
+  const wanted = `\0${MARK_VARIABLE}=${markPrefix}`;
+  const found: number[] = [];
+  for (const name of await readdir('/proc')) {
+    const pid = Number(name);
+    if (!Number.isInteger(pid) || pid === process.pid) continue;
+    const environment = await environmentOf(pid);
+    if (`\0${environment}`.includes(wanted)) found.push(pid);
+  }
+  return found;
+}
+
+/** Empty for other users' processes, kernel threads and zombies: none of them is ours to end. */
+async function environmentOf(pid: number): Promise<string> {
+  try {
+    return await readFile(`/proc/${pid}/environ`, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+  }
+}

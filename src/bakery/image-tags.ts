@@ -1,0 +1,26 @@
+/** An image's shipping manifest. Pure. Tags belong to the image and never touch its artifact's digest. */
+import type { ComponentName, ImageId } from '../domain/ids.ts';
+import type { GitFacts } from './git-facts.ts';
+
+export interface TagFacts {
+  readonly component: ComponentName;
+  readonly version: string;
+  readonly git: GitFacts | undefined;
+  readonly createdAtMs: number;
+  readonly builtBy: string;
+  readonly parent: ImageId | undefined;
+}
+
+export function imageTags(facts: TagFacts): Record<string, string> {
+  const { git, parent } = facts;
+  return {
+    component: facts.component,
+    version: facts.version,
+    'created-at': new Date(facts.createdAtMs).toISOString(),
+    'built-by': facts.builtBy,
+    ...(git?.sha === undefined ? {} : { 'git.sha': git.sha }),
+    ...(git === undefined ? {} : { 'git.dirty': String(git.dirty) }),
+    ...(git?.repository === undefined ? {} : { repository: git.repository }),
+    ...(parent === undefined ? {} : { parent }),
+  };
+}

@@ -1,0 +1,67 @@
+/** What bakes may leave behind, and how it goes: after a crash, and when images have gone. */
+import { readdir, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import type { Digest } from '../domain/ids.ts';
+import { type FileBlobStore, isMissing } from './blobs.ts';
+import { endMarked } from './bundle/process-tree.ts';
+import { blobsOf, readManifest } from './oci-layout.ts';
+
+const LOGS_KEPT = 50;
+
+/** Before the first bake of a server: ends build processes and removes folders and half-written blobs of the last one. */
+export async function sweepAfterCrash(stateDirectory: string, blobs: FileBlobStore): Promise<void> {
+  await endMarked(`${stateDirectory}#`);
+  const folder = path.join(stateDirectory, 'tmp');
+  for (const name of await names(folder)) {
+    if (name.startsWith('bake-')) await rm(path.join(folder, name), { recursive: true, force: true });
+  }
+  await blobs.sweep();
+  await removeOldLogs(path.join(stateDirectory, 'logs', 'bakes'));
+}
+
+export interface Collected {
+  readonly blobs: number;
+  readonly bytes: number;
+}
+
+/** Deletes every blob that neither a manifest in `keep` nor `cached` stands on. Only while nothing is baked. */
+export async function collectBlobs(
+  blobs: FileBlobStore,
+  keep: ReadonlySet<Digest>,
+  cached: ReadonlySet<Digest>,
+): Promise<Collected> {
+  const needed = new Set<Digest>(cached);
+  for (const digest of keep) {
+    // One that is missing or damaged keeps nothing, but must not make us delete what others need: we stop.
+    for (const blob of blobsOf(digest, await readManifest(blobs, digest))) needed.add(blob);
+  }
+  let count = 0;
+  let bytes = 0;
+  for await (const digest of blobs.list()) {
+    if (needed.has(digest)) continue;
+    bytes += await blobs.sizeBytes(digest);
+    await blobs.delete(digest);
+    count += 1;
+  }
+  return { blobs: count, bytes };
+}
+
+export async function removeOldLogs(folder: string): Promise<void> {
+  const logs = await Promise.all(
+    (await names(folder)).map(async (name) => {
+      const file = path.join(folder, name);
+      return { file, mtimeMs: (await stat(file)).mtimeMs };
+    }),
+  );
+  const old = logs.toSorted((a, b) => b.mtimeMs - a.mtimeMs).slice(LOGS_KEPT);
+  for (const { file } of old) await rm(file, { force: true });
+}
+
+async function names(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+}

@@ -1,0 +1,92 @@
+/** Image manifests and configs as the OCI image specification v1.1 lays them down, as far as bundles need them. */
+import { z } from 'zod';
+import { KilnError } from '../domain/errors.ts';
+import { type Digest, digest as parseDigest } from '../domain/ids.ts';
+import type { BlobStore } from '../domain/ports/blobs.ts';
+import { sha256 } from './blobs.ts';
+
+const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json';
+const CONFIG_TYPE = 'application/vnd.oci.image.config.v1+json';
+const LAYER_TYPE = 'application/vnd.oci.image.layer.v1.tar';
+
+export interface Descriptor {
+  readonly digest: Digest;
+  readonly sizeBytes: number;
+}
+
+export interface Manifest {
+  readonly config: Descriptor;
+  /** In the order they are laid on each other; uncompressed tar archives. */
+  readonly layers: readonly Descriptor[];
+}
+
+const descriptorSchema = z.object({
+  mediaType: z.string(),
+  digest: z.string().transform((text) => parseDigest(text)),
+  size: z.number().int().nonnegative(),
+});
+
+const manifestSchema = z.object({
+  schemaVersion: z.literal(2),
+  config: descriptorSchema,
+  layers: z.array(descriptorSchema.extend({ mediaType: z.literal(LAYER_TYPE) })),
+});
+
+/**
+ * The config says nothing of machine or time, so that one tree has one digest everywhere. What the architecture is,
+ * when it matters, stands in the catalogue's artifact.
+ */
+export function configText(layers: readonly Descriptor[]): string {
+  return JSON.stringify({
+    architecture: 'unknown',
+    os: 'linux',
+    config: { WorkingDir: '/app' },
+    rootfs: { type: 'layers', diff_ids: layers.map((layer) => layer.digest) },
+  });
+}
+
+export function manifestText(config: string, layers: readonly Descriptor[]): string {
+  return JSON.stringify({
+    schemaVersion: 2,
+    mediaType: MANIFEST_TYPE,
+    config: { mediaType: CONFIG_TYPE, digest: sha256(config), size: Buffer.byteLength(config) },
+    layers: layers.map((layer) => ({ mediaType: LAYER_TYPE, digest: layer.digest, size: layer.sizeBytes })),
+  });
+}
+
+/** Writes config and manifest above layers that are in the store already; returns the image's digest. */
+export async function writeManifest(blobs: BlobStore, layers: readonly Descriptor[]): Promise<Digest> {
+  const config = configText(layers);
+  await blobs.write(Buffer.from(config));
+  return blobs.write(Buffer.from(manifestText(config, layers)));
+}
+
+/** Fails with `blob.missing`, `blob.damaged`, or `input.invalid` when the digest is of something else. */
+export async function readManifest(blobs: BlobStore, digest: Digest): Promise<Manifest> {
+  const parsed = manifestSchema.safeParse(parseJson(await blobs.readText(digest)));
+  if (!parsed.success) {
+    throw new KilnError('input.invalid', `${digest} is not the manifest of a bundle.`, {
+      cause: parsed.error,
+      next: 'Give the digest of an artifact of kind bundle.',
+    });
+  }
+  const { config, layers } = parsed.data;
+  return {
+    config: { digest: config.digest, sizeBytes: config.size },
+    layers: layers.map((layer) => ({ digest: layer.digest, sizeBytes: layer.size })),
+  };
+}
+
+/** Every blob that the manifest stands on, itself included. */
+export function blobsOf(digest: Digest, manifest: Manifest): readonly Digest[] {
+  return [digest, manifest.config.digest, ...manifest.layers.map((layer) => layer.digest)];
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // Not JSON, so not a manifest: the schema says so.
+    return undefined;
+  }
+}
