@@ -19,6 +19,38 @@ export interface BuildStep {
   readonly timeoutMs: number;
 }
 
+/** A container made from the component's own Dockerfile. */
+export interface ContainerSpec {
+  readonly dockerfile: string;
+  /** Stage of the Dockerfile; undefined: the last. */
+  readonly stage?: string;
+  readonly args: Readonly<Record<string, string>>;
+}
+
+/** One step of preparing a machine image. */
+export type Provisioner = { readonly timeoutMs: number } & (
+  | { readonly kind: 'run'; readonly command: string }
+  | { readonly kind: 'shell'; readonly script: string }
+  | { readonly kind: 'file'; readonly from: string; readonly to: string }
+  | { readonly kind: 'ansible'; readonly playbook: string }
+  | { readonly kind: 'puppet'; readonly manifest: string }
+  | { readonly kind: 'chef'; readonly cookbooks: string; readonly runList: readonly string[] }
+);
+
+/** A machine image: the component's own Packer template, or a description from which one is written. */
+export type MachineSpec =
+  | { readonly kind: 'template'; readonly packer: string }
+  | {
+      readonly kind: 'described';
+      readonly builder: string;
+      /** `component@channel`, or the provider's own name of an image. */
+      readonly source: string;
+      readonly regions: readonly string[];
+      readonly architectures: readonly string[];
+      readonly provisioners: readonly Provisioner[];
+      readonly diskBytes?: number;
+    };
+
 export interface ImageSpec {
   readonly kind: ArtifactKind;
   /** `component@channel`, resolved to a digest when baked. */
@@ -30,6 +62,10 @@ export interface ImageSpec {
   readonly exclude: readonly string[];
   /** In-image tests (globs of .bats and .sh files). */
   readonly tests: readonly string[];
+  /** Bake again by itself when the base moves on; absent: never. */
+  readonly rebake?: 'on-base-change';
+  readonly container?: ContainerSpec;
+  readonly machine?: MachineSpec;
 }
 
 export interface Instances {
@@ -64,7 +100,7 @@ export interface HealthSpec {
 /** A way to run the image, as in a Procfile. */
 export interface ProcessSpec {
   readonly name: ProcessName;
-  /** A line for `/bin/sh -c "exec …"`: the author's own text. */
+  /** A line for `/bin/sh -c "exec …"`: the author's own text. Empty: what the container image starts by itself. */
   readonly run: string;
   /** True when it listens on the PORT it is given and takes traffic. */
   readonly listens: boolean;
@@ -107,6 +143,10 @@ export interface DeploySpec {
 }
 
 export interface RouteSpec {
+  /**
+   * Lower-case host name. In `ComponentDefinition.defaults` it may hold `{component}`, `{environment}`, `{level}`
+   * and `{region}`, which `resolveEnvironment` replaces.
+   */
   readonly host: string;
   readonly path: string;
   readonly process: ProcessName;
@@ -133,4 +173,11 @@ export interface ComponentDefinition {
   /** For environments that the file does not name. */
   readonly defaults: EnvironmentSpec;
   readonly environments: Readonly<Record<EnvironmentName, EnvironmentSpec>>;
+  /** The pipeline's file, relative to the component. */
+  readonly pipeline?: string;
+  /**
+   * Text of the files that a release needs and that are not in the image, by relative path: templates and checks.
+   * With it the definition stands alone; a release never reads the source tree.
+   */
+  readonly attachments?: Readonly<Record<string, string>>;
 }
