@@ -42,7 +42,7 @@ function writeCursor(ordinal: number): string {
 
 function readCursor(cursor: string): number {
   const text = Buffer.from(cursor, 'base64url').toString();
-  if (/^\d{1,15}$/.test(text)) return Number(text);
+  if (/^\d{1,15}$/.test(text) && writeCursor(Number(text)) === cursor) return Number(text);
   throw new KilnError('input.invalid', `"${cursor}" is not a cursor of this list.`, {
     next: 'Pass the cursor of the last answer as it was, or none for the first page.',
   });

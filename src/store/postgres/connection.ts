@@ -6,6 +6,7 @@ import type { Clock } from '../../domain/ports/clock.ts';
 import type { Engine, Reader, Watch, WriteOptions, Writer } from '../engine.ts';
 import type { Schema } from '../schema.ts';
 import { makeAppendOnly } from './append-only.ts';
+import { closed } from './closing.ts';
 import { kyselyPool, WriteDialect } from './dialect.ts';
 import { type Retry, readWithRetry, writeWithRetry } from './transaction.ts';
 import { CHANNEL, NotifyWatch } from './watch.ts';
@@ -112,6 +113,6 @@ class PostgresEngine implements Engine {
   async close(): Promise<void> {
     await this.#reader.destroy();
     await this.#writer.destroy();
-    await this.#pool.end();
+    await closed(this.#pool.end());
   }
 }

@@ -8,6 +8,7 @@
  */
 import type { Client, ClientConfig } from 'pg';
 import type { Watch } from '../engine.ts';
+import { closed } from './closing.ts';
 
 export const CHANNEL = 'kiln_revision';
 const POLL_MS = 1_000;
@@ -73,8 +74,6 @@ export class NotifyWatch implements Watch {
   }
 
   async #drop(client: Client | undefined): Promise<void> {
-    await client?.end().catch(() => {
-      // Its connection is gone already, which is all that was wanted.
-    });
+    if (client) await closed(client.end());
   }
 }

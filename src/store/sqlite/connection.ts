@@ -2,7 +2,7 @@
  * One file, two connections: a writer, whose writes wait for each other, and a reader, which sees
  * the last commit and is never held up by a write (WAL). Each commit is one fsync (synchronous=FULL).
  */
-import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Kysely, sql } from 'kysely';
@@ -18,8 +18,9 @@ import { watchDataVersion } from './watch.ts';
 
 /** Marks the file as Kiln's, for `file(1)` and for us: "Kiln" in ASCII. */
 const APPLICATION_ID = 0x4b696c6e;
-/** Short, for it stops the process: only moments such as another's checkpoint on closing are waited for. */
-const BUSY_TIMEOUT_MS = 50;
+/** SQLite's own waiting stops the whole process, so writes wait in transaction.ts instead; reads hardly ever do. */
+const WRITER_BUSY_TIMEOUT_MS = 0;
+const READER_BUSY_TIMEOUT_MS = 200;
 const OPEN_ATTEMPTS = 200;
 const OPEN_PAUSE_MS = 50;
 
@@ -41,12 +42,12 @@ export async function openSqlite(file: string, parts: SqliteEngineParts): Promis
 
 function connect(file: string, parts: SqliteEngineParts): Engine {
   makePrivate(file);
-  const writer = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS });
+  const writer = new DatabaseSync(file, { timeout: WRITER_BUSY_TIMEOUT_MS });
   try {
     claim(writer, file);
     useWriteAheadLog(writer, file);
     writer.exec('pragma synchronous = full; pragma foreign_keys = on');
-    const reader = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS });
+    const reader = new DatabaseSync(file, { timeout: READER_BUSY_TIMEOUT_MS });
     reader.exec('pragma query_only = on');
     return new SqliteEngine(file, writer, reader, parts);
   } catch (thrown) {
@@ -55,14 +56,19 @@ function connect(file: string, parts: SqliteEngineParts): Engine {
   }
 }
 
-/** SQLite gives its WAL and shared-memory files the mode of the database file. */
+/**
+ * SQLite gives its WAL and shared-memory files the mode of the database file. A file that exists is
+ * never opened here: closing it again would drop the locks that another store of this process holds on it.
+ */
 function makePrivate(file: string): void {
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    closeSync(openSync(file, 'a', 0o600));
-    chmodSync(file, 0o600);
+    if (existsSync(file)) chmodSync(file, 0o600);
+    else closeSync(openSync(file, 'ax', 0o600));
   } catch (cause) {
     const failure = asKilnError(cause);
+    // Made by another process in between.
+    if (cause instanceof Error && 'code' in cause && cause.code === 'EEXIST' && existsSync(file)) return;
     if (failure.code !== 'internal') throw failure;
     throw new KilnError('input.invalid', `The database file cannot be made: ${failure.message}.`, {
       cause,
