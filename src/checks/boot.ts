@@ -88,10 +88,7 @@ export function judge(
   if (instance?.phase.kind === 'exited') {
     const { exitCode, signal } = instance.phase;
     if (!spec.process.listens && exitCode === 0) return { kind: 'ended' };
-    return {
-      kind: 'failed',
-      why: signal === null ? `it ended with exit code ${exitCode}` : `it was ended by ${signal}`,
-    };
+    return { kind: 'failed', why: endWords(exitCode, signal) };
   }
   if (observation.health.kind !== 'steady') return { kind: 'failed', why: observation.health.why };
   if (instance === undefined) return { kind: 'waits', why: 'no instance was started' };
@@ -103,6 +100,11 @@ export function judge(
   return endpoint === undefined
     ? { kind: 'waits', why: 'it does not listen on its PORT' }
     : { kind: 'listens', endpoint };
+}
+
+function endWords(exitCode: number | null, signal: string | null): string {
+  if (signal !== null) return `it was ended by ${signal}`;
+  return exitCode === null ? 'it ended, and how is not known' : `it ended with exit code ${exitCode}`;
 }
 
 async function isUp(

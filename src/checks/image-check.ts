@@ -30,13 +30,14 @@ export interface ImageCheckRequest {
   readonly target: Target;
   /** Of the service `imageCheckService(image)`: checks of one component take turns. */
   readonly fence: Fence;
-  /** Told apart by this number, groups of several checks never share a name. */
+  /**
+   * Never used before for a check of this component: groups of several checks must not share a name, and a run
+   * inside an image is remembered by it.
+   */
   readonly release: ReleaseNumber;
   /** Environment variables, resolved for `bake/local`. */
   readonly environment: Readonly<Record<string, string>>;
   readonly files: readonly RenderedFile[];
-  /** Texts of the check files: relative path → content. */
-  readonly attachments: Readonly<Record<string, string>>;
   readonly clock: Clock;
   readonly newId: () => string;
   readonly signal: AbortSignal;
@@ -51,7 +52,7 @@ export function imageCheckService(image: Image): ServiceKey {
 export async function checkImage(request: ImageCheckRequest): Promise<readonly CheckResult[]> {
   const { image, target, signal } = request;
   const settings = image.definition.environments[BAKE_ENVIRONMENT] ?? image.definition.defaults;
-  const smokeFiles = parseSmokeFiles(settings.checks, request.attachments);
+  const smokeFiles = parseSmokeFiles(settings.checks, image.definition.attachments ?? {});
   const specs = settings.processes
     .filter((process) => process.instances.desired > 0)
     .map((process) => groupSpec(process, request));
@@ -136,7 +137,12 @@ async function inImageFindings(
   const base = endpoint === undefined ? {} : { BASE_URL: `http://${endpoint.host}:${endpoint.port}` };
   return runInImageTests({
     patterns: image.definition.image.tests,
-    spec: { ...spec, environment: { ...spec.environment, ...base } },
+    // The instance holds the volumes, and one that is not shared cannot be held twice.
+    spec: {
+      ...spec,
+      process: { ...spec.process, volumes: [] },
+      environment: { ...spec.environment, ...base },
+    },
     target,
     fence,
     signal,

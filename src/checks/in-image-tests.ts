@@ -1,5 +1,4 @@
 /** The component's own tests, run inside the image beside the instance that was booted for the check. */
-import path from 'node:path';
 import { KilnError } from '../domain/errors.ts';
 import type { Fence } from '../domain/ids.ts';
 import type { RunOnceResult, Target } from '../domain/ports/target.ts';
@@ -10,6 +9,8 @@ import { parseTap } from './tap.ts';
 const LIST_TIMEOUT_MS = 60_000;
 const FILE_TIMEOUT_MS = 10 * 60_000;
 const FOUND = 'kiln-test-file ';
+/** Fewer than the lines that any target keeps of a run's output. */
+const LIST_PAGE = 40;
 /** Exit codes of the prelude to bats; bats itself ends with 0 or 1. */
 const NO_BASH = 120;
 const NO_BATS = 121;
@@ -39,27 +40,53 @@ export async function runInImageTests(run: InImageRun): Promise<readonly Finding
 
 async function filesOf(pattern: string, run: InImageRun): Promise<readonly string[]> {
   const normal = pattern.replace(/^\.\//, '');
-  const result = await inImage(run, listCommand(normal), `list ${normal}`, LIST_TIMEOUT_MS);
-  if (result.exitCode !== 0) {
-    throw new KilnError('check.failed', `The files for "${pattern}" cannot be listed inside the image.`, {
-      next: `Read its last lines: ${result.logTail.slice(-3).join(' | ')}`,
-    });
+  const fits = globExpression(normal);
+  const files: string[] = [];
+  for (let page = 0; ; page++) {
+    const result = await inImage(run, listCommand(normal, page), `list ${page} ${normal}`, LIST_TIMEOUT_MS);
+    if (result.exitCode !== 0) {
+      throw new KilnError('check.failed', `The files for "${pattern}" cannot be listed inside the image.`, {
+        next: `Read its last lines: ${result.logTail.slice(-3).join(' | ')}`,
+      });
+    }
+    const found = result.logTail.flatMap((line) =>
+      line.startsWith(FOUND) ? [line.slice(FOUND.length)] : [],
+    );
+    files.push(...found.map((file) => file.replace(/^\.\//, '')).filter((file) => fits.test(file)));
+    if (found.length < LIST_PAGE) return files;
   }
-  const found = result.logTail.flatMap((line) => (line.startsWith(FOUND) ? [line.slice(FOUND.length)] : []));
-  return [...new Set(found.map((file) => file.replace(/^\.\//, '')))]
-    .filter((file) => path.matchesGlob(file, normal))
-    .sort();
 }
 
-/** `find` knows `*` also across slashes: it gives a superset, which is then sifted. */
-export function listCommand(pattern: string): string {
+/** `find` knows `*` also across slashes: it gives a superset, which is then sifted. Only log tails come back: pages. */
+export function listCommand(pattern: string, page: number): string {
   const literal = pattern.split('/');
   const wild = literal.findIndex((part) => /[*?[\]{}]/.test(part));
   const root = (wild < 0 ? literal.slice(0, -1) : literal.slice(0, wild)).join('/');
   const superset = pattern.replaceAll('**/', '*').replace(/\{[^}]*\}/g, '*');
   const folder = shellWord(`./${root}`);
-  const match = shellWord(`./${superset}`);
-  return `[ -d ${folder} ] || exit 0; find ${folder} -type f -path ${match} -exec printf '${FOUND}%s\\n' {} +`;
+  const lines = `${page * LIST_PAGE + 1},${(page + 1) * LIST_PAGE}`;
+  return `[ -d ${folder} ] || exit 0; find ${folder} -type f -path ${shellWord(`./${superset}`)} | LC_ALL=C sort | sed -n '${lines}s|^|${FOUND}|p'`;
+}
+
+/** `*` and `?` stay within a folder, `**` does not; `{a,b}` and `[a-z]` as in a shell. */
+export function globExpression(glob: string): RegExp {
+  const tokens = glob.matchAll(/\*\*\/|\*\*|\*|\?|\{([^{}]*)\}|\[(!?)([^\]]+)\]|[\s\S]/g);
+  const parts = [...tokens].map(([token, choices, negated, characters]) => {
+    if (token === '**/') return '(?:.*/)?';
+    if (token === '**') return '.*';
+    if (token === '*') return '[^/]*';
+    if (token === '?') return '[^/]';
+    if (choices !== undefined) return `(?:${choices.split(',').map(literally).join('|')})`;
+    if (characters !== undefined) {
+      return `[${negated ? '^' : ''}${characters.replace(/[\\\]^]/g, '\\$&')}]`;
+    }
+    return literally(token);
+  });
+  return new RegExp(`^${parts.join('')}$`);
+}
+
+function literally(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 }
 
 async function runFile(file: string, run: InImageRun): Promise<Findings> {

@@ -15,7 +15,7 @@ export interface Artifact {
 
 export interface CheckResult {
   readonly id: string;
-  /** `smoke`, `standard`, `in-image`. */
+  /** `boot`, `standard`, `smoke`, `in-image`. */
   readonly kind: string;
   readonly where: string;
   readonly passed: boolean;
