@@ -2,7 +2,10 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { checkStandardAnswer, STANDARD_ENDPOINTS } from './service-standard.ts';
 
-const json: Record<string, string> = { 'Content-Type': 'application/json; charset=utf-8', 'cache-control': 'no-store' };
+const json: Record<string, string> = {
+  'Content-Type': 'application/json; charset=utf-8',
+  'cache-control': 'no-store',
+};
 const plain: Record<string, string> = { 'content-type': 'text/plain', 'Cache-Control': 'no-cache' };
 const now = '2026-01-31T12:00:00.000Z';
 const status = {
