@@ -34,7 +34,7 @@ export interface StateTable {
   checked_at_ms: number;
 }
 
-export interface SchemaMigrationTable {
+interface SchemaMigrationTable {
   version: number;
   name: string;
   applied_at_ms: number;
@@ -67,12 +67,12 @@ export interface ImageTable {
   body: Json;
 }
 
-export interface ImageArtifactTable {
+interface ImageArtifactTable {
   image_id: ImageId;
   digest: Digest;
 }
 
-export interface ImageCheckTable {
+interface ImageCheckTable {
   image_id: ImageId;
   ordinal: Revision;
   body: Json;
@@ -100,7 +100,7 @@ export interface ReleaseTable {
   bad: Json | null;
 }
 
-export interface ReleaseRouteTable {
+interface ReleaseRouteTable {
   host: string;
   path: string;
   component: ComponentName;
@@ -135,7 +135,7 @@ export interface ServiceTable {
   weights: Json;
 }
 
-export interface ServerGroupTable {
+interface ServerGroupTable {
   name: ServerGroupName;
   component: ComponentName;
   environment: EnvironmentName;
@@ -161,7 +161,7 @@ export interface TokenTable {
   expires_at_ms: number | null;
 }
 
-export interface IdempotencyTable {
+interface IdempotencyTable {
   actor: string;
   key: string;
   request_hash: string;
