@@ -3,12 +3,11 @@
  * is verified by the same reading that extracts it.
  */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, lstatSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
-import { mkdir, open, readdir, rename } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { KilnError } from '../domain/errors.ts';
 import type { Digest } from '../domain/ids.ts';
-import type { FileBlobStore } from './blobs.ts';
+import { type FileBlobStore, isMissing } from './blobs.ts';
 import { APP_PREFIX, allSettledOrThrow } from './bundle/layer-store.ts';
 import { staysInside } from './bundle/links.ts';
 import type { WorkerPool } from './bundle/worker-pool.ts';
@@ -35,6 +34,7 @@ export async function unpackBundle(
   try {
     const archives = await Promise.all(layers.map((layer) => blobs.path(layer.digest)));
     const symlinks = new Map<string, string>();
+    const folders = new Set<string>();
     await allSettledOrThrow(
       layers.map(async (layer, index) => {
         const result = await pool.run(
@@ -49,66 +49,54 @@ export async function unpackBundle(
           signal,
         );
         for (const [link, target] of result.symlinks) symlinks.set(link, target);
+        for (const folder of result.folders) folders.add(folder);
       }),
     );
     signal.throwIfAborted();
-    makeSymlinks(partial, symlinks, digest);
-    closeFolders(partial);
+    assertInside(symlinks, digest);
+    await pool.run({ kind: 'seal', root: partial, symlinks: [...symlinks], folders: [...folders] }, signal);
     await rename(partial, destination);
     await syncFolder(path.dirname(destination));
   } catch (error) {
-    removeUnpacked(partial);
+    await removeUnpacked(partial);
     throw error;
   }
 }
 
 /** Removes an unpacked bundle, whose folders cannot be written to. Nothing there is fine. */
-export function removeUnpacked(directory: string): void {
-  if (lstatSync(directory, { throwIfNoEntry: false }) === undefined) return;
-  openFolders(directory);
-  rmSync(directory, { recursive: true, force: true });
+export async function removeUnpacked(directory: string): Promise<void> {
+  try {
+    await openFolders(directory);
+  } catch (error) {
+    if (isMissing(error)) return;
+    throw error;
+  }
+  await rm(directory, { recursive: true, force: true });
 }
 
 /** Removes what unpackings that were cut off have left in `parent`. Only when none is under way. */
 export async function sweepPartial(parent: string): Promise<void> {
   for (const name of await readdir(parent)) {
-    if (/\.partial-[0-9a-f]{12}$/.test(name)) removeUnpacked(path.join(parent, name));
+    if (/\.partial-[0-9a-f]{12}$/.test(name)) await removeUnpacked(path.join(parent, name));
   }
 }
 
-/** Only now: while files were written no path could lead through a link. */
-function makeSymlinks(root: string, symlinks: ReadonlyMap<string, string>, digest: Digest): void {
+function assertInside(symlinks: ReadonlyMap<string, string>, digest: Digest): void {
   for (const [link, target] of symlinks) {
-    if (!staysInside(link, target, symlinks)) {
-      throw new KilnError('path.escapes', `The symlink "${link}" of ${digest} leads out of the image.`, {
-        next: 'Bake the image again.',
-        details: { digest, link },
-      });
-    }
-    const parent = path.dirname(path.join(root, link));
-    mkdirSync(parent, { recursive: true, mode: 0o755 });
-  }
-  for (const [link, target] of symlinks) symlinkSync(target, path.join(root, link));
-}
-
-/** Read and search only, whatever the umask was. */
-function closeFolders(root: string): void {
-  forEachFolder(root, (folder) => chmodSync(folder, 0o555));
-}
-
-function openFolders(root: string): void {
-  chmodSync(root, 0o700);
-  for (const child of readdirSync(root, { withFileTypes: true })) {
-    if (child.isDirectory()) openFolders(path.join(root, child.name));
+    if (staysInside(link, target, symlinks)) continue;
+    throw new KilnError('path.escapes', `The symlink "${link}" of ${digest} leads out of the image.`, {
+      next: 'Bake the image again.',
+      details: { digest, link },
+    });
   }
 }
 
-/** Children before their parent. Does not follow links. */
-function forEachFolder(folder: string, act: (folder: string) => void): void {
-  for (const child of readdirSync(folder, { withFileTypes: true })) {
-    if (child.isDirectory()) forEachFolder(path.join(folder, child.name), act);
+/** Parents before their children. Does not follow links. */
+async function openFolders(folder: string): Promise<void> {
+  await chmod(folder, 0o700);
+  for (const child of await readdir(folder, { withFileTypes: true })) {
+    if (child.isDirectory()) await openFolders(path.join(folder, child.name));
   }
-  act(folder);
 }
 
 async function syncFolder(folder: string): Promise<void> {

@@ -14,13 +14,13 @@ import type { BuildCommands } from './build-command.ts';
 import type { ToolVersions } from './build-tools.ts';
 import { packColumns } from './columns.ts';
 import { type SourceFacts, sightOf } from './detected-steps.ts';
-import { BUILDER_VERSION, sortedPairs, treeDigest } from './input-key.ts';
+import { BUILDER_VERSION, sortedPairs } from './input-key.ts';
 import { allSettledOrThrow, type LayerStore } from './layer-store.ts';
 import { divideIntoLayers } from './layers.ts';
 import { matcher } from './selection.ts';
 import { scanTree } from './source-tree.ts';
 import type { StepOutcome, StepRecords } from './step-records.ts';
-import { entryLine, type KnownEntry, sortByPath, withoutImpliedDirectories } from './tree.ts';
+import { entryLine, isKnown, type KnownEntry, sortByPath, withoutImpliedDirectories } from './tree.ts';
 import type { WorkerPool } from './worker-pool.ts';
 
 export interface BuildTools {
@@ -122,7 +122,7 @@ export class BuildRun {
         sortedPairs(this.#request.environment),
         sortedPairs(versions),
         this.#request.arch,
-        treeDigest(seen.filter((entry) => entry.kind !== 'directory' || this.#built.has(entry.path))),
+        this.#tools.layers.memberships.ofTree(withoutImpliedDirectories(seen).filter(isKnown)),
       ]),
     );
   }

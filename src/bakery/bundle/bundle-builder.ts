@@ -51,6 +51,8 @@ export interface BundleBuilderOptions {
   readonly randomId: () => string;
 }
 
+const SAVE_AFTER_MS = 500;
+
 /** The source as one bake sees it. */
 interface Prepared {
   readonly steps: readonly BuildStep[];
@@ -73,8 +75,10 @@ export class BundleBuilder implements Builder {
   readonly #versions: ToolVersions;
   readonly #images: ImageTrees;
   readonly #prepared = new WeakMap<BuildRequest, Prepared>();
-  /** Indexes are saved after the answer; closing waits for them. */
-  #saving: Promise<unknown> = Promise.resolve();
+  /** Indexes are saved when the bake has been answered; closing does it at once. */
+  readonly #unsaved = new Set<string>();
+  #saving: Promise<void> = Promise.resolve();
+  #saveTimer: NodeJS.Timeout | undefined;
 
   constructor(options: BundleBuilderOptions) {
     const { blobs, pool, stateDirectory } = options;
@@ -130,7 +134,7 @@ export class BundleBuilder implements Builder {
   }
 
   async close(): Promise<void> {
-    await this.#saving;
+    await this.#save();
     await this.#options.pool.close();
   }
 
@@ -169,7 +173,7 @@ export class BundleBuilder implements Builder {
     if (!afresh) this.#remember(root, source, known, scannedAtMs);
     const inputKey = inputKeyOf({
       definition: { ...request.definition, image: { ...image, build: steps } },
-      source,
+      source: this.#layers.memberships.ofTree(source),
       base: request.base,
       tools: await this.#versions.of(
         steps.map((step) => step.run),
@@ -289,8 +293,25 @@ export class BundleBuilder implements Builder {
   ): void {
     if (source.length === known.size && source.every((entry) => known.get(entry.path) === entry)) return;
     this.#indexes.remember(root, source, scannedAtMs);
-    // A cache: without it the next server reads the source once more.
-    this.#saving = this.#saving.then(() => this.#indexes.save(root)).catch(() => undefined);
+    this.#unsaved.add(root);
+    this.#saveTimer ??= setTimeout(() => {
+      this.#saving = this.#save();
+    }, SAVE_AFTER_MS).unref();
+  }
+
+  async #save(): Promise<void> {
+    await this.#saving;
+    clearTimeout(this.#saveTimer);
+    this.#saveTimer = undefined;
+    const roots = [...this.#unsaved];
+    this.#unsaved.clear();
+    for (const root of roots) {
+      try {
+        await this.#indexes.save(root);
+      } catch {
+        // A cache, on a full disk perhaps: without it the next server reads the source once more.
+      }
+    }
   }
 }
 

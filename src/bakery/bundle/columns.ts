@@ -4,6 +4,7 @@ import { KINDS, PACK_STRIDE, type PackColumns, SCAN_STRIDE, type ScanResult } fr
 import type { FileStat, TreeEntry } from './tree.ts';
 
 const KIND_NUMBER = { file: 0, symlink: 1, directory: 2 } as const;
+const SYMLINK = KIND_NUMBER.symlink;
 
 /** @param prefix folder in the archive under which the paths stand, or empty */
 export function packColumns(entries: readonly TreeEntry[], prefix: string): PackColumns {
@@ -60,42 +61,51 @@ export function scannedEntries(
   let nextLink = 0;
   return result.paths.split('\0').map((path, index) => {
     const at = index * SCAN_STRIDE;
-    const kind = KINDS[numbers[at] ?? 0] ?? 'file';
-    const link = kind === 'symlink' ? (result.links[nextLink++] ?? '') : '';
-    const entry = {
-      path,
-      kind,
-      mode: numbers[at + 1] ?? 0,
-      sizeBytes: kind === 'file' ? (numbers[at + 2] ?? 0) : 0,
-      link,
-    };
-    const stat: FileStat = {
-      mtimeMs: numbers[at + 3] ?? 0,
-      ctimeMs: numbers[at + 4] ?? 0,
-      inode: numbers[at + 5] ?? 0,
-      device: numbers[at + 6] ?? 0,
-    };
+    const link = numbers[at] === SYMLINK ? (result.links[nextLink++] ?? '') : '';
     const before = known.get(path);
-    if (before !== undefined && looksUnchanged(before, entry, stat)) return before;
-    const contentHash = kind === 'file' ? undefined : '';
-    return { ...entry, contentHash, place: { kind: 'disk', root, stat } };
+    return before !== undefined && before.link === link && looksUnchanged(before, numbers, at)
+      ? before
+      : scannedEntry(root, path, link, numbers, at);
   });
 }
 
-function looksUnchanged(
-  before: TreeEntry,
-  now: Pick<TreeEntry, 'kind' | 'mode' | 'sizeBytes' | 'link'>,
-  stat: FileStat,
-): boolean {
+function scannedEntry(
+  root: string,
+  path: string,
+  link: string,
+  numbers: Float64Array,
+  at: number,
+): TreeEntry {
+  const kind = KINDS[numbers[at] ?? 0] ?? 'file';
+  const stat: FileStat = {
+    mtimeMs: numbers[at + 3] ?? 0,
+    ctimeMs: numbers[at + 4] ?? 0,
+    inode: numbers[at + 5] ?? 0,
+    device: numbers[at + 6] ?? 0,
+  };
+  return {
+    path,
+    kind,
+    mode: numbers[at + 1] ?? 0,
+    sizeBytes: kind === 'file' ? (numbers[at + 2] ?? 0) : 0,
+    link,
+    contentHash: kind === 'file' ? undefined : '',
+    place: { kind: 'disk', root, stat },
+  };
+}
+
+/** Compares the columns themselves: making an object first, for each of many unchanged files, costs more. */
+function looksUnchanged(before: TreeEntry, numbers: Float64Array, at: number): boolean {
+  if (before.place.kind !== 'disk' || KIND_NUMBER[before.kind] !== numbers[at]) return false;
+  // What a directory looks like says nothing: its children are entries of their own.
+  if (before.kind === 'directory') return true;
+  const { stat } = before.place;
   return (
-    before.kind === now.kind &&
-    before.mode === now.mode &&
-    before.sizeBytes === now.sizeBytes &&
-    before.link === now.link &&
-    before.place.kind === 'disk' &&
-    before.place.stat.ctimeMs === stat.ctimeMs &&
-    before.place.stat.mtimeMs === stat.mtimeMs &&
-    before.place.stat.inode === stat.inode &&
-    before.place.stat.device === stat.device
+    before.mode === numbers[at + 1] &&
+    (before.kind === 'symlink' || before.sizeBytes === numbers[at + 2]) &&
+    stat.mtimeMs === numbers[at + 3] &&
+    stat.ctimeMs === numbers[at + 4] &&
+    stat.inode === numbers[at + 5] &&
+    stat.device === numbers[at + 6]
   );
 }

@@ -12,11 +12,8 @@ import {
 import { assertUnchanged, openContent, type PackItem, packItems } from './pack.ts';
 import type { CopyTask, StopFlag } from './tasks.ts';
 
-const PIECE_BYTES = 1024 * 1024;
-
-export function copy(task: CopyTask, stop: StopFlag): { files: number } {
+export function copy(task: CopyTask, buffer: Buffer, stop: StopFlag): { files: number } {
   const made = new Set<string>(['']);
-  const piece = Buffer.allocUnsafeSlow(PIECE_BYTES);
   let files = 0;
   for (const item of packItems(task.columns, stop)) {
     const folder =
@@ -27,7 +24,7 @@ export function copy(task: CopyTask, stop: StopFlag): { files: number } {
     }
     if (item.kind === 'symlink') symlinkSync(item.link, `${task.destination}/${item.name}`);
     if (item.kind === 'file') {
-      copyContent(item, `${task.destination}/${item.name}`, piece);
+      copyContent(item, `${task.destination}/${item.name}`, buffer);
       files += 1;
     }
   }
@@ -42,7 +39,7 @@ function copyContent(item: PackItem, destination: string, piece: Buffer): void {
       if ((item.mode & process.umask()) !== 0) fchmodSync(to, item.mode);
       const start = Math.max(item.offsetBytes, 0);
       for (let done = 0; done < item.sizeBytes; ) {
-        const read = readSync(from, piece, 0, Math.min(PIECE_BYTES, item.sizeBytes - done), start + done);
+        const read = readSync(from, piece, 0, Math.min(piece.length, item.sizeBytes - done), start + done);
         if (read === 0) break;
         for (let at = 0; at < read; ) at += writeSync(to, piece, at, read - at);
         done += read;

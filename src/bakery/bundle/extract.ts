@@ -18,11 +18,10 @@ import { KilnError } from '../../domain/errors.ts';
 import { type PlacedEntry, tarEntries } from '../tar/tar-reader.ts';
 import type { StopFlag, UnpackResult, UnpackTask } from './tasks.ts';
 
-const WINDOW_BYTES = 4 * 1024 * 1024;
 const WRITE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
-export function extract(task: UnpackTask, stop: StopFlag): UnpackResult {
-  const archive = new HashedFile(task.archive);
+export function extract(task: UnpackTask, buffer: Buffer, stop: StopFlag): UnpackResult {
+  const archive = new HashedFile(task.archive, buffer);
   try {
     const result = extractEntries(archive, task, stop);
     if (archive.digest() !== task.expectedHash) throw damaged(task, 'its digest is another one');
@@ -50,7 +49,7 @@ function extractEntries(archive: HashedFile, task: UnpackTask, stop: StopFlag): 
       files += 1;
     }
   }
-  return { symlinks, files };
+  return { symlinks, folders: folders.made(), files };
 }
 
 /** Relative to the destination; undefined: outside what is asked for. */
@@ -71,7 +70,7 @@ function writeFile(archive: HashedFile, entry: PlacedEntry, path: string, task: 
   try {
     if ((mode & process.umask()) !== 0) fchmodSync(fd, mode);
     for (let done = 0; done < entry.sizeBytes; ) {
-      const bytes = Math.min(WINDOW_BYTES, entry.sizeBytes - done);
+      const bytes = Math.min(archive.windowBytes, entry.sizeBytes - done);
       const view = archive.view(entry.offsetBytes + done, bytes);
       for (let at = 0; at < bytes; ) at += writeSync(fd, view, at, bytes - at);
       done += bytes;
@@ -88,6 +87,10 @@ class FolderMaker {
 
   constructor(destination: string) {
     this.#destination = destination;
+  }
+
+  made(): string[] {
+    return [...this.#made].filter((path) => path !== '');
   }
 
   makeParent(path: string): void {
@@ -113,13 +116,18 @@ class HashedFile {
   readonly sizeBytes: number;
   readonly #fd: number;
   readonly #hash: Hash = createHash('sha256');
-  #window = Buffer.allocUnsafeSlow(WINDOW_BYTES);
+  readonly #window: Buffer;
   #start = 0;
   #length = 0;
 
-  constructor(file: string) {
+  constructor(file: string, window: Buffer) {
+    this.#window = window;
     this.#fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW);
     this.sizeBytes = fstatSync(this.#fd).size;
+  }
+
+  get windowBytes(): number {
+    return this.#window.length;
   }
 
   /** Valid until the next call; `offset` never goes back. */
@@ -145,7 +153,7 @@ class HashedFile {
     this.#window.copyWithin(0, skipTo - this.#start, this.#length);
     this.#start = skipTo;
     this.#length = kept;
-    const read = readSync(this.#fd, this.#window, kept, WINDOW_BYTES - kept, end);
+    const read = readSync(this.#fd, this.#window, kept, this.#window.length - kept, end);
     if (read === 0) throw new KilnError('blob.damaged', 'A layer ended too early.', { next: 'Bake again.' });
     this.#hash.update(this.#window.subarray(kept, kept + read));
     this.#length += read;

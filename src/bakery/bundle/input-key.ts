@@ -2,7 +2,6 @@
 import type { ComponentDefinition } from '../../domain/component.ts';
 import type { Digest } from '../../domain/ids.ts';
 import { sha256 } from '../blobs.ts';
-import { entryLine, type KnownEntry } from './tree.ts';
 
 /** Raised when equal inputs would give another image. */
 export const BUILDER_VERSION = 'bundle-1';
@@ -10,7 +9,8 @@ export const BUILDER_VERSION = 'bundle-1';
 export interface Inputs {
   /** Its image part with the steps as they are run. All else travels with the image, so it counts too. */
   readonly definition: ComponentDefinition;
-  readonly source: readonly KnownEntry[];
+  /** Digest of the tree. */
+  readonly source: Digest;
   readonly base: Digest | undefined;
   /** Versions of the tools that the build commands name; empty without commands. */
   readonly tools: Readonly<Record<string, string>>;
@@ -33,14 +33,9 @@ export function inputKeyOf(inputs: Inputs): Digest {
       image.include,
       image.exclude,
       rest,
-      treeDigest(inputs.source),
+      inputs.source,
     ]),
   );
-}
-
-/** @param entries in the order of their paths */
-export function treeDigest(entries: readonly KnownEntry[]): Digest {
-  return sha256(entries.map(entryLine).join(''));
 }
 
 export function sortedPairs(record: Readonly<Record<string, string>>): [string, string][] {

@@ -9,7 +9,8 @@ import { digest as parseDigest } from '../../domain/ids.ts';
 import { type FileBlobStore, isMissing } from '../blobs.ts';
 import type { Descriptor } from '../oci-layout.ts';
 import { packColumns, withHashes } from './columns.ts';
-import { type Layer, membershipOf } from './layers.ts';
+import type { Layer } from './layers.ts';
+import { Memberships } from './memberships.ts';
 import { isKnown, type KnownEntry, type TreeEntry } from './tree.ts';
 import type { WorkerPool } from './worker-pool.ts';
 
@@ -35,6 +36,7 @@ export class LayerStore {
   readonly #pool: WorkerPool;
   readonly #directory: string;
   readonly #known = new Map<string, Descriptor>();
+  readonly memberships = new Memberships();
 
   constructor(blobs: FileBlobStore, pool: WorkerPool, directory: string) {
     this.#blobs = blobs;
@@ -58,6 +60,7 @@ export class LayerStore {
 
   /** Reads what is not known yet. */
   async hash(entries: readonly TreeEntry[], signal: AbortSignal): Promise<KnownEntry[]> {
+    if (entries.every(isKnown)) return [...entries];
     const unknown = entries.filter((entry) => !isKnown(entry));
     const hashed = new Map<string, KnownEntry>();
     const size = Math.max(16, Math.ceil(unknown.length / (this.#pool.threads * BATCHES_PER_THREAD)));
@@ -81,7 +84,7 @@ export class LayerStore {
     // Mostly unknown: reading it twice costs more than writing it in vain once.
     if (unknownBytes * 2 < layer.sizeBytes) {
       const entries = await this.hash(layer.entries, signal);
-      const descriptor = await this.#lookUp(membershipOf(entries));
+      const descriptor = await this.#lookUp(this.memberships.of(entries));
       if (descriptor !== undefined) return { descriptor, entries, reused: true };
     }
     return this.#pack(layer, signal);
@@ -98,7 +101,7 @@ export class LayerStore {
         sizeBytes: result.archiveBytes,
       };
       await this.#blobs.adopt(output, descriptor.digest);
-      await this.#remember(membershipOf(entries), descriptor);
+      await this.#remember(this.memberships.of(entries), descriptor);
       return { descriptor, entries, reused: false };
     } finally {
       await rm(output, { force: true });

@@ -16,7 +16,8 @@ import {
   type StopFlag,
 } from './tasks.ts';
 
-const BUFFER_BYTES = 4 * 1024 * 1024;
+/** The buffer is the worker's own, used by one task after the other. */
+export const BUFFER_BYTES = 4 * 1024 * 1024;
 const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** One file of a pack task, out of its columns. */
@@ -60,8 +61,8 @@ export function* packItems(columns: PackColumns, stop: StopFlag): Generator<Pack
   }
 }
 
-export function pack(task: PackTask, stop: StopFlag): PackResult {
-  const archive = task.output === undefined ? new Discarded() : new Archive(task.output);
+export function pack(task: PackTask, buffer: Buffer, stop: StopFlag): PackResult {
+  const archive = task.output === undefined ? new Discarded(buffer) : new Archive(task.output, buffer);
   try {
     const hashes: string[] = [];
     for (const item of packItems(task.columns, stop)) {
@@ -93,26 +94,28 @@ interface Sink {
 }
 
 class Archive implements Sink {
-  readonly buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+  readonly buffer: Buffer;
   readonly #hash: Hash = createHash('sha256');
   #fd: number;
   #used = 0;
   #written = 0;
 
-  constructor(output: string) {
+  constructor(output: string, buffer: Buffer) {
+    this.buffer = buffer;
     this.#fd = openSync(output, 'wx', 0o600);
   }
 
   header(item: PackItem): void {
     const block = tarHeader({ ...item, path: item.name });
-    if (this.#used + block.length > BUFFER_BYTES) this.#flush();
-    if (block.length > BUFFER_BYTES) throw new KilnError('input.invalid', 'A file name is far too long.');
+    if (this.#used + block.length > this.buffer.length) this.#flush();
+    if (block.length > this.buffer.length)
+      throw new KilnError('input.invalid', 'A file name is far too long.');
     block.copy(this.buffer, this.#used);
     this.#used += block.length;
   }
 
   room(wanted: number): number {
-    if (wanted > BUFFER_BYTES - this.#used) this.#flush();
+    if (wanted > this.buffer.length - this.#used) this.#flush();
     return this.#used;
   }
 
@@ -137,7 +140,7 @@ class Archive implements Sink {
   }
 
   #zeros(count: number): void {
-    if (this.#used + count > BUFFER_BYTES) this.#flush();
+    if (this.#used + count > this.buffer.length) this.#flush();
     this.buffer.fill(0, this.#used, this.#used + count);
     this.#used += count;
   }
@@ -153,7 +156,12 @@ class Archive implements Sink {
 
 /** Only the contents' hashes are wanted. */
 class Discarded implements Sink {
-  readonly buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+  readonly buffer: Buffer;
+
+  constructor(buffer: Buffer) {
+    this.buffer = buffer;
+  }
+
   header(): void {}
   room(): number {
     return 0;
@@ -171,7 +179,7 @@ function readContent(item: PackItem, sink: Sink): string {
   const fd = openContent(item);
   try {
     const contentHash =
-      item.sizeBytes <= BUFFER_BYTES ? readWhole(fd, item, sink) : readInPieces(fd, item, sink);
+      item.sizeBytes <= sink.buffer.length ? readWhole(fd, item, sink) : readInPieces(fd, item, sink);
     if (item.offsetBytes === -1) assertUnchanged(fd, item);
     return contentHash;
   } finally {
@@ -190,7 +198,7 @@ function readWhole(fd: number, item: PackItem, sink: Sink): string {
 function readInPieces(fd: number, item: PackItem, sink: Sink): string {
   const digest = createHash('sha256');
   for (let done = 0; done < item.sizeBytes; ) {
-    const bytes = Math.min(BUFFER_BYTES, item.sizeBytes - done);
+    const bytes = Math.min(sink.buffer.length, item.sizeBytes - done);
     const start = sink.room(bytes);
     readFully(fd, sink.buffer, start, bytes, Math.max(item.offsetBytes, 0) + done, item);
     digest.update(sink.buffer.subarray(start, start + bytes));

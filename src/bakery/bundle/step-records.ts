@@ -14,6 +14,13 @@ import type { KnownEntry, TreeEntry } from './tree.ts';
 
 const FORMAT = 1;
 
+const RECORDS_IN_MEMORY = 8;
+
+interface ParsedRecord {
+  readonly outcome: StepOutcome;
+  readonly layers: readonly Digest[];
+}
+
 export interface StepOutcome {
   readonly entries: readonly KnownEntry[];
   /** Paths of earlier outputs that the step removed. */
@@ -43,6 +50,8 @@ const recordSchema = z.object({
 export class StepRecords {
   readonly #directory: string;
   readonly #blobs: FileBlobStore;
+  /** Parsed records, least recently used first; their entries stay the same objects from bake to bake. */
+  readonly #inMemory = new Map<Digest, ParsedRecord>();
 
   constructor(directory: string, blobs: FileBlobStore) {
     this.#directory = directory;
@@ -51,17 +60,17 @@ export class StepRecords {
 
   /** Undefined: the step has to run. */
   async find(key: Digest, nowMs: number): Promise<StepOutcome | undefined> {
-    const file = this.#file(key);
-    const record = await readRecord(file);
+    const record = this.#inMemory.get(key) ?? (await this.#parse(key));
     if (record === undefined) return undefined;
-    const entries: KnownEntry[] = [];
-    for (const layer of record.layers) {
-      if (!(await this.#blobs.has(layer.digest))) return undefined;
-      const archive = await this.#blobs.path(layer.digest);
-      for (const entry of layerEntries(archive, layer.entries)) entries.push(entry);
+    for (const digest of record.layers) if (!(await this.#blobs.has(digest))) return undefined;
+    this.#inMemory.delete(key);
+    this.#inMemory.set(key, record);
+    for (const oldest of this.#inMemory.keys()) {
+      if (this.#inMemory.size <= RECORDS_IN_MEMORY) break;
+      this.#inMemory.delete(oldest);
     }
-    await utimes(file, nowMs / 1000, nowMs / 1000);
-    return { entries, removed: record.removed };
+    await this.#markUsed(key, nowMs);
+    return record.outcome;
   }
 
   async save(key: Digest, layers: readonly StoredLayer[], removed: readonly string[]): Promise<void> {
@@ -97,6 +106,31 @@ export class StepRecords {
       for (const layer of record?.layers ?? []) used.add(layer.digest);
     }
     return used;
+  }
+
+  async #parse(key: Digest): Promise<ParsedRecord | undefined> {
+    const record = await readRecord(this.#file(key));
+    if (record === undefined) return undefined;
+    const entries: KnownEntry[] = [];
+    for (const layer of record.layers) {
+      if (!(await this.#blobs.has(layer.digest))) return undefined;
+      const archive = await this.#blobs.path(layer.digest);
+      for (const entry of layerEntries(archive, layer.entries)) entries.push(entry);
+    }
+    return {
+      outcome: { entries, removed: record.removed },
+      layers: record.layers.map((layer) => layer.digest),
+    };
+  }
+
+  /** What was used lately is kept by `layersUsedSince`. */
+  async #markUsed(key: Digest, nowMs: number): Promise<void> {
+    try {
+      await utimes(this.#file(key), nowMs / 1000, nowMs / 1000);
+    } catch (error) {
+      // Removed by hand: the blobs are there, so the record in memory is as good.
+      if (!isMissing(error)) throw error;
+    }
   }
 
   #file(key: Digest): string {

@@ -73,7 +73,17 @@ export interface UnpackTask {
 export interface UnpackResult {
   /** Made at the end, when no file can be written through them any more. */
   readonly symlinks: readonly (readonly [path: string, target: string])[];
+  /** Relative; made for files of this layer, or entries of their own. */
+  readonly folders: readonly string[];
   readonly files: number;
+}
+
+/** Makes the symlinks of an unpacked tree, whose targets have been checked, and closes its folders. */
+export interface SealTask {
+  readonly kind: 'seal';
+  readonly root: string;
+  readonly symlinks: readonly (readonly [path: string, target: string])[];
+  readonly folders: readonly string[];
 }
 
 /** Reads the headers of an archive. */
@@ -104,11 +114,12 @@ export interface TaskResults {
   readonly scan: ScanResult;
   readonly pack: PackResult;
   readonly unpack: UnpackResult;
+  readonly seal: { readonly folders: number };
   readonly list: ListResult;
   readonly copy: { readonly files: number };
 }
 
-export type Task = ScanTask | PackTask | UnpackTask | ListTask | CopyTask;
+export type Task = ScanTask | PackTask | UnpackTask | SealTask | ListTask | CopyTask;
 
 export interface TaskMessage {
   readonly task: Task;

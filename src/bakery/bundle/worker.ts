@@ -4,22 +4,25 @@ import { KilnError } from '../../domain/errors.ts';
 import { copy } from './copy.ts';
 import { extract } from './extract.ts';
 import { list } from './list.ts';
-import { pack } from './pack.ts';
+import { BUFFER_BYTES, pack } from './pack.ts';
 import { scan } from './scan.ts';
+import { seal } from './seal.ts';
 import type { StopFlag, Task, TaskFailure, TaskMessage, TaskResults } from './tasks.ts';
 
-function perform(task: Task, stop: StopFlag): TaskResults[keyof TaskResults] {
+function perform(task: Task, buffer: Buffer, stop: StopFlag): TaskResults[keyof TaskResults] {
   switch (task.kind) {
     case 'scan':
       return scan(task, stop);
     case 'pack':
-      return pack(task, stop);
+      return pack(task, buffer, stop);
     case 'unpack':
-      return extract(task, stop);
+      return extract(task, buffer, stop);
+    case 'seal':
+      return seal(task);
     case 'list':
       return list(task);
     case 'copy':
-      return copy(task, stop);
+      return copy(task, buffer, stop);
   }
 }
 
@@ -36,9 +39,11 @@ function asFailure(thrown: unknown): TaskFailure {
   };
 }
 
+const buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+
 parentPort?.on('message', ({ task, stop }: TaskMessage) => {
   try {
-    parentPort?.postMessage({ result: perform(task, stop) });
+    parentPort?.postMessage({ result: perform(task, buffer, stop) });
   } catch (error) {
     parentPort?.postMessage(asFailure(error));
   }
