@@ -14,24 +14,28 @@ import { failureView } from './problem.ts';
 export const bakeView = z
   .object({
     id: bakeId,
-    state: z.enum(['queued', 'running', 'baked', 'unchanged', 'verified', 'failed', 'cancelled']).openapi({
-      description:
-        '`unchanged`: this key and version exist, nothing was built; `verified`: built again to compare',
+    state: z.enum(['running', 'baked', 'unchanged', 'failed', 'cancelled']).openapi({
+      description: '`unchanged`: this key and version exist, nothing was built',
     }),
     directory: z.string(),
-    component: componentNameText.optional(),
-    version: z.string().optional(),
-    image: imageId.optional(),
-    digest: digestText.optional(),
+    image: z
+      .object({
+        id: imageId,
+        component: componentNameText,
+        version: z.string(),
+        digest: digestText.optional(),
+        sizeBytes: z.int().optional(),
+        tested: z.boolean(),
+      })
+      .optional()
+      .openapi({ description: 'Present when `baked` or `unchanged`' }),
     differences: z
       .array(z.object({ path: z.string(), change: z.enum(['added', 'removed', 'content', 'mode']) }))
       .optional()
-      .openapi({ description: 'Of a verification: every file that differs' }),
-    failure: failureView
-      .extend({ logTail: z.array(z.string()).optional() })
-      .optional()
-      .openapi('BakeFailure'),
+      .openapi({ description: 'Of a verification: every file that differs; none when the builds are equal' }),
+    failure: failureView.optional(),
     startedAtMs: atMs,
+    startedBy: z.string(),
     endedAtMs: atMs.optional(),
   })
   .openapi('Bake');

@@ -5,7 +5,6 @@ import {
   componentNameText,
   environmentNameText,
   identifier,
-  imageId,
   imageReferenceText,
   waitQuery,
 } from './names.ts';
@@ -17,7 +16,7 @@ export const checkRunView = z
     state: z.enum(['running', 'passed', 'failed', 'error']).openapi({
       description: '`failed`: checks ran and some did not pass; `error`: they could not be run',
     }),
-    image: imageId.optional(),
+    image: z.string().optional(),
     component: componentNameText,
     environment: environmentNameText.optional(),
     results: z.array(checkResultView),

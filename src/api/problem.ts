@@ -29,5 +29,11 @@ export const problem = z
 
 /** What failed, inside an answer about work that has ended. */
 export const failureView = z
-  .object({ code: z.string(), message: z.string(), next: z.string().optional() })
+  .object({
+    code: z.enum(ERROR_CODES),
+    message: z.string(),
+    next: z.string().optional(),
+    faults: z.array(fault),
+    details: problem.shape.details,
+  })
   .openapi('Failure');

@@ -1,7 +1,8 @@
 import { resolveImage } from '../catalog/resolve-image.ts';
 import { KilnError } from '../domain/errors.ts';
 import type { Operations } from './operations.ts';
-import type { CheckRun, HttpParts } from './parts.ts';
+import type { HttpParts } from './parts.ts';
+import { checkRunView } from './views.ts';
 
 export function serveChecks(operations: Operations, parts: HttpParts): void {
   const { checks, store, clock } = parts;
@@ -12,10 +13,10 @@ export function serveChecks(operations: Operations, parts: HttpParts): void {
       const run = await checks.start({ what, actor: actor.name });
       const change = { actor: actor.name, atMs: clock.now() };
       await store.audit.append('check.start', run.id, { ...body }, change);
-      return run;
+      return checkRunView(run);
     },
-    ended: checkEnded,
-    wait: (run, timeoutMs, signal) => checks.wait(run.id, timeoutMs, signal),
+    ended: ({ state }) => state !== 'running',
+    wait: async ({ id }, timeoutMs, signal) => checkRunView(await checks.wait(id, timeoutMs, signal)),
   });
 
   operations.json('checks.get', async ({ params, query }, { signal }) => {
@@ -25,10 +26,6 @@ export function serveChecks(operations: Operations, parts: HttpParts): void {
         next: 'Runs are known until the server restarts; their results stay with the image: `kiln images`.',
       });
     }
-    return query.wait === 0 || checkEnded(run) ? run : checks.wait(params.id, query.wait * 1000, signal);
+    return checkRunView(query.wait === 0 ? run : await checks.wait(params.id, query.wait * 1000, signal));
   });
-}
-
-function checkEnded(run: CheckRun): boolean {
-  return run.state !== 'running';
 }

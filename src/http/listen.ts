@@ -24,7 +24,7 @@ export function checkListen(settings: ListenSettings): void {
     'input.invalid',
     `Listening on ${host} without TLS would show every token to the network.`,
     {
-      next: 'Give a certificate and key (--tls-cert, --tls-key), or listen on 127.0.0.1 behind a proxy that has TLS.',
+      next: 'Give a certificate and key (KILN_TLS_CERT, KILN_TLS_KEY), or listen on 127.0.0.1 behind a proxy that has TLS.',
     },
   );
 }

@@ -14,7 +14,7 @@ export function assertHostAndOrigin(
   const name = host === undefined ? undefined : hostName(host);
   if (name === undefined || !(LOOPBACK_NAMES.includes(name) || configured.includes(name))) {
     throw new KilnError('auth.origin', `This server does not go by the name "${host ?? ''}".`, {
-      next: 'Call it by a name it knows: localhost, 127.0.0.1, [::1], or one given to `kiln serve --host`.',
+      next: 'Call it by a name it knows: localhost, 127.0.0.1, [::1], or one named in KILN_HOSTS.',
     });
   }
   if (origin !== undefined && !sameOrigin(origin, host)) {

@@ -1,50 +1,24 @@
 /** What the HTTP surface works with, as narrow as its handlers need it; the composition root hands it in. */
 import type { Answer } from '../api/contract.ts';
+import type { Bakery } from '../bakery/bakery.ts';
+import type { CheckRuns } from '../checks/check-runs.ts';
 import type { Strategy } from '../domain/component.ts';
 import type { Deployment, OnConflict } from '../domain/deployment.ts';
 import type { ComponentName, DeploymentId, EnvironmentName, ReleaseNumber } from '../domain/ids.ts';
 import type { Image } from '../domain/image.ts';
-import type { BuildProgress } from '../domain/ports/builder.ts';
 import type { Clock } from '../domain/ports/clock.ts';
 import type { RouterStatus } from '../domain/ports/router.ts';
 import type { Store } from '../domain/ports/store.ts';
 import type { LogLine, LogQuery } from '../domain/ports/target.ts';
 
-export type Bake = Answer<'bakes.get'>;
-export type CheckRun = Answer<'checks.get'>;
 /** As the deployer knows it: addresses are added by who knows the router's. */
 export type ServiceStatus = Omit<Answer<'services.get'>, 'urls' | 'deployment'> & {
   readonly deployment?: Deployment;
 };
 export type Plan = Omit<Answer<'plan.show'>, 'component' | 'environment'>;
 
-export interface BakeryPart {
-  /** Returns when the bake is under way, or when nothing is to be built. */
-  start(request: {
-    readonly directory: string;
-    readonly version?: string;
-    readonly verify: boolean;
-    readonly actor: string;
-  }): Promise<Bake>;
-  get(id: string): Promise<Bake | undefined>;
-  /** The bake once it has ended, or as it is after `timeoutMs`. */
-  wait(id: string, timeoutMs: number, signal: AbortSignal): Promise<Bake>;
-  /** All its progress from the beginning, up to its end. */
-  follow(id: string, signal: AbortSignal): AsyncIterable<BuildProgress>;
-  cancel(id: string): Promise<void>;
-}
-
-export interface ChecksPart {
-  /** An image by itself (recorded with it), or what serves in an environment (recorded with that image). */
-  start(request: {
-    readonly what:
-      | { readonly image: Image }
-      | { readonly component: ComponentName; readonly environment: EnvironmentName };
-    readonly actor: string;
-  }): Promise<CheckRun>;
-  get(id: string): Promise<CheckRun | undefined>;
-  wait(id: string, timeoutMs: number, signal: AbortSignal): Promise<CheckRun>;
-}
+export type BakeryPart = Pick<Bakery, 'start' | 'get' | 'wait' | 'follow' | 'cancel'>;
+export type ChecksPart = Pick<CheckRuns, 'start' | 'get' | 'wait'>;
 
 export interface DeployWish {
   readonly component: ComponentName;

@@ -1,6 +1,9 @@
 /** From the domain's nouns to what the API answers: what is secret or large stays behind. */
 import type { Answer } from '../api/contract.ts';
+import type { BakeOutcome, BakeView } from '../bakery/bake-record.ts';
+import type { CheckRun } from '../checks/check-runs.ts';
 import type { Deployment } from '../domain/deployment.ts';
+import type { KilnError } from '../domain/errors.ts';
 import { asTested, type ChannelMove, type Image } from '../domain/image.ts';
 import type { ReleaseWithState } from '../domain/ports/store.ts';
 import type { ServiceStatus } from './parts.ts';
@@ -51,6 +54,51 @@ export function releaseView(release: ReleaseWithState): Answer<'releases.get'> {
 export function deploymentView(deployment: Deployment): Answer<'deployments.get'> {
   const { decisions: _, ...shown } = deployment;
   return shown;
+}
+
+export function bakeView(bake: BakeView): Answer<'bakes.get'> {
+  const { id, directory, startedAtMs, startedBy, endedAtMs, outcome } = bake;
+  return {
+    id,
+    state: bakeState(outcome),
+    directory,
+    startedAtMs,
+    startedBy,
+    ...present({ endedAtMs }),
+    ...(outcome === undefined ? {} : outcomeView(outcome)),
+  };
+}
+
+function bakeState(outcome: BakeOutcome | undefined): Answer<'bakes.get'>['state'] {
+  if (outcome === undefined) return 'running';
+  return outcome.kind === 'failed' && outcome.error.code === 'aborted' ? 'cancelled' : outcome.kind;
+}
+
+function outcomeView(outcome: BakeOutcome): Pick<Answer<'bakes.get'>, 'image' | 'differences' | 'failure'> {
+  if (outcome.kind === 'failed') return { failure: failureView(outcome.error) };
+  const { image, differences } = outcome;
+  const { id, component, version, artifacts } = image;
+  const artifact = artifacts[0];
+  return {
+    image: {
+      id,
+      component,
+      version,
+      ...(artifact === undefined ? {} : { digest: artifact.digest, sizeBytes: artifact.sizeBytes }),
+      tested: asTested(image) !== undefined,
+    },
+    ...present({ differences }),
+  };
+}
+
+export function checkRunView(run: CheckRun): Answer<'checks.get'> {
+  const { failure, ...rest } = run;
+  return { ...rest, ...(failure === undefined ? {} : { failure: failureView(failure) }) };
+}
+
+function failureView(error: KilnError): NonNullable<Answer<'bakes.get'>['failure']> {
+  const { code, message, next, faults, details } = error;
+  return { code, message, ...present({ next }), faults, details };
 }
 
 /** @param listen the router's HOST:PORT */
