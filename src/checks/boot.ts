@@ -10,13 +10,12 @@ import { asKilnError } from '../domain/errors.ts';
 import type { Clock } from '../domain/ports/clock.ts';
 import type { Target } from '../domain/ports/target.ts';
 import type { Endpoint, GroupObservation, GroupSpec, InstanceView } from '../domain/server-group.ts';
-import { sendHttp } from './smolder/http.ts';
+import { httpGet } from './http-get.ts';
 
 const STARTUP_WITHOUT_HEALTH_MS = 60_000;
 const STAYS_UP_MS = 3_000;
 const POLL_MS = 100;
 const LOG_TAIL_LINES = 20;
-const MAX_HEALTH_BODY_BYTES = 1024 * 1024;
 
 export type Boot =
   | { readonly kind: 'up'; readonly spec: GroupSpec; readonly endpoint?: Endpoint }
@@ -78,7 +77,7 @@ type Verdict =
   | { readonly kind: 'failed'; readonly why: string };
 
 /** Pure: what one observation says. */
-export function judge(
+function judge(
   observation: GroupObservation | undefined,
   first: InstanceView | undefined,
   spec: GroupSpec,
@@ -118,21 +117,14 @@ async function isUp(
   return health === undefined || answersHealthy(verdict.endpoint, health, signal);
 }
 
-async function answersHealthy(endpoint: Endpoint, health: HealthSpec, signal: AbortSignal): Promise<boolean> {
-  const host = endpoint.host.includes(':') ? `[${endpoint.host}]` : endpoint.host;
-  const request = {
-    method: 'GET',
-    url: new URL(`http://${host}:${endpoint.port}${health.path}`),
-    headers: [['User-Agent', 'kiln-health'] as const],
-    timeoutMs: health.timeoutMs,
-    allowRedirects: false,
-    verify: true,
-  };
-  const limited = AbortSignal.any([signal, AbortSignal.timeout(health.timeoutMs)]);
+async function answersHealthy(
+  endpoint: Endpoint,
+  { path, timeoutMs }: HealthSpec,
+  signal: AbortSignal,
+): Promise<boolean> {
   try {
-    const limits = { maxBodyBytes: MAX_HEALTH_BODY_BYTES };
-    const answer = await sendHttp(request, undefined, limits, (text) => text, limited);
-    return answer.status >= 200 && answer.status < 400;
+    const { status } = await httpGet({ endpoint, path, timeoutMs }, signal);
+    return status >= 200 && status < 400;
   } catch {
     // No answer is "not healthy yet"; an abort of the whole check is still told to the caller.
     signal.throwIfAborted();

@@ -11,6 +11,7 @@ import { KilnError } from '../domain/errors.ts';
 import {
   componentName,
   digest,
+  environmentName,
   type ImageId,
   type InstanceId,
   processName,
@@ -19,6 +20,7 @@ import {
 import type { Image } from '../domain/image.ts';
 import type { Clock } from '../domain/ports/clock.ts';
 import type { RunOnceResult, Target } from '../domain/ports/target.ts';
+import type { Release } from '../domain/release.ts';
 import type { GroupSpec } from '../domain/server-group.ts';
 import { checkEnvironment } from './environment-check.ts';
 import { checkImage, type ImageCheckRequest } from './image-check.ts';
@@ -385,32 +387,120 @@ describe('the check of an image', () => {
   });
 });
 
+const STANDARD_SERVER = `
+import http from 'node:http';
+const now = () => new Date().toISOString();
+http.createServer((request, response) => {
+  if (request.headers.host.startsWith('other')) return response.writeHead(404).end();
+  response.setHeader('cache-control', 'no-store');
+  if (request.url === '/service/healthcheck/gtg') {
+    return response.setHeader('content-type', 'text/plain').end('OK');
+  }
+  response.setHeader('content-type', 'application/json');
+  response.end(JSON.stringify({
+    component: 'storefront', version: process.env.VERSION, environment: 'bake/local', release: '1',
+    instance: 'i', process: 'web', machine_name: 'm', runtime: 'node', up_since: now(),
+    up_duration_millis: 1, current_time: now(), report_as_of: now(), report_duration_millis: 0,
+    tests: [], values: {}, hidden: [], host: request.headers.host,
+  }));
+}).listen(Number(process.env.PORT), '127.0.0.1');
+`;
+
+describe('the standard endpoints', () => {
+  const { health: _health, ...rest } = WEB;
+  const standard: ProcessSpec = { ...rest, run: `"${process.execPath}" standard.mjs`, standard: true };
+  const check = (version: string) =>
+    checkImage(request({ processes: [standard] }, { environment: { VERSION: version } }));
+
+  it('are asked of a process that keeps the standard', async () => {
+    writeFileSync(path.join(folder, 'standard.mjs'), STANDARD_SERVER);
+    expect(await check('1.0.0')).toMatchObject([
+      { kind: 'boot', passed: true },
+      { kind: 'standard', passed: true, passedCount: 4, failedCount: 0 },
+    ]);
+    expect(await check('0.9.0')).toMatchObject([
+      { passed: true },
+      {
+        kind: 'standard',
+        passed: false,
+        passedCount: 3,
+        failures: ['/service/status: version is "0.9.0", expected "1.0.0"'],
+      },
+    ]);
+  });
+
+  it('fail a service that has none', async () => {
+    const results = await checkImage(request({ processes: [{ ...WEB, standard: true }] }));
+    expect(results.at(1)).toMatchObject({ kind: 'standard', passed: false, passedCount: 0 });
+  });
+});
+
 describe('the check of an environment', () => {
-  it('asks the router for the component’s host', async () => {
-    const image = request({});
-    const [spec] = image.image.definition.defaults.processes;
-    if (spec === undefined) throw new Error('There is no process.');
-    const group = 'router' as ServerGroupName;
-    await target.ensure({ ...Object(image), group, process: spec, environment: { GREETING: 'hello' } });
-    const router = { host: '127.0.0.1', port: target.groupsRunning.get(group)?.port ?? 0 };
-    const smoke = `
+  const SMOKE_THROUGH_ROUTER = `
 tests:
   - name: Home
     protocol: https
     inputs: {headers: {Host: localhost}}
-    outcomes: {response_json_contains: {greeting: hello, host: shop.example}}
+    outcomes: {response_json_contains: {version: 1.0.0, host: shop.example}}
 `;
-    const results = await checkEnvironment({
-      environment: 'stage/uk' as Parameters<typeof checkEnvironment>[0]['environment'],
-      checks: ['smoke.yaml'],
-      attachments: { 'smoke.yaml': smoke },
-      router,
-      routeHosts: ['shop.example'],
-      waitMs: 20_000,
-      clock,
-      newId: () => 'c',
-      signal: AbortSignal.timeout(50_000),
+
+  it('asks the router for the component’s host, as soon as something answers', async () => {
+    writeFileSync(path.join(folder, 'standard.mjs'), STANDARD_SERVER);
+    const port = await freePort();
+    const { image } = request({});
+    const web = { ...WEB, standard: true };
+    const settings = {
+      target: 'test',
+      processes: [web],
+      deploy: image.definition.defaults.deploy,
+      environment: {},
+    };
+    const release: Release = {
+      component: image.component,
+      environment: environmentName('stage/uk'),
+      number: 1,
+      image: image.id,
+      version: '1.0.0',
+      artifact: ARTIFACT,
+      config: { digest: ARTIFACT, values: {}, files: [] },
+      settings: { ...settings, checks: ['smoke.yaml'] },
+      routes: [
+        { host: 'other.example', path: '/other', process: processName('worker') },
+        { host: 'shop.example', path: '/', process: web.name },
+      ],
+      createdAtMs: 0,
+      createdBy: 'test',
+    };
+    const check = (change: Partial<Release>, host: string) =>
+      checkEnvironment({
+        release: { ...release, routes: release.routes.filter((route) => route.host === host), ...change },
+        attachments: { 'smoke.yaml': SMOKE_THROUGH_ROUTER },
+        router: { host: '127.0.0.1', port },
+        waitMs: 20_000,
+        clock,
+        newId: () => 'c',
+        signal: AbortSignal.timeout(50_000),
+      });
+    const early = check({}, 'shop.example');
+    await delay(300);
+    const child = spawn(process.execPath, ['standard.mjs'], {
+      cwd: folder,
+      env: { PORT: String(port), VERSION: '1.0.0' },
+      stdio: 'ignore',
     });
-    expect(results).toMatchObject([{ kind: 'smoke', where: 'stage/uk', passed: true, passedCount: 3 }]);
+    try {
+      expect(await early).toMatchObject([
+        { kind: 'standard', where: 'stage/uk', passed: true, passedCount: 4 },
+        { kind: 'smoke', where: 'stage/uk', passed: true, passedCount: 3 },
+      ]);
+      expect(await check({}, 'other.example')).toMatchObject([{ kind: 'smoke', passed: false }]);
+      expect(
+        await check({ settings: { ...settings, processes: [WEB], checks: [] } }, 'shop.example'),
+      ).toEqual([]);
+    } finally {
+      const gone = new Promise((resolve) => child.once('exit', resolve));
+      child.kill('SIGKILL');
+      await gone;
+    }
   });
 });

@@ -18,6 +18,7 @@ import { type Boot, waitUntilUp } from './boot.ts';
 import { checkResult, type Findings, type Recorder } from './check-result.ts';
 import { runInImageTests } from './in-image-tests.ts';
 import { parseSmokeFiles, runSmokeFiles, type SmokeFile } from './smoke-files.ts';
+import { checkStandardEndpoints } from './standard-check.ts';
 
 /** Where images are checked before they belong to any environment. */
 export const BAKE_ENVIRONMENT = environmentName('bake/local');
@@ -30,10 +31,7 @@ export interface ImageCheckRequest {
   readonly target: Target;
   /** Of the service `imageCheckService(image)`: checks of one component take turns. */
   readonly fence: Fence;
-  /**
-   * Never used before for a check of this component: groups of several checks must not share a name, and a run
-   * inside an image is remembered by it.
-   */
+  /** Unlike that of any other check of this component under way: server groups are named by it. */
   readonly release: ReleaseNumber;
   /** Environment variables, resolved for `bake/local`. */
   readonly environment: Readonly<Record<string, string>>;
@@ -96,6 +94,8 @@ async function examine(
   if (boots.some((boot) => boot.kind === 'failed')) return results;
   const serving = boots.find((boot) => boot.kind === 'up' && boot.endpoint !== undefined);
   const endpoint = serving?.kind === 'up' ? serving.endpoint : undefined;
+  const standard = await standardFindings(boots, request);
+  if (standard.length > 0) results.push(checkResult('standard', standard, recorder));
   if (smokeFiles.length > 0) {
     onProgress?.(`running ${smokeFiles.length} check file(s)`);
     const findings =
@@ -129,10 +129,25 @@ function bootFindings(boot: Boot): Findings {
   return { passedCount: 0, failures: [`${boot.spec.process.name}: ${boot.why}${tail}`] };
 }
 
+/** Empty where no process says that it keeps the standard. */
+async function standardFindings(
+  boots: readonly Boot[],
+  { image, clock, signal }: ImageCheckRequest,
+): Promise<readonly Findings[]> {
+  const findings: Findings[] = [];
+  const expected = { component: image.component, version: image.version };
+  for (const boot of boots) {
+    if (boot.kind !== 'up' || boot.endpoint === undefined || !boot.spec.process.standard) continue;
+    const { endpoint } = boot;
+    findings.push(...(await checkStandardEndpoints({ endpoint, expected, waitMs: 0, clock, signal })));
+  }
+  return findings;
+}
+
 async function inImageFindings(
   spec: GroupSpec,
   endpoint: Endpoint | undefined,
-  { image, target, fence, signal }: ImageCheckRequest,
+  { image, target, fence, newId, signal }: ImageCheckRequest,
 ): Promise<readonly Findings[]> {
   const base = endpoint === undefined ? {} : { BASE_URL: `http://${endpoint.host}:${endpoint.port}` };
   return runInImageTests({
@@ -145,6 +160,7 @@ async function inImageFindings(
     },
     target,
     fence,
+    checkId: newId(),
     signal,
   });
 }

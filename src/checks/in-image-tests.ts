@@ -23,6 +23,8 @@ export interface InImageRun {
   readonly spec: GroupSpec;
   readonly target: Target;
   readonly fence: Fence;
+  /** Targets remember a run by its key: with this in it, no earlier check's result is taken for this one's. */
+  readonly checkId: string;
   readonly signal: AbortSignal;
 }
 
@@ -166,7 +168,7 @@ async function inImage(
   what: string,
   timeoutMs: number,
 ): Promise<RunOnceResult> {
-  const key = `${run.spec.group} ${what}`;
+  const key = `${run.spec.group} ${run.checkId} ${what}`;
   try {
     return await run.target.runOnce(run.spec, command, key, run.fence, timeoutMs, run.signal);
   } catch (thrown) {

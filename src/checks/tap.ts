@@ -1,6 +1,6 @@
 /** Reads the Test Anything Protocol as `bats --tap` writes it. Pure; https://testanything.org gives the rules. */
 
-export interface TapTest {
+interface TapTest {
   readonly number: number;
   readonly passed: boolean;
   readonly description: string;

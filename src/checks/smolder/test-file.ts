@@ -70,7 +70,7 @@ export interface LdapAnswer {
 
 export type Answer = HttpAnswer | LdapAnswer;
 
-export type Status = 'pass' | 'fail';
+type Status = 'pass' | 'fail';
 
 /** One line of the report: one checked entry of an outcome. */
 export interface OutcomeResult {

@@ -54,7 +54,7 @@ function shown(path: string, value: unknown, mask: Mask): string {
 }
 
 /** A key that has the whole path as its name goes first; then steps divided by slashes; then by dots. */
-export function valueAt(body: unknown, path: string): { readonly value: unknown } | undefined {
+function valueAt(body: unknown, path: string): { readonly value: unknown } | undefined {
   return (
     step(body, path) ??
     walk(body, path.replace(/^\//, '').split('/')) ??
