@@ -82,7 +82,10 @@ const provisioner = z.union(
     }),
     z.strictObject({
       file: z
-        .strictObject({ from: inside(), to: words(/^\//, 'an absolute path on the machine') })
+        .strictObject({
+          from: inside().describe('A path in the component.'),
+          to: words(/^\//, 'an absolute path on the machine').describe('Where it goes on the machine.'),
+        })
         .describe('A file or folder to copy.'),
       ...provisionerTimeout,
     }),
@@ -96,7 +99,10 @@ const provisioner = z.union(
     }),
     z.strictObject({
       chef: z
-        .strictObject({ cookbooks: inside(), runList: list(z.string(), 'a list of recipes') })
+        .strictObject({
+          cookbooks: inside().describe('Folder of the cookbooks.'),
+          runList: list(z.string(), 'a list of recipes').describe('Recipes and roles, in order.'),
+        })
         .describe('Cookbooks, run by chef-solo.'),
       ...provisionerTimeout,
     }),
