@@ -8,7 +8,7 @@ const SHAPES = {
 
 const ENTITIES = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 
-function escape(text) {
+function escapeHtml(text) {
   return String(text).replace(/[&<>"']/g, (character) => ENTITIES[character]);
 }
 
@@ -19,17 +19,17 @@ function renderPage({ config, identity, style, products }) {
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escape(config.store_name)}</title>
+<title>${escapeHtml(config.store_name)}</title>
 <link rel="icon" href="data:,">
-<link rel="stylesheet" href="/${escape(style)}">
+<link rel="stylesheet" href="/${escapeHtml(style)}">
 <body style="--accent: ${accent}">
-<header><h1>${escape(config.store_name)}</h1><p>Fired once. Never changed again.</p></header>
+<header><h1>${escapeHtml(config.store_name)}</h1><p>Fired once. Never changed again.</p></header>
 <main>
 ${products.map((product) => renderProduct(product, price)).join('\n')}
 </main>
 <footer><dl>
 ${Object.entries(identity)
-  .map(([name, value]) => `<div><dt>${name}</dt><dd>${escape(value)}</dd></div>`)
+  .map(([name, value]) => `<div><dt>${name}</dt><dd>${escapeHtml(value)}</dd></div>`)
   .join('\n')}
 </dl></footer>
 </body>
@@ -41,8 +41,8 @@ function renderProduct(product, price) {
   const shape = SHAPES[product.shape] ?? SHAPES.bowl;
   return `<article>
 <svg viewBox="0 0 100 100" aria-hidden="true"><path fill-rule="evenodd" d="${shape}"/></svg>
-<h2>${escape(product.name)}</h2>
-<p><span>${escape(product.glaze)}</span><b>${escape(price.format(product.price))}</b></p>
+<h2>${escapeHtml(product.name)}</h2>
+<p><span>${escapeHtml(product.glaze)}</span><b>${escapeHtml(price.format(product.price))}</b></p>
 </article>`;
 }
 
