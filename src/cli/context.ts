@@ -1,0 +1,83 @@
+/** What a verb is given to do its work with. */
+import type { Client } from '../api/client.ts';
+import { EXIT } from '../api/failures.ts';
+import { KilnError } from '../domain/errors.ts';
+import type { Environment } from './environment.ts';
+import type { Progress } from './progress.ts';
+import type { Terminal } from './terminal.ts';
+
+export type Flags = Readonly<Record<string, unknown>>;
+
+export interface Context {
+  readonly args: readonly string[];
+  readonly flags: Flags;
+  readonly env: Environment;
+  readonly stateDirectory: string;
+  /** The file that `node` runs as the server. */
+  readonly serverEntry: string;
+  readonly terminal: Terminal;
+  readonly progress: Progress;
+  readonly json: boolean;
+  readonly stdin: AsyncIterable<string | Buffer> & { readonly isTTY?: boolean };
+  readonly now: () => number;
+  readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
+  /** Aborted by the first Ctrl-C (or SIGTERM); the second ends the process at once. */
+  readonly signal: AbortSignal;
+  /** What to do, and to say, when the first Ctrl-C comes from here on; the newest wins. */
+  onInterrupt(answer: () => Promise<string> | string): void;
+  client(): Client;
+}
+
+/** Resolves with the exit code. */
+export type Verb = (context: Context) => Promise<number>;
+
+/** The answer: as JSON where asked for, else as `text` says it. */
+export function answer(context: Context, value: unknown, text: () => string | undefined): number {
+  const shown = context.json ? JSON.stringify(value, null, 2) : text();
+  if (shown !== undefined) context.terminal.out(shown);
+  return EXIT.ok;
+}
+
+/** The next step, for people. */
+export function hint(context: Context, text: string): void {
+  if (!context.json) context.terminal.err(context.terminal.colors.dim(`→ ${text}`));
+}
+
+export function argument(context: Context, index: number): string | undefined {
+  return context.args[index];
+}
+
+export function textFlag(flags: Flags, name: string): string | undefined {
+  const value = flags[name];
+  return typeof value === 'string' ? value : undefined;
+}
+
+export function isSet(flags: Flags, name: string): boolean {
+  return flags[name] === true;
+}
+
+export function numberFlag(flags: Flags, name: string, flag: string): number | undefined {
+  const text = textFlag(flags, name);
+  if (text === undefined) return undefined;
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new KilnError('input.invalid', `"${text}" is not a number for ${flag}.`, {
+    next: 'Give a whole number.',
+    faults: [{ path: flag, message: 'is not a whole number', found: text }],
+  });
+}
+
+export function choiceFlag<Choice extends string>(
+  flags: Flags,
+  name: string,
+  flag: string,
+  choices: readonly Choice[],
+): Choice | undefined {
+  const text = textFlag(flags, name);
+  if (text === undefined) return undefined;
+  const chosen = choices.find((choice) => choice === text);
+  if (chosen !== undefined) return chosen;
+  throw new KilnError('input.invalid', `"${text}" is not possible for ${flag}.`, {
+    next: `Choose ${choices.join(', ')}.`,
+    faults: [{ path: flag, message: 'is not one of the choices', found: text, expected: choices.join(', ') }],
+  });
+}

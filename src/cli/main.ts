@@ -1,0 +1,18 @@
+/** The command line's entry. What is slow to load is loaded by the verb that needs it. */
+import { enableCompileCache } from 'node:module';
+import { fileURLToPath } from 'node:url';
+
+const here = fileURLToPath(import.meta.url);
+const fromSource = here.endsWith('.ts');
+// Beside the build it belongs to, so that it goes with it; a folder that cannot be written only makes starts slower.
+if (!fromSource) enableCompileCache(fileURLToPath(new URL('./compile-cache', import.meta.url)));
+
+const { runCommandLine } = await import('./program.ts');
+process.exitCode = await runCommandLine({
+  args: process.argv.slice(2),
+  env: process.env,
+  serverEntry: fileURLToPath(new URL(fromSource ? '../main.ts' : './server.js', import.meta.url)),
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+});

@@ -1,0 +1,80 @@
+/** The optional tools that Kiln finds, and what each gives: data for `kiln doctor`. */
+export interface Tool {
+  readonly name: string;
+  /** Tried in this order; absolute paths, or names looked up on PATH. */
+  readonly commands: readonly string[];
+  readonly versionArguments: readonly string[];
+  readonly gives: string;
+  /** How it is got on Debian. */
+  readonly package: string;
+  /** A command that must end well for the tool to be of use; undefined: that it is there is enough. */
+  readonly works?: readonly string[];
+}
+
+export const TOOLS: readonly Tool[] = [
+  {
+    name: 'git',
+    commands: ['git'],
+    versionArguments: ['--version'],
+    gives: 'versions by git describe, and the commit of each image',
+    package: 'git',
+  },
+  {
+    name: 'bwrap',
+    commands: ['bwrap'],
+    versionArguments: ['--version'],
+    gives: 'a sandbox around each instance, which hides Kiln’s state and token',
+    package: 'bubblewrap',
+    works: ['--ro-bind', '/', '/', '--unshare-pid', '--die-with-parent', 'true'],
+  },
+  {
+    name: 'haproxy',
+    commands: ['haproxy', '/usr/sbin/haproxy'],
+    versionArguments: ['-v'],
+    gives: 'the faster router: kiln serve --router haproxy',
+    package: 'haproxy',
+  },
+  {
+    name: 'postgres',
+    commands: ['postgres', '/usr/lib/postgresql/*/bin/postgres'],
+    versionArguments: ['--version'],
+    gives: 'a store that several servers share: DATABASE_URL',
+    package: 'postgresql',
+  },
+  {
+    name: 'docker engine',
+    commands: ['docker'],
+    versionArguments: ['--version'],
+    gives: 'container images and the docker target',
+    package: 'docker.io',
+    works: ['info', '--format', '{{.ServerVersion}}'],
+  },
+  {
+    name: 'chromium',
+    commands: ['chromium', 'chromium-browser', 'google-chrome'],
+    versionArguments: ['--version'],
+    gives: 'tests of the web page',
+    package: 'chromium',
+  },
+  {
+    name: 'bats',
+    commands: ['bats'],
+    versionArguments: ['--version'],
+    gives: 'in-image tests written for bats',
+    package: 'bats',
+  },
+  {
+    name: 'packer',
+    commands: ['packer'],
+    versionArguments: ['version'],
+    gives: 'machine images',
+    package: 'packer (from releases.hashicorp.com or its apt repository)',
+  },
+  {
+    name: 'consul',
+    commands: ['consul'],
+    versionArguments: ['version'],
+    gives: 'config trees kept in Consul',
+    package: 'consul',
+  },
+];

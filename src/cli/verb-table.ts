@@ -1,0 +1,238 @@
+/** Every verb: how it is called and what `--help` says. Its module is loaded only when it is called. */
+import type { Verb } from './context.ts';
+
+export interface VerbEntry {
+  readonly name: string;
+  /** As commander reads them: `<needed>`, `[optional]`. */
+  readonly args: string;
+  readonly summary: string;
+  readonly options: readonly (readonly [flags: string, description: string])[];
+  readonly example: string;
+  /** What the first Ctrl-C does, where it does more than end the command. */
+  readonly interrupt?: string;
+  readonly load: () => Promise<{ readonly run: Verb }>;
+}
+
+const STATE = ['--state <dir>', 'state directory (KILN_STATE; default ~/.kiln)'] as const;
+const STRATEGY = ['--strategy <name>', 'rolling or blue-green, instead of what kiln.yaml says'] as const;
+const WHICH = [
+  ['--image <ref>', 'which image: component@version, component:channel, or an id'],
+  ['--release <n>', 'an existing release instead of an image'],
+] as const;
+const DETACH = ['--detach', 'do not wait for the end'] as const;
+const CONFLICT = [
+  '--on-conflict <what>',
+  'when a deployment is under way: refuse (default), queue behind it, or replace it',
+] as const;
+
+export const VERBS: readonly VerbEntry[] = [
+  {
+    name: 'serve',
+    args: '',
+    summary: 'run the server in the foreground',
+    options: [
+      ['--state <dir>', 'state directory (KILN_STATE; default ~/.kiln)'],
+      ['--listen <host:port>', 'where the API listens (KILN_LISTEN; default 127.0.0.1:7070)'],
+      ['--router <driver>', 'built-in or haproxy (KILN_ROUTER)'],
+      ['--router-listen <host:port>', 'where traffic comes in (KILN_ROUTER_LISTEN; default 127.0.0.1:7080)'],
+      ['--take-over', 'take the state directory over from the server that works it now'],
+    ],
+    example: 'kiln serve --state /var/lib/kiln --listen 127.0.0.1:7070',
+    interrupt: 'stops the server; instances and routers go on',
+    load: () => import('./verbs/serve.ts'),
+  },
+  {
+    name: 'up',
+    args: '[dir]',
+    summary: 'from a folder to live traffic: bake, check, promote, deploy to each environment',
+    options: [
+      ['--environment <list>', 'environments in their order (default stage/local,live/local)'],
+      ['--version <version>', 'version of the image, instead of what kiln.yaml or git says'],
+      STATE,
+    ],
+    example: 'kiln up examples/storefront',
+    interrupt: 'begins nothing more; what the server has begun goes on',
+    load: () => import('./verbs/up.ts'),
+  },
+  {
+    name: 'init',
+    args: '[dir]',
+    summary: 'write a kiln.yaml by looking at the folder',
+    options: [['--print', 'show it instead of writing it']],
+    example: 'kiln init ./shop --print',
+    load: () => import('./verbs/init.ts'),
+  },
+  {
+    name: 'bake',
+    args: '[dir]',
+    summary: 'make an image from a folder; unchanged input is not built again',
+    options: [
+      ['--version <version>', 'version of the image, instead of what kiln.yaml or git says'],
+      ['--verify', 'build again without any cache and name every file that differs'],
+      DETACH,
+    ],
+    example: 'kiln bake examples/storefront --version 1.2.0',
+    interrupt: 'cancels the bake; it leaves no image',
+    load: () => import('./verbs/bake.ts'),
+  },
+  {
+    name: 'images',
+    args: '[component]',
+    summary: 'list images, newest first, or show one',
+    options: [
+      ['--limit <n>', 'at most so many (default 20)'],
+      ['--cursor <cursor>', 'go on after the previous page'],
+      ['--image <ref>', 'show this one with its tags and checks'],
+    ],
+    example: 'kiln images storefront --limit 5',
+    load: () => import('./verbs/images.ts'),
+  },
+  {
+    name: 'check',
+    args: '<what> [more]',
+    summary: 'smoke tests: of an image, of what serves in an environment, or of any host (no server needed)',
+    options: [
+      ['--format <format>', 'of a host: text (default), json or junit'],
+      ['--wait <seconds>', 'of a host: how long a test is tried again while the host is not up'],
+      ['--concurrency <n>', 'of a host: so many tests at a time'],
+      ['--retries <n>', 'of a host: so many more tries of a failed test'],
+    ],
+    example:
+      'kiln check storefront@1.2.0\n  kiln check storefront stage/local\n  kiln check localhost:8080 checks/smoke.yaml',
+    interrupt: 'of an image or environment: stops waiting; the check goes on in the server',
+    load: () => import('./verbs/check.ts'),
+  },
+  {
+    name: 'promote',
+    args: '<image> <channel>',
+    summary: 'move a channel to a tested image, or back to one it held',
+    options: [
+      ['--expected <ref>', 'only while the channel holds this image'],
+      ['--why <text>', 'the reason, for the history'],
+      ['--history', 'show the history of the channel instead; <image> is then a component'],
+    ],
+    example: 'kiln promote storefront@1.2.0 proven --why "checked in stage/local"',
+    load: () => import('./verbs/promote.ts'),
+  },
+  {
+    name: 'plan',
+    args: '<component> <environment>',
+    summary: 'show exactly the steps that deploy would take',
+    options: [...WHICH, STRATEGY],
+    example: 'kiln plan storefront live/local --image storefront@1.2.0',
+    load: () => import('./verbs/plan.ts'),
+  },
+  {
+    name: 'deploy',
+    args: '<component> <environment>',
+    summary:
+      'replace what serves; by default with what the environment’s channel holds, or the newest tested image',
+    options: [...WHICH, STRATEGY, CONFLICT, DETACH],
+    example: 'kiln deploy storefront live/local --image storefront@1.2.0',
+    interrupt: 'stops waiting; the deployment goes on (kiln cancel ends it)',
+    load: () => import('./verbs/deploy.ts'),
+  },
+  {
+    name: 'rollback',
+    args: '<component> <environment>',
+    summary: 'go back to the last release that served: image, configuration and routes as one unit',
+    options: [['--to <n>', 'to this release'], CONFLICT, DETACH],
+    example: 'kiln rollback storefront live/local',
+    interrupt: 'stops waiting; the rollback goes on',
+    load: () => import('./verbs/rollback.ts'),
+  },
+  {
+    name: 'cancel',
+    args: '<deployment>',
+    summary: 'ask a deployment to go back to what served before',
+    options: [],
+    example: 'kiln cancel d42',
+    load: () => import('./verbs/cancel.ts'),
+  },
+  {
+    name: 'releases',
+    args: '[component] [environment]',
+    summary: 'list releases, newest first',
+    options: [
+      ['--limit <n>', 'at most so many (default 20)'],
+      ['--cursor <cursor>', 'go on after the previous page'],
+    ],
+    example: 'kiln releases storefront live/local',
+    load: () => import('./verbs/releases.ts'),
+  },
+  {
+    name: 'status',
+    args: '[component] [environment]',
+    summary: 'what serves where, and how it is',
+    options: [],
+    example: 'kiln status storefront',
+    load: () => import('./verbs/status.ts'),
+  },
+  {
+    name: 'logs',
+    args: '<component> <environment>',
+    summary: 'lines that the instances wrote',
+    options: [
+      ['-f, --follow', 'go on as they write'],
+      ['--tail <n>', 'so many lines from the end to begin with (default 100)'],
+    ],
+    example: 'kiln logs storefront live/local -f',
+    load: () => import('./verbs/logs.ts'),
+  },
+  {
+    name: 'stop',
+    args: '<component> <environment>',
+    summary: 'stop every instance until the next deployment',
+    options: [],
+    example: 'kiln stop storefront stage/local',
+    load: () => import('./verbs/stop.ts'),
+  },
+  {
+    name: 'down',
+    args: '',
+    summary: 'stop instances, routers and the server; volumes and images stay',
+    options: [['--keep-instances', 'stop only the server'], STATE],
+    example: 'kiln down',
+    load: () => import('./verbs/down.ts'),
+  },
+  {
+    name: 'doctor',
+    args: '',
+    summary: 'what is installed, what is missing, and what each missing thing would give',
+    options: [STATE],
+    example: 'kiln doctor',
+    load: () => import('./verbs/doctor.ts'),
+  },
+  {
+    name: 'tokens',
+    args: '[action] [name]',
+    summary: 'list, create or delete tokens',
+    options: [
+      ['--role <role>', 'of a new token: viewer (default), deployer or admin'],
+      ['--environment <list>', 'of a deployer: where, such as stage/*,live/uk'],
+      ['--expires <duration>', 'such as 12h or 90d'],
+    ],
+    example: 'kiln tokens create ci --role deployer --environment "stage/*" --expires 90d',
+    load: () => import('./verbs/tokens.ts'),
+  },
+  {
+    name: 'audit',
+    args: '',
+    summary: 'who did what and when, newest first',
+    options: [
+      ['--verify', 'check that nothing in the log was rewritten'],
+      ['--limit <n>', 'at most so many (default 20)'],
+      ['--cursor <cursor>', 'go on after the previous page'],
+    ],
+    example: 'kiln audit --limit 50',
+    load: () => import('./verbs/audit.ts'),
+  },
+  {
+    name: 'version',
+    args: '',
+    summary: 'versions of this command line and of the server, when one answers',
+    options: [],
+    example: 'kiln version',
+    load: () => import('./verbs/version.ts'),
+  },
+];

@@ -1,0 +1,67 @@
+import type { Answer } from '../../api/contract.ts';
+import { componentName } from '../../domain/ids.ts';
+import { answer, type Context, hint, numberFlag, textFlag } from '../context.ts';
+import { table } from '../table.ts';
+import { agoText, sizeText } from '../time.ts';
+
+type Image = Answer<'images.get'>;
+
+export async function run(context: Context): Promise<number> {
+  const client = context.client();
+  const { signal, flags } = context;
+  const reference = textFlag(flags, 'image');
+  if (reference !== undefined) {
+    const image = await client.call('images.get', { params: { reference } }, { signal });
+    return answer(context, image, () => detail(context, image));
+  }
+  const [component] = context.args;
+  const cursor = textFlag(flags, 'cursor');
+  const query = {
+    limit: numberFlag(flags, 'limit', '--limit') ?? 20,
+    ...(component === undefined ? {} : { component: componentName(component) }),
+    ...(cursor === undefined ? {} : { cursor }),
+  };
+  const page = await client.call('images.list', { query }, { signal });
+  if (page.items.length === 0) hint(context, 'no images yet: kiln bake DIR');
+  if (page.cursor !== undefined) hint(context, `more: --cursor ${page.cursor}`);
+  return answer(context, page, () => (page.items.length === 0 ? undefined : list(context, page.items)));
+}
+
+function list(context: Context, images: readonly Image[]): string {
+  const { colors } = context.terminal;
+  return table(
+    ['IMAGE', 'CHECKS', 'CHANNELS', 'SIZE', 'BAKED', 'ID'],
+    images.map((image) => [
+      `${image.component}@${image.version}`,
+      verdict(context, image),
+      image.channels.join(', ') || '-',
+      sizeText(image.artifacts[0]?.sizeBytes ?? 0),
+      agoText(image.createdAtMs, context.now()),
+      colors.dim(image.id),
+    ]),
+    colors,
+  );
+}
+
+function verdict({ terminal: { colors } }: Context, image: Image): string {
+  if (image.revoked !== undefined) return colors.red('revoked');
+  if (image.tested) return colors.green('passed');
+  return image.checks.length === 0 ? colors.dim('none yet') : colors.red('failed');
+}
+
+function detail(context: Context, image: Image): string {
+  const lines = [
+    `${context.terminal.colors.bold(`${image.component}@${image.version}`)}  ${image.id}`,
+    `  input key  ${image.inputKey}`,
+    ...image.artifacts.map(
+      (one) => `  artifact   ${one.kind} ${one.arch} ${one.digest} (${sizeText(one.sizeBytes)})`,
+    ),
+    `  channels   ${image.channels.join(', ') || '-'}`,
+    ...Object.entries(image.tags).map(([key, value]) => `  tag        ${key}=${value}`),
+    ...image.checks.map(
+      (one) =>
+        `  check      ${one.kind} at ${one.where}: ${one.passed ? 'passed' : 'failed'} (${one.passedCount} passed, ${one.failedCount} failed)`,
+    ),
+  ];
+  return lines.join('\n');
+}

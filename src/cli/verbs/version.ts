@@ -1,0 +1,24 @@
+import packageJson from '../../../package.json' with { type: 'json' };
+import { asKilnError } from '../../domain/errors.ts';
+import { answer, type Context, hint } from '../context.ts';
+
+export async function run(context: Context): Promise<number> {
+  const server = await serverVersion(context);
+  const versions = { client: packageJson.version, node: process.versions.node, ...server };
+  return answer(context, versions, () =>
+    [`kiln ${versions.client} (Node ${versions.node})`, server.server && `server ${server.server}`]
+      .filter(Boolean)
+      .join('\n'),
+  );
+}
+
+/** The version needs no server: one that does not answer is said, and is no failure. */
+async function serverVersion(context: Context): Promise<{ server?: string }> {
+  try {
+    return { server: (await context.client().call('server.get', {}, { signal: context.signal })).version };
+  } catch (thrown) {
+    const error = asKilnError(thrown);
+    hint(context, error.message);
+    return {};
+  }
+}

@@ -1,0 +1,199 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CONTRACT } from '../../src/api/contract.ts';
+import { PROBLEM_TYPE } from '../../src/api/failures.ts';
+import { problem } from '../../src/api/problem.ts';
+import { type OperationName, ROUTES } from '../../src/api/routes.ts';
+import { type Fixture, openFixture } from './app-fixture.ts';
+
+let fixture: Fixture;
+let admin: string;
+beforeAll(async () => {
+  fixture = await openFixture();
+  admin = await fixture.token('admin');
+});
+afterAll(() => fixture.close());
+
+async function problemOf(answer: Response) {
+  expect(answer.headers.get('content-type')).toBe(PROBLEM_TYPE);
+  const body = problem.parse(await answer.json());
+  expect(body.status).toBe(answer.status);
+  return body;
+}
+
+describe('the answers keep to the contract', () => {
+  const calls: readonly [OperationName, string, string, unknown?][] = [
+    ['bakes.start', 'POST', '/bakes', { directory: '/app' }],
+    ['bakes.get', 'GET', '/bakes/bake-1'],
+    ['bakes.cancel', 'POST', '/bakes/bake-1/cancel'],
+    ['images.list', 'GET', '/images?component=storefront&limit=3'],
+    ['images.get', 'GET', '/images/storefront@1.0.0'],
+    ['channels.promote', 'POST', '/channels/storefront/proven', { image: 'storefront@1.0.0' }],
+    ['channels.list', 'GET', '/channels'],
+    ['channels.history', 'GET', '/channels/storefront/proven'],
+    ['checks.start', 'POST', '/checks', { image: 'storefront:proven' }],
+    ['releases.list', 'GET', '/releases'],
+    ['plan.show', 'GET', '/plan?component=storefront&environment=stage%2Flocal&image=storefront@1.0.0'],
+    ['deployments.start', 'POST', '/deployments', { component: 'storefront', environment: 'stage/local' }],
+    ['deployments.rollback', 'POST', '/rollbacks', { component: 'storefront', environment: 'stage/local' }],
+    ['deployments.list', 'GET', '/deployments'],
+    ['services.list', 'GET', '/services'],
+    ['services.get', 'GET', '/services/storefront/stage/local'],
+    ['services.stop', 'POST', '/services/storefront/stage/local/stop'],
+    ['tokens.list', 'GET', '/tokens'],
+    ['tokens.create', 'POST', '/tokens', { name: 'ci', role: 'viewer' }],
+    ['tokens.delete', 'DELETE', '/tokens/t1'],
+    ['audit.list', 'GET', '/audit'],
+    ['audit.verify', 'GET', '/audit/verify'],
+    ['server.get', 'GET', '/server'],
+    ['server.down', 'POST', '/server/down', { instances: false }],
+  ];
+  test('every operation that answers JSON', async () => {
+    await fixture.image('1.0.0');
+    await fixture.token('viewer'); // t1 is the token that is deleted; the admin's is made first
+    const own = await fixture.token('admin');
+    for (const [name, method, path, body] of calls) {
+      const answer = await fixture.request(method, `/api/v1${path}`, {
+        token: own,
+        ...(body ? { body } : {}),
+      });
+      const content = await answer.json();
+      expect({ name, status: answer.status, content }).toMatchObject({
+        name,
+        status: expect.toSatisfy((s) => s < 300),
+      });
+      expect(() => CONTRACT[name].answer.parse(content), name).not.toThrow();
+    }
+    const untried = Object.keys(ROUTES).filter((name) => !calls.some(([tried]) => tried === name));
+    expect(untried).toEqual([
+      'bakes.log',
+      'checks.get',
+      'releases.get',
+      'deployments.get',
+      'deployments.cancel',
+      'services.logs',
+      'events.follow',
+    ]);
+    admin = own;
+  });
+});
+
+describe('failures are problems', () => {
+  test('an unknown path, a wrong method, a wrong type, a broken and a too large body', async () => {
+    const cases: readonly [Promise<Response>, number, string][] = [
+      [fixture.request('GET', '/nowhere', { token: admin }), 404, 'not-found'],
+      [fixture.request('PUT', '/api/v1/images', { token: admin }), 405, 'input.method'],
+      [
+        fixture.request('POST', '/api/v1/bakes', {
+          token: admin,
+          text: 'x',
+          headers: { 'content-type': 'text/plain' },
+        }),
+        415,
+        'input.media-type',
+      ],
+      [fixture.request('POST', '/api/v1/bakes', { token: admin, text: '{' }), 400, 'input.invalid'],
+      [
+        fixture.request('POST', '/api/v1/bakes', { token: admin, text: `"${'x'.repeat(1024 * 1024)}"` }),
+        413,
+        'input.too-large',
+      ],
+      [fixture.request('GET', '/api/v1/images/nothing-here', { token: admin }), 404, 'not-found'],
+      [fixture.request('GET', '/api/v1/images?limit=201', { token: admin }), 400, 'input.invalid'],
+      [fixture.request('GET', '/api/v1/images?cursor=zzz', { token: admin }), 400, 'input.invalid'],
+    ];
+    for (const [request, status, code] of cases) {
+      const answer = await request;
+      expect([answer.status, (await problemOf(answer)).code]).toEqual([status, code]);
+    }
+  });
+
+  test('a method that is not possible names those that are', async () => {
+    const answer = await fixture.request('PATCH', '/api/v1/tokens', { token: admin });
+    expect(answer.headers.get('allow')).toBe('GET, POST');
+  });
+
+  test('all faults of a body are named at once', async () => {
+    const body = { component: 'Bad Name', environment: 'nowhere', onConflict: 'maybe', extra: 1 };
+    const answer = await fixture.request('POST', '/api/v1/deployments', { token: admin, body });
+    const { faults } = await problemOf(answer);
+    expect(faults.map((fault) => fault.path).sort()).toEqual([
+      'component',
+      'environment',
+      'extra',
+      'onConflict',
+    ]);
+    expect(faults.find((fault) => fault.path === 'component')?.found).toBe('Bad Name');
+  });
+
+  test('what nobody foresaw goes to the log, and only its id goes out', async () => {
+    const broken = await openFixture((parts) => ({
+      ...parts,
+      services: {
+        ...parts.services,
+        list: () => Promise.reject(new Error('password is hunter2')),
+      },
+    }));
+    const answer = await broken.request('GET', '/api/v1/services', { token: await broken.token('viewer') });
+    const text = await answer.text();
+    await broken.close();
+    expect(answer.status).toBe(500);
+    expect(text).not.toContain('hunter2');
+    expect(text).toContain(answer.headers.get('x-request-id') ?? 'no id');
+    expect(broken.logged.some((line) => line.includes('a request failed'))).toBe(true);
+  });
+});
+
+describe('what needs no token', () => {
+  test('healthz and readyz; with a reason when not ready', async () => {
+    expect((await fixture.request('GET', '/healthz')).status).toBe(200);
+    expect((await fixture.request('GET', '/readyz')).status).toBe(200);
+    const lame = await openFixture((parts) => ({
+      ...parts,
+      router: { status: async () => ({ driver: 'x', reachable: false, listen: 'y:1', detail: '' }) },
+    }));
+    const answer = await lame.request('GET', '/readyz');
+    const body = await answer.json();
+    await lame.close();
+    expect(answer.status).toBe(503);
+    expect(body).toMatchObject({
+      ready: false,
+      checks: [
+        { part: 'store', ready: true },
+        { part: 'router', ready: false },
+      ],
+    });
+  });
+
+  test('metrics needs one, and counts', async () => {
+    expect((await fixture.request('GET', '/metrics')).status).toBe(401);
+    await fixture.request('GET', '/metrics', { token: admin });
+    await fixture.store.events.append('test.happened', 'x', {}, { actor: 'test', atMs: 1 });
+    const text = await (await fixture.request('GET', '/metrics', { token: admin })).text();
+    expect(text).toContain('kiln_events_total{kind="test.happened"} 1');
+    expect(text).toMatch(/kiln_store_revision \d+/);
+    expect(text).toMatch(/kiln_event_loop_lag_seconds \d/);
+    expect(text).toMatch(/kiln_deployments_open\{state="running"\} 0/);
+    expect(text).toMatch(
+      /kiln_http_request_duration_seconds_count\{operation="images.list",method="GET",status="2xx"\} \d/,
+    );
+  });
+});
+
+test('security headers and a request id are on every answer', async () => {
+  for (const path of ['/healthz', '/api/v1/images', '/nowhere']) {
+    const answer = await fixture.request('GET', path);
+    expect(answer.headers.get('x-content-type-options')).toBe('nosniff');
+    expect(answer.headers.get('content-security-policy')).toContain("default-src 'none'");
+    expect(answer.headers.get('x-request-id')).toMatch(/^[\w-]{12}$/);
+  }
+});
+
+test('the access log names the caller and never a secret', async () => {
+  const secret = await fixture.token('viewer');
+  await fixture.request('GET', '/api/v1/images?component=storefront', { token: secret });
+  await fixture.request('POST', '/api/v1/tokens', { token: admin, body: { name: 'logged', role: 'viewer' } });
+  const lines = fixture.logged.join('\n');
+  expect(lines).toMatch(/request .*"path":"\/api\/v1\/images".*"actor":"viewer-/);
+  expect(lines).not.toContain(secret);
+  expect(lines).not.toMatch(/Bearer|kiln_secret/);
+});
