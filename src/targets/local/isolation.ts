@@ -1,0 +1,140 @@
+import { spawn } from 'node:child_process';
+import { constants, readdirSync, readlinkSync } from 'node:fs';
+import { access, mkdtemp, realpath, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { TargetLog } from '../target-log.ts';
+import type { Isolation } from './description.ts';
+import { STATUS_FD } from './runner.ts';
+import { isWithin, type RootEntry, type SandboxPlan, sandboxCommand } from './sandbox.ts';
+
+/** Sockets of engines that would start anything for whoever can connect, which read-only does not prevent. */
+const ENGINE_SOCKETS = [
+  '/run/docker.sock',
+  '/run/containerd/containerd.sock',
+  '/run/podman/podman.sock',
+  '/run/lxd.socket',
+];
+const TRIAL_MS = 5_000;
+
+export interface HostView {
+  readonly stateDirectory: string;
+  readonly hiddenPaths: readonly string[];
+  /** PATH as the instances get it. */
+  readonly path: string;
+}
+
+export type SandboxHost = Pick<SandboxPlan, 'bwrap' | 'root' | 'hidden' | 'shown' | 'asRoot'>;
+
+/** Finds out by trying, once, whether instances can be put into a sandbox here. */
+export class SandboxProbe {
+  readonly #host: HostView;
+  readonly #log: TargetLog;
+  #answer: Promise<SandboxHost | undefined> | undefined;
+
+  constructor(host: HostView, log: TargetLog, forced: Isolation | undefined) {
+    this.#host = host;
+    this.#log = log;
+    if (forced === 'none') this.#answer = Promise.resolve(undefined);
+  }
+
+  /** Undefined: there is no sandbox on this machine. */
+  sandbox(): Promise<SandboxHost | undefined> {
+    this.#answer ??= this.#probe();
+    return this.#answer;
+  }
+
+  async #probe(): Promise<SandboxHost | undefined> {
+    const bwrap = await findProgram('bwrap', this.#host.path);
+    if (bwrap === undefined) {
+      this.#log.warn({ package: 'bubblewrap' }, 'bwrap is not installed: instances run without a sandbox');
+      return undefined;
+    }
+    const sandbox = await describeHost(bwrap, this.#host);
+    const problem = await tryOut(sandbox);
+    if (problem === undefined) return sandbox;
+    this.#log.warn({ problem }, 'bwrap does not work on this machine: instances run without a sandbox');
+    return undefined;
+  }
+}
+
+async function describeHost(bwrap: string, host: HostView): Promise<SandboxHost> {
+  const hidden: { path: string; kind: 'directory' | 'file' }[] = [];
+  for (const file of [host.stateDirectory, ...host.hiddenPaths, ...ENGINE_SOCKETS]) {
+    const real = await realPathIfSeen(file);
+    if (real === undefined || hidden.some((other) => isWithin(real, other.path))) continue;
+    hidden.push({ path: real, kind: (await stat(real)).isDirectory() ? 'directory' : 'file' });
+  }
+  const shown: string[] = [];
+  for (const entry of host.path.split(':').filter(path.isAbsolute)) {
+    const real = await realPathIfSeen(entry);
+    if (real === undefined) continue;
+    // A runtime is its whole folder: lib and share stand beside bin.
+    shown.push(path.basename(real) === 'bin' ? path.dirname(real) : real);
+  }
+  return { bwrap, root: rootEntries(), hidden, shown: [...new Set(shown)], asRoot: process.getuid?.() === 0 };
+}
+
+function rootEntries(): readonly RootEntry[] {
+  return readdirSync('/', { withFileTypes: true }).flatMap((entry): RootEntry[] => {
+    const { name } = entry;
+    if (entry.isSymbolicLink()) return [{ kind: 'link', name, target: readlinkSync(`/${name}`) }];
+    return entry.isDirectory() ? [{ kind: 'directory', name }] : [];
+  });
+}
+
+/** Says what went wrong, or undefined when a command ran to its end in a sandbox like those of instances. */
+async function tryOut(sandbox: SandboxHost): Promise<string | undefined> {
+  const directory = await mkdtemp(path.join(tmpdir(), 'kiln-sandbox-'));
+  try {
+    const [program = '', ...args] = sandboxCommand({
+      ...sandbox,
+      image: directory,
+      home: directory,
+      temporary: directory,
+      volumes: [],
+      files: [],
+      command: ['/bin/sh', '-c', 'exit 42'],
+    });
+    const { promise, resolve } = Promise.withResolvers<string | undefined>();
+    // The status line needs a descriptor that can be written; the sandbox must not outlast a trial that hangs.
+    const trial = spawn(program, ['--die-with-parent', ...args], {
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+      timeout: TRIAL_MS,
+      killSignal: 'SIGKILL',
+    });
+    trial.stdio[STATUS_FD]?.on('error', () => undefined);
+    let complaint = '';
+    trial.stderr?.on('data', (chunk: Buffer) => {
+      complaint += chunk.toString();
+    });
+    trial.once('error', (error) => resolve(error.message));
+    trial.once('close', (code) => resolve(code === 42 ? undefined : complaint.trim() || `exit code ${code}`));
+    return await promise;
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function findProgram(name: string, searchPath: string): Promise<string | undefined> {
+  for (const directory of [...searchPath.split(':'), '/usr/bin', '/bin']) {
+    if (!path.isAbsolute(directory)) continue;
+    const file = path.join(directory, name);
+    try {
+      await access(file, constants.X_OK);
+      return file;
+    } catch {
+      // Not in this one; the search goes on.
+    }
+  }
+  return undefined;
+}
+
+/** Undefined for what is not there, or cannot be reached by this user and so by no instance either. */
+async function realPathIfSeen(file: string): Promise<string | undefined> {
+  try {
+    return await realpath(file);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * Processes as /proc shows them. A pid alone says nothing: it may have been given to another process, and a
+ * zombie answers to it. A process is meant by its pid and its start time, and lives when its state says so.
+ * Reads are synchronous: /proc never waits for a disk, and a promise costs more than the read.
+ */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** Field 22 of /proc/PID/stat: clock ticks since boot. */
+  readonly startTicks: number;
+}
+
+export interface ProcessEntry extends ProcessIdentity {
+  readonly parent: number;
+}
+
+/** Living processes by pid; zombies are not among them. */
+export type ProcessTable = ReadonlyMap<number, ProcessEntry>;
+
+/** Undefined when there is no such process or only its zombie. */
+export function livingProcess(pid: number): ProcessEntry | undefined {
+  const stat = readQuietly(`/proc/${pid}/stat`);
+  if (stat === undefined) return undefined;
+  // The command's name stands in brackets and may hold anything, brackets too: fields count from the last one.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const [state, parent] = fields;
+  if (state === 'Z' || state === 'X' || state === 'x') return undefined;
+  return { pid, parent: Number(parent), startTicks: Number(fields[19]) };
+}
+
+export function isAlive(identity: ProcessIdentity): boolean {
+  return livingProcess(identity.pid)?.startTicks === identity.startTicks;
+}
+
+export function processTable(): ProcessTable {
+  const table = new Map<number, ProcessEntry>();
+  for (const name of readdirSync('/proc')) {
+    const pid = Number(name);
+    if (!Number.isInteger(pid)) continue;
+    const entry = livingProcess(pid);
+    if (entry !== undefined) table.set(pid, entry);
+  }
+  return table;
+}
+
+/** All that descend from these, without themselves. */
+export function descendants(table: ProcessTable, roots: readonly number[]): readonly ProcessEntry[] {
+  const children = new Map<number, ProcessEntry[]>();
+  for (const entry of table.values()) {
+    const siblings = children.get(entry.parent);
+    if (siblings === undefined) children.set(entry.parent, [entry]);
+    else siblings.push(entry);
+  }
+  const found: ProcessEntry[] = [];
+  const pending = [...roots];
+  for (let pid = pending.pop(); pid !== undefined; pid = pending.pop()) {
+    for (const child of children.get(pid) ?? []) {
+      found.push(child);
+      pending.push(child.pid);
+    }
+  }
+  return found;
+}
+
+/** The first child that the process's main thread has; undefined while it has none. */
+export function firstChild(pid: number): number | undefined {
+  const children = readQuietly(`/proc/${pid}/task/${pid}/children`);
+  if (children === undefined) {
+    return [...processTable().values()].find((entry) => entry.parent === pid)?.pid;
+  }
+  const first = Number.parseInt(children, 10);
+  return Number.isNaN(first) ? undefined : first;
+}
+
+/** The environment that it was started with; undefined when it is gone or another user's. */
+export function startEnvironment(pid: number): ReadonlyMap<string, string> | undefined {
+  const text = readQuietly(`/proc/${pid}/environ`);
+  if (text === undefined) return undefined;
+  const variables = new Map<string, string>();
+  for (const pair of text.split('\0')) {
+    const at = pair.indexOf('=');
+    if (at > 0) variables.set(pair.slice(0, at), pair.slice(at + 1));
+  }
+  return variables;
+}
+
+/** Inodes of the sockets that the process holds open; empty when it is gone or another user's. */
+export function socketInodes(pid: number): ReadonlySet<string> {
+  const inodes = new Set<string>();
+  for (const name of listQuietly(`/proc/${pid}/fd`)) {
+    const link = readLinkQuietly(`/proc/${pid}/fd/${name}`);
+    if (link?.startsWith('socket:[')) inodes.add(link.slice(8, -1));
+  }
+  return inodes;
+}
+
+/** True when the signal was sent; false when that very process is gone. */
+export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): boolean {
+  if (!isAlive(identity)) return false;
+  try {
+    return process.kill(identity.pid, signal);
+  } catch (error) {
+    if (isSystemError(error, 'ESRCH')) return false;
+    throw error;
+  }
+}
+
+/** Changes with every boot, which is what makes start times comparable. */
+export function bootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+}
+
+/** What is in /proc goes whenever its process goes, between any two reads: absent is an answer, not a failure. */
+function readQuietly(file: string): string | undefined {
+  return absentWhenGone(() => readFileSync(file, 'utf8'));
+}
+
+function listQuietly(directory: string): readonly string[] {
+  return absentWhenGone(() => readdirSync(directory)) ?? [];
+}
+
+function readLinkQuietly(link: string): string | undefined {
+  return absentWhenGone(() => readlinkSync(link));
+}
+
+function absentWhenGone<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (['ENOENT', 'ESRCH', 'EACCES', 'EPERM', 'EINVAL'].some((code) => isSystemError(error, code))) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+export function isSystemError(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}
