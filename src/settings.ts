@@ -1,5 +1,5 @@
 /** The only reader of environment variables and of the settings file (`settings.yaml` in the state directory). */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { parse } from 'yaml';
@@ -27,6 +27,10 @@ export interface Settings {
   };
   /** PATH that instances and build commands get. */
   readonly path: string;
+  /** What build commands need to reach package registries; never part of an input key. */
+  readonly buildNetwork: Readonly<Record<string, string>>;
+  /** Absolute path of bubblewrap, where there is one. */
+  readonly bwrap: string | undefined;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
   /** Take the state directory over from the server that works it now. */
   readonly takeOver: boolean;
@@ -63,6 +67,7 @@ export function loadSettings(flags: Flags, env: Readonly<Record<string, string |
   const routerListen = flags.routerListen ?? env.KILN_ROUTER_LISTEN ?? file.router?.listen;
   const databaseUrl = env.DATABASE_URL ?? file.databaseUrl;
   const tls = tlsFiles(env) ?? file.tls;
+  const searchPath = env.PATH ?? '/usr/local/bin:/usr/bin:/bin';
   return {
     stateDirectory,
     listen: parseListen(flags.listen ?? env.KILN_LISTEN ?? file.listen ?? DEFAULT_LISTEN, 'listen'),
@@ -74,7 +79,9 @@ export function loadSettings(flags: Flags, env: Readonly<Record<string, string |
       listen: parseListen(routerListen ?? DEFAULT_ROUTER_LISTEN, 'router-listen'),
       portIsDefault: routerListen === undefined,
     },
-    path: env.PATH ?? '/usr/local/bin:/usr/bin:/bin',
+    path: searchPath,
+    buildNetwork: buildNetwork(env),
+    bwrap: findProgram('bwrap', searchPath),
     logLevel: logLevel(env.KILN_LOG_LEVEL ?? file.logLevel ?? 'info'),
     takeOver: flags.takeOver ?? false,
   };
@@ -116,6 +123,28 @@ function readSettingsFile(file: string): FileSettings {
 function tlsFiles(env: Readonly<Record<string, string | undefined>>): Settings['tls'] {
   const { KILN_TLS_CERT: certificateFile, KILN_TLS_KEY: keyFile } = env;
   return certificateFile === undefined || keyFile === undefined ? undefined : { certificateFile, keyFile };
+}
+
+const NETWORK_VARIABLES =
+  /^(https?_proxy|no_proxy|all_proxy|npm_config_\w+|node_extra_ca_certs|ssl_cert_file|pip_\w+)$/i;
+
+/** Proxies and certificates, and the user's own settings of package managers, which build commands would not find by HOME. */
+function buildNetwork(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const network: Record<string, string> = {};
+  const files = { NPM_CONFIG_USERCONFIG: '.npmrc', PIP_CONFIG_FILE: '.config/pip/pip.conf' };
+  for (const [name, file] of Object.entries(files)) {
+    const full = path.join(env.HOME ?? homedir(), file);
+    if (existsSync(full)) network[name] = full;
+  }
+  for (const [name, value] of Object.entries(env)) {
+    if (NETWORK_VARIABLES.test(name) && value !== undefined) network[name] = value;
+  }
+  return network;
+}
+
+function findProgram(name: string, searchPath: string): string | undefined {
+  const candidates = searchPath.split(path.delimiter).map((folder) => path.join(folder, name));
+  return candidates.find((file) => path.isAbsolute(file) && existsSync(file));
 }
 
 function routerDriver(text: string): Settings['router']['driver'] {

@@ -1,7 +1,6 @@
 /** Checks asked for over the API: of an image by itself, or of what serves in an environment. */
 import { asKilnError, KilnError } from '../domain/errors.ts';
-import type { ComponentName, EnvironmentName } from '../domain/ids.ts';
-import { serviceKey } from '../domain/ids.ts';
+import { type ComponentName, type EnvironmentName, type ImageId, serviceKey } from '../domain/ids.ts';
 import type { CheckResult, Image } from '../domain/image.ts';
 import type { Clock } from '../domain/ports/clock.ts';
 import type { Store } from '../domain/ports/store.ts';
@@ -15,7 +14,7 @@ export type CheckSubject =
 export interface CheckRun {
   readonly id: string;
   readonly state: 'running' | 'passed' | 'failed' | 'error';
-  readonly image?: string;
+  readonly image?: ImageId;
   readonly component: ComponentName;
   readonly environment?: EnvironmentName;
   readonly results: readonly CheckResult[];

@@ -23,7 +23,7 @@ export function resolveRelease(image: Image, environment: EnvironmentName): Reso
     version,
     environment,
     config: spec.config,
-    templates: definition.attachments,
+    templates: definition.attachments ?? {},
   });
   return {
     config,

@@ -1,5 +1,6 @@
 /** The verbs: release, plan, deploy, rollback, cancel, stop. They decide and store; the owners carry it out. */
 import { isDeepStrictEqual } from 'node:util';
+import { type ResolvedRelease, resolveRelease } from '../config/resolve-release.ts';
 import type { Strategy } from '../domain/component.ts';
 import type { Deployment, OnConflict } from '../domain/deployment.ts';
 import { KilnError } from '../domain/errors.ts';
@@ -20,7 +21,6 @@ import type { Owners } from './owners.ts';
 import type { DeployParts } from './parts.ts';
 import { type Preview, preview } from './planner/preview.ts';
 import type { World } from './planner/world.ts';
-import { type ResolvedRelease, resolveRelease } from './resolve.ts';
 
 export interface DeployRequest {
   readonly component: ComponentName;

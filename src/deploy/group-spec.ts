@@ -29,7 +29,7 @@ export function groupSpec(
   };
 }
 
-export function targetOf(parts: DeployParts, name: string): Target {
+export function targetOf(parts: Pick<DeployParts, 'targets'>, name: string): Target {
   const target = parts.targets.get(name);
   if (target === undefined) {
     throw new KilnError('target.unknown', `There is no target "${name}" on this Kiln.`, {

@@ -148,7 +148,9 @@ function prove(deployment: Deployment, release: Release): Step | undefined {
   const { decisions } = deployment;
   const routed = release.settings.processes.some((process) => isRouted(release, process.name));
   if (routed && decisions.verifiedAtMs === undefined) return { kind: 'verify', release: release.number };
-  const owesChecks = routed && release.settings.checks.length > 0 && deployment.reason === 'deploy';
+  const hasChecks =
+    release.settings.checks.length > 0 || release.settings.processes.some((one) => one.standard);
+  const owesChecks = routed && hasChecks && deployment.reason === 'deploy';
   if (owesChecks && decisions.checkedAtMs === undefined) return { kind: 'check', release: release.number };
   return undefined;
 }

@@ -1,0 +1,282 @@
+/** The composition root: every part is built here, by hand, and closed in the opposite order. */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { rmdir } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import path from 'node:path';
+import type { Logger } from 'pino';
+import { Bakery } from './bakery/bakery.ts';
+import { FileBlobStore } from './bakery/blobs.ts';
+import { BundleBuilder } from './bakery/bundle/bundle-builder.ts';
+import { WorkerPool } from './bakery/bundle/worker-pool.ts';
+import { readGitFacts } from './bakery/git-facts.ts';
+import { unpackBundle } from './bakery/unpack.ts';
+import { CheckRuns } from './checks/check-runs.ts';
+import { systemClock } from './clock.ts';
+import { readComponent } from './component/read.ts';
+import { Deployer } from './deploy/deployer.ts';
+import { Owners } from './deploy/owners.ts';
+import type { DeployParts } from './deploy/parts.ts';
+import { serviceLogs } from './deploy/service-logs.ts';
+import { serviceStatuses } from './deploy/status.ts';
+import { serviceKey } from './domain/ids.ts';
+import type { Router } from './domain/ports/router.ts';
+import type { Store } from './domain/ports/store.ts';
+import type { Target } from './domain/ports/target.ts';
+import { createApp } from './http/app.ts';
+import { bakeryPart } from './http/bake-answers.ts';
+import { checksPart } from './http/check-answers.ts';
+import { checkListen } from './http/listen.ts';
+import { listenForApi, routerListen } from './listen.ts';
+import { BuiltInRouter } from './routing/built-in/driver.ts';
+import { ImageChecker, releaseChecker } from './server-checks.ts';
+import { stopEverything } from './server-down.ts';
+import type { Settings } from './settings.ts';
+import { openStateDirectory, type StateDirectory } from './state-directory.ts';
+import { openStore } from './store/open.ts';
+import { TARGETS } from './targets/registry.ts';
+import { ensureAdminToken } from './tokens.ts';
+
+const BAKE_THREADS = 2;
+const POOL_IDLE_MS = 30_000;
+
+/** Entry files of the processes and threads that the server starts, and what tells one build from another. */
+export interface Entries {
+  readonly node: string;
+  readonly router: string;
+  readonly bakeWorker: string;
+  readonly version: string;
+  readonly build: string;
+}
+
+/** Lets a caller put something around the parts that act on the outside, such as a fault test that counts acts. */
+export interface Surroundings {
+  readonly store?: (store: Store) => Store;
+  readonly target?: (target: Target) => Target;
+  readonly router?: (router: Router) => Router;
+}
+
+export interface KilnServer {
+  readonly url: string;
+  /** Resolves when somebody has asked the server to stop, over the API. */
+  readonly asked: Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function startServer(
+  settings: Settings,
+  entries: Entries,
+  log: Logger,
+  around: Surroundings = {},
+): Promise<KilnServer> {
+  checkListen({ ...settings.listen, ...(settings.tls === undefined ? {} : { tls: settings.tls }) });
+  const closers: (() => Promise<void> | void)[] = [];
+  const closing = async (): Promise<void> => {
+    for (const close of closers.splice(0).reverse()) await close();
+  };
+  try {
+    const state = await openStateDirectory(settings.stateDirectory, { takeOver: settings.takeOver });
+    closers.push(() => state.release());
+    return await build({ settings, entries, log, around, state, closers, closing });
+  } catch (error) {
+    await closing();
+    throw error;
+  }
+}
+
+interface Building {
+  readonly settings: Settings;
+  readonly entries: Entries;
+  readonly log: Logger;
+  readonly around: Surroundings;
+  readonly state: StateDirectory;
+  readonly closers: (() => Promise<void> | void)[];
+  readonly closing: () => Promise<void>;
+}
+
+async function build(building: Building): Promise<KilnServer> {
+  const { settings, entries, log, state, closers, closing } = building;
+  const startedAtMs = systemClock.now();
+  const store = await buildStore(building);
+  const { bakery, unpack } = await buildBakery(building, store);
+  const targets = await buildTargets(building, unpack);
+  const router = await buildRouter(building);
+
+  const deploy: DeployParts = {
+    store,
+    targets,
+    router,
+    clock: systemClock,
+    log,
+    checkRelease: releaseChecker({ store, router, clock: systemClock }),
+  };
+  const holder = `${hostname()}:${process.pid}:${randomUUID()}`;
+  const imageChecker = new ImageChecker({ store, targets, clock: systemClock, holder });
+  const checks = new CheckRuns({
+    store,
+    clock: systemClock,
+    newId: randomUUID,
+    checkImage: (image, signal) => imageChecker.check(image, signal),
+    checkRelease: deploy.checkRelease,
+  });
+  closers.push(() => checks.close());
+  if (store.engine === 'sqlite') await releaseLeasesOfTheDead(store);
+  await imageChecker.sweep();
+  const owners = new Owners(deploy, holder);
+  await owners.start();
+  closers.push(() => owners.close());
+
+  const asked = Promise.withResolvers<void>();
+  const app = createApp({
+    store,
+    router,
+    log,
+    clock: systemClock,
+    randomBytes,
+    hosts: settings.hosts,
+    bakery: bakeryPart(bakery),
+    checks: checksPart(checks),
+    deployer: new Deployer(deploy, owners),
+    services: {
+      list: (filter, signal) => serviceStatuses(deploy, filter, signal),
+      logs: (component, environment, query, signal) =>
+        serviceLogs(deploy, serviceKey(component, environment), query, signal),
+    },
+    server: {
+      version: entries.version,
+      pid: process.pid,
+      startedAtMs,
+      stateDirectory: state.path,
+      targets: (signal) => describeTargets(targets, signal),
+      down: async ({ instances }) => {
+        // Answered first, so that whoever asked learns of it.
+        setTimeout(() => asked.resolve(), 100);
+        if (!instances) return [];
+        await owners.close();
+        return stopEverything(deploy, holder);
+      },
+    },
+  });
+  closers.push(() => app.close());
+  await ensureAdminToken(store, state.file('token'), systemClock);
+  const api = await listenForApi(settings, app.fetch);
+  closers.push(() => api.close());
+  state.writeServerFile({ url: api.url, pid: process.pid, version: entries.version, startedAtMs });
+  return { url: api.url, asked: asked.promise, close: closing };
+}
+
+async function buildStore({ settings, around, state, closers }: Building): Promise<Store> {
+  const { databaseUrl } = settings;
+  const store = await openStore(
+    databaseUrl === undefined
+      ? { kind: 'sqlite', file: state.file('kiln.db') }
+      : { kind: 'postgres', url: databaseUrl },
+    { clock: systemClock },
+  );
+  closers.push(() => store.close());
+  return around.store?.(store) ?? store;
+}
+
+async function buildBakery(
+  { settings, entries, state, closers }: Building,
+  store: Store,
+): Promise<{ bakery: Bakery; unpack: Unpack }> {
+  const pool = new WorkerPool({
+    workerEntry: entries.bakeWorker,
+    threads: BAKE_THREADS,
+    idleMs: POOL_IDLE_MS,
+  });
+  const blobs = new FileBlobStore(state.file('blobs'));
+  const builder = new BundleBuilder({
+    blobs,
+    pool,
+    stateDirectory: state.path,
+    host: { searchPath: settings.path, network: settings.buildNetwork, bwrap: settings.bwrap },
+    clock: systemClock,
+    arch: process.arch === 'x64' ? 'amd64' : process.arch,
+    randomId: randomUUID,
+  });
+  closers.push(() => builder.close());
+  const bakery = new Bakery({
+    store,
+    blobs,
+    builders: [builder],
+    clock: systemClock,
+    stateDirectory: state.path,
+    readDefinition: async (directory) => (await readComponent(directory)).definition,
+    readGitFacts,
+    cachedLayers: (sinceMs) => builder.cachedLayers(sinceMs),
+    randomId: randomUUID,
+  });
+  await bakery.sweep();
+  closers.push(() => bakery.close());
+  return { bakery, unpack: unpackInto({ blobs, pool }) };
+}
+
+type Unpack = Parameters<(typeof TARGETS)[string]>[0]['unpack'];
+
+/** The bakery makes the directory itself, in one step when all is there. */
+function unpackInto(parts: Parameters<typeof unpackBundle>[0]): Unpack {
+  return async (digest, directory, signal) => {
+    await rmdir(directory);
+    await unpackBundle(parts, digest, directory, signal);
+  };
+}
+
+async function buildTargets(
+  { settings, around, state, log, closers }: Building,
+  unpack: Unpack,
+): Promise<ReadonlyMap<string, Target>> {
+  const targets = new Map<string, Target>();
+  for (const [name, create] of Object.entries(TARGETS)) {
+    const target = await create({
+      stateDirectory: state.path,
+      hiddenPaths: [],
+      path: settings.path,
+      unpack,
+      clock: systemClock,
+      log,
+    });
+    closers.push(() => target.close());
+    targets.set(name, around.target?.(target) ?? target);
+  }
+  return targets;
+}
+
+async function buildRouter({ settings, entries, around, state, log, closers }: Building): Promise<Router> {
+  const router = new BuiltInRouter({
+    nodePath: entries.node,
+    entry: entries.router,
+    stateDirectory: path.join(state.path, 'router'),
+    listen: await routerListen(settings.router, state.file('router-port')),
+    build: entries.build,
+    log,
+  });
+  closers.push(() => router.close());
+  await router.start(AbortSignal.timeout(30_000));
+  return around.router?.(router) ?? router;
+}
+
+/** Whoever holds the state directory knows that every earlier holder of a lease in it has ended. */
+async function releaseLeasesOfTheDead(store: Store): Promise<void> {
+  for (const { component, environment } of await store.services.list()) {
+    const service = serviceKey(component, environment);
+    const lease = await store.leases.holder(service);
+    if (lease !== undefined) await store.leases.release(service, lease.holder);
+  }
+}
+
+async function describeTargets(
+  targets: ReadonlyMap<string, Target>,
+  signal: AbortSignal,
+): Promise<readonly { name: string; isolation: 'sandbox' | 'none'; detail: string }[]> {
+  return Promise.all(
+    [...targets.values()].map(async (target) => {
+      const { isolation } = await target.capabilities(signal);
+      const detail =
+        isolation === 'sandbox'
+          ? 'instances run in a bubblewrap sandbox'
+          : 'instances run without a sandbox: they can read what this user can, Kiln’s token included; install bubblewrap';
+      return { name: target.name, isolation, detail };
+    }),
+  );
+}

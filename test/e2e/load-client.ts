@@ -1,0 +1,127 @@
+/**
+ * Constant load from a process of its own: keep-alive connections that never pause, and new connections all the
+ * time. Runs until SIGTERM, then prints one line of JSON. Counts as failed: a status of 500 or more, a reset, a
+ * time-out, a body shorter than announced.
+ *
+ * Usage: node load-client.ts HOST:PORT HOST_HEADER PATH CONNECTIONS NEW_CONNECTIONS_PER_SECOND
+ */
+import { connect, type Socket } from 'node:net';
+
+export interface LoadReport {
+  readonly requests: number;
+  readonly failed: number;
+  readonly failures: Readonly<Record<string, number>>;
+  readonly answers: Readonly<Record<string, number>>;
+  readonly slowestMs: number;
+}
+
+const TIMEOUT_MS = 15_000;
+const [address = '', hostHeader = '', requestPath = '/', connections = '16', newPerSecond = '50'] =
+  process.argv.slice(2);
+const [host, port] = [
+  address.slice(0, address.lastIndexOf(':')),
+  Number(address.slice(address.lastIndexOf(':') + 1)),
+];
+
+let requests = 0;
+let slowestMs = 0;
+let stopping = false;
+const failures: Record<string, number> = {};
+const answers: Record<string, number> = {};
+const open = new Set<Socket>();
+
+function fail(why: string): void {
+  failures[why] = (failures[why] ?? 0) + 1;
+}
+
+/** One request on a connection; resolves to whether the connection can go on. */
+function ask(socket: Socket, close: boolean): Promise<boolean> {
+  return new Promise((resolve) => {
+    const startedAt = performance.now();
+    let received: Buffer = Buffer.alloc(0);
+    const timer = setTimeout(() => end('time-out'), TIMEOUT_MS);
+    const end = (failure: string | undefined, goesOn = false): void => {
+      clearTimeout(timer);
+      socket.off('data', onData).off('error', onError).off('close', onClose);
+      requests += 1;
+      slowestMs = Math.max(slowestMs, performance.now() - startedAt);
+      if (failure !== undefined) fail(failure);
+      resolve(failure === undefined && goesOn);
+    };
+    const onData = (chunk: Buffer): void => {
+      received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
+      const answer = readAnswer(received);
+      if (answer === undefined) return;
+      answers[answer.release] = (answers[answer.release] ?? 0) + 1;
+      end(answer.status >= 500 ? `status ${answer.status}` : undefined, !close && !answer.closes);
+    };
+    const onError = (error: Error): void => end(`error ${'code' in error ? error.code : error.message}`);
+    const onClose = (): void => end(received.length === 0 ? 'closed without an answer' : 'short body');
+    socket.on('data', onData).on('error', onError).on('close', onClose);
+    const connection = close ? 'close' : 'keep-alive';
+    socket.write(`GET ${requestPath} HTTP/1.1\r\nHost: ${hostHeader}\r\nConnection: ${connection}\r\n\r\n`);
+  });
+}
+
+function readAnswer(bytes: Buffer): { status: number; closes: boolean; release: string } | undefined {
+  const headEnd = bytes.indexOf('\r\n\r\n');
+  if (headEnd < 0) return undefined;
+  const head = bytes.toString('latin1', 0, headEnd);
+  const status = Number(head.slice(9, 12));
+  const length = /\r\ncontent-length: *(\d+)/i.exec(head);
+  const closes = /\r\nconnection: *close/i.test(head);
+  const release = /\r\nx-release: *(\S+)/i.exec(head)?.[1] ?? 'unknown';
+  const body = bytes.subarray(headEnd + 4);
+  const whole = length === null ? body.includes('0\r\n\r\n') : body.length >= Number(length[1]);
+  return whole ? { status, closes, release } : undefined;
+}
+
+function dial(): Promise<Socket | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port, noDelay: true });
+    open.add(socket);
+    socket.once('connect', () => resolve(socket));
+    socket.once('error', (error) => {
+      if (!socket.connecting && socket.readyState === 'open') return;
+      requests += 1;
+      fail(`connect ${'code' in error ? error.code : error.message}`);
+      resolve(undefined);
+    });
+    socket.once('close', () => open.delete(socket));
+  });
+}
+
+async function keepAsking(): Promise<void> {
+  while (!stopping) {
+    const socket = await dial();
+    if (socket === undefined) continue;
+    let goesOn = true;
+    while (goesOn && !stopping) goesOn = await ask(socket, false);
+    socket.destroy();
+  }
+}
+
+async function askOnce(): Promise<void> {
+  const socket = await dial();
+  if (socket === undefined) return;
+  await ask(socket, true);
+  socket.destroy();
+}
+
+const workers = Array.from({ length: Number(connections) }, () => keepAsking());
+const pending = new Set<Promise<void>>();
+const ticker = setInterval(() => {
+  const once = askOnce();
+  pending.add(once);
+  void once.finally(() => pending.delete(once));
+}, 1000 / Number(newPerSecond));
+
+process.once('SIGTERM', async () => {
+  stopping = true;
+  clearInterval(ticker);
+  await Promise.all([...workers, ...pending]);
+  const failed = Object.values(failures).reduce((sum, count) => sum + count, 0);
+  const report: LoadReport = { requests, failed, failures, answers, slowestMs: Math.round(slowestMs) };
+  process.stdout.write(`${JSON.stringify(report)}\n`);
+  process.exit(0);
+});
