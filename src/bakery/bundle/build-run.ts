@@ -189,7 +189,12 @@ export class BuildRun {
     await allSettledOrThrow(
       batches.map((batch) =>
         this.#tools.pool.run(
-          { kind: 'copy', columns: packColumns(batch, ''), destination: folder },
+          {
+            kind: 'copy',
+            columns: packColumns(batch, ''),
+            contentHashes: batch.map((entry) => entry.contentHash).join(' '),
+            destination: folder,
+          },
           this.#signal,
         ),
       ),

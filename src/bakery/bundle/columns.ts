@@ -40,7 +40,7 @@ export function withHashes<Entry extends TreeEntry>(
     const contentHash = hashes[index] ?? '';
     if (entry.place.kind === 'slice' && (entry.contentHash ?? contentHash) !== contentHash) {
       throw new KilnError('blob.damaged', `A cached layer does not hold "${entry.path}" as it was made.`, {
-        next: 'Bake again with --verify, or remove the cache folder of the state directory.',
+        next: `Check the disk, remove ${entry.place.file} and bake again: what it held is then made anew.`,
       });
     }
     return { ...entry, contentHash };

@@ -107,6 +107,8 @@ export interface ListResult {
 export interface CopyTask {
   readonly kind: 'copy';
   readonly columns: PackColumns;
+  /** Hex SHA-256 that each content must have, joined by spaces. */
+  readonly contentHashes: string;
   readonly destination: string;
 }
 
