@@ -203,6 +203,7 @@ export class LiveTable {
       name: group.group,
       weight: group.weight,
       credit: before?.weight === group.weight ? before.credit : 0,
+      turn: before?.turn ?? 0,
       endpoints: group.endpoints.map((routed) => {
         const key = endpointKey(pool.process, routed);
         unused.delete(key);

@@ -7,6 +7,8 @@ import type { RoutedEndpointState } from './endpoint.ts';
 export interface GroupState extends WeighedGroup {
   readonly name: ServerGroupName;
   readonly endpoints: readonly RoutedEndpointState[];
+  /** Moves on with each request of the group, so that idle endpoints take turns. */
+  turn: number;
 }
 
 /** A request that waits: told to choose again, each time something became eligible. */
@@ -21,7 +23,6 @@ export class PoolState {
   isWithdrawn = false;
   groups: readonly GroupState[] = [];
   readonly #waiting = new Set<Waiting>();
-  #turn = 0;
 
   constructor(health: HealthSpec) {
     this.health = health;
@@ -47,8 +48,8 @@ export class PoolState {
         : (each: RoutedEndpointState) => each.takesRequests && !tried.has(each);
     const group = nextGroup(this.groups, (each) => each.endpoints.some(canServe));
     if (group === undefined) return undefined;
-    this.#turn = (this.#turn + 1) % 0x3fffffff;
-    return leastBusy(group.endpoints, this.#turn, canServe);
+    group.turn = (group.turn + 1) % 0x3fffffff;
+    return leastBusy(group.endpoints, group.turn, canServe);
   }
 
   wait(request: Waiting): void {
