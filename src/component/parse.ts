@@ -21,12 +21,13 @@ const MOST_ROUNDS = 20;
 export function parseComponent(text: string, fileName: string): ComponentDefinition {
   const source = readYaml(text, fileName);
   const { file, faults } = readFile(source);
-  const all = [...source.faults, ...faults].toSorted(byPlace);
+  const all = [...source.faults, ...faults];
   if (file === undefined || all.length > 0) throw invalidFile(fileName, all);
   return defineComponent(file, source.written);
 }
 
-export function invalidFile(fileName: string, faults: readonly Fault[]): KilnError {
+export function invalidFile(fileName: string, found: readonly Fault[]): KilnError {
+  const faults = found.toSorted(byPlace);
   const [first] = faults;
   const count = faults.length === 1 ? 'one mistake' : `${faults.length} mistakes`;
   const where = first?.location ? ` The first is in line ${first.location.line}: ${sentence(first)}.` : '';

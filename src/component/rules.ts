@@ -18,6 +18,7 @@ export function ruleFindings(file: ComponentFile, raw: unknown): readonly Findin
   ];
   const found = [
     ...imageFindings(file),
+    ...notYetFindings(file),
     ...processNameFindings(file, raw, declared),
     ...scopes.flatMap((scope) => [
       ...processFindings(scope),
@@ -112,6 +113,25 @@ function unknownProcesses(
       const rest = { at: 'key', expected, ...(didYouMean !== undefined && { didYouMean }) } as const;
       return finding(path, `there is no process "${name}"`, rest);
     });
+}
+
+/**
+ * Parts of the shape whose engine is still to come: refused, never ignored. Kinds of image and strategies that are
+ * not there are refused where they are used.
+ */
+function notYetFindings({ image, pipeline }: ComponentFile): readonly Finding[] {
+  const findings: Finding[] = [];
+  if (image?.rebake === 'on-base-change') {
+    findings.push(
+      finding(['image', 'rebake'], '"on-base-change" is not available yet', { expected: 'never' }),
+    );
+  }
+  if (pipeline !== undefined) {
+    findings.push(
+      finding(['pipeline'], '"pipeline" is not available yet', { at: 'key', expected: 'nothing here' }),
+    );
+  }
+  return findings;
 }
 
 function imageFindings({ image = {} }: ComponentFile): readonly Finding[] {
