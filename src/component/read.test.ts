@@ -75,8 +75,8 @@ test('a link out of the folder is not followed, one within it is', async () => {
   await symlink('loop.yaml', path.join(directory, 'loop.yaml'));
   const error = await failure();
   expect(error.faults.map(({ message }) => message)).toEqual([
-    'there is no file loop.yaml',
     "out.yaml leads out of the component's folder",
+    'there is no file loop.yaml',
   ]);
 });
 
