@@ -3,8 +3,6 @@ export interface DraftStep {
   readonly run: string;
   /** Why it is there: a comment beside it. */
   readonly why?: string;
-  readonly inputs?: readonly string[];
-  readonly outputs?: readonly string[];
 }
 
 export interface Draft {

@@ -90,9 +90,11 @@ function buildSteps(
   ];
 }
 
-/** Kiln knows these commands and what they read: it caches them by the lock file. */
+/** Kiln knows the install commands and what they read. */
+export const INSTALL_WHY = 'cached by Kiln until what it reads changes';
+
 export function installStep({ entries }: Folder, production: boolean, notes: string[]): DraftStep {
-  const why = 'cached by Kiln until the lock file changes';
+  const why = INSTALL_WHY;
   if (entries.has('pnpm-lock.yaml')) {
     return { run: `pnpm install --frozen-lockfile${production ? ' --prod' : ''}`, why };
   }

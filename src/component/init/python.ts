@@ -1,6 +1,7 @@
 /** requirements.txt or pyproject.toml, with Django, FastAPI and Flask. */
 import type { Draft, DraftStep } from './draft.ts';
 import type { Folder } from './folder.ts';
+import { INSTALL_WHY } from './node.ts';
 
 /** Packages go into the image's own folder: a venv would hold the paths of the machine that made it. */
 const PYTHON = 'env PYTHONPATH=site-packages python3';
@@ -37,9 +38,7 @@ function installSteps(requirements: string | undefined, notes: string[]): readon
   return [
     {
       run: 'python3 -m pip install --target site-packages -r requirements.txt',
-      inputs: ['requirements.txt'],
-      outputs: ['site-packages'],
-      why: 'cached by its inputs',
+      why: INSTALL_WHY,
     },
   ];
 }

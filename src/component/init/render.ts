@@ -32,15 +32,8 @@ function imageLines(draft: Draft): readonly string[] {
   return [...lines, '  # exclude: [docs]        # beside .git, logs, caches and temporary files'];
 }
 
-function stepLines({ run, why, inputs, outputs }: DraftStep): readonly string[] {
-  const comment = why === undefined ? [] : [`    # ${oneLine(why)}`];
-  if (inputs === undefined && outputs === undefined) return [...comment, `    - ${text(run)}`];
-  return [
-    ...comment,
-    `    - run: ${text(run)}`,
-    ...(inputs === undefined ? [] : [`      inputs: ${flow(inputs)}`]),
-    ...(outputs === undefined ? [] : [`      outputs: ${flow(outputs)}`]),
-  ];
+function stepLines({ run, why }: DraftStep): readonly string[] {
+  return [...(why === undefined ? [] : [`    # ${oneLine(why)}`]), `    - ${text(run)}`];
 }
 
 function processLines(draft: Draft): readonly string[] {

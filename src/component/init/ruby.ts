@@ -1,7 +1,7 @@
 /** Gemfile, with Rails and its assets. */
 import type { Draft, DraftStep } from './draft.ts';
 import type { Folder } from './folder.ts';
-import { installStep } from './node.ts';
+import { INSTALL_WHY, installStep } from './node.ts';
 
 export function detectRuby(folder: Folder): Draft | undefined {
   const gemfile = folder.texts.get('Gemfile');
@@ -28,7 +28,7 @@ function rails(folder: Folder, has: (gem: string) => boolean, notes: string[]): 
   return {
     what: 'Rails (Gemfile)',
     kind: 'bundle',
-    build: [installGems(folder), ...packages, ...(assets ? [precompile] : [])],
+    build: [installGems(), ...packages, ...(assets ? [precompile] : [])],
     run: has('puma')
       ? 'bundle exec puma --environment production --port $PORT'
       : 'bundle exec rails server --environment production --binding 0.0.0.0 --port $PORT',
@@ -53,7 +53,7 @@ function rack(folder: Folder, has: (gem: string) => boolean, notes: string[]): D
   return {
     what: has('sinatra') ? 'Sinatra (Gemfile)' : 'Ruby (Gemfile)',
     kind: 'bundle',
-    build: [installGems(folder)],
+    build: [installGems()],
     run,
     processes: {},
     values: { RACK_ENV: 'production' },
@@ -62,16 +62,9 @@ function rack(folder: Folder, has: (gem: string) => boolean, notes: string[]): D
 }
 
 /** The settings go into .bundle, which goes into the image: the running app finds its gems without being told. */
-function installGems({ entries }: Folder): DraftStep {
-  const steps = ['path vendor/bundle', 'without development:test'].map(
+function installGems(): DraftStep {
+  const settings = ['path vendor/bundle', 'without development:test'].map(
     (set) => `bundle config set --local ${set}`,
   );
-  return {
-    run: [...steps, 'bundle install'].join(' && '),
-    inputs: ['Gemfile', 'Gemfile.lock', '.ruby-version', '.tool-versions'].filter((file) =>
-      entries.has(file),
-    ),
-    outputs: ['vendor/bundle', '.bundle'],
-    why: 'cached by its inputs',
-  };
+  return { run: [...settings, 'bundle install'].join(' && '), why: INSTALL_WHY };
 }
