@@ -68,13 +68,13 @@ export const TOOLS: readonly Tool[] = [
     commands: ['packer'],
     versionArguments: ['version'],
     gives: 'machine images',
-    package: 'packer (from releases.hashicorp.com or its apt repository)',
+    package: 'packer',
   },
   {
     name: 'consul',
     commands: ['consul'],
     versionArguments: ['version'],
     gives: 'config trees kept in Consul',
-    package: 'consul',
+    package: 'none in Debian 12; from releases.hashicorp.com',
   },
 ];

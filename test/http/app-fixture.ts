@@ -263,3 +263,9 @@ function smallParts(store: Store, acts: string[], logged: string[]): HttpParts {
     hosts: ['kiln.example.com'],
   };
 }
+
+/** The members of a JSON answer. */
+export async function membersOf(answer: Response): Promise<Readonly<Record<string, unknown>>> {
+  const body: unknown = await answer.json();
+  return typeof body === 'object' && body !== null ? { ...body } : {};
+}

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CONTRACT } from '../../src/api/contract.ts';
-import { PROBLEM_TYPE } from '../../src/api/failures.ts';
-import { problem } from '../../src/api/problem.ts';
-import { type OperationName, ROUTES } from '../../src/api/routes.ts';
-import { type Fixture, openFixture } from './app-fixture.ts';
+import { type Fixture, openFixture } from '../../test/http/app-fixture.ts';
+import { CONTRACT } from '../api/contract.ts';
+import { PROBLEM_TYPE } from '../api/failures.ts';
+import { problem } from '../api/problem.ts';
+import { type OperationName, ROUTES } from '../api/routes.ts';
 
 let fixture: Fixture;
 let admin: string;

@@ -1,0 +1,125 @@
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type Fixture, openFixture, STOREFRONT } from '../../test/http/app-fixture.ts';
+import { channelName } from '../domain/ids.ts';
+import type { Image } from '../domain/image.ts';
+import { type PromoteRequest, promote } from './promote.ts';
+import { defaultImage, resolveImage } from './resolve-image.ts';
+
+const PROVEN = channelName('proven');
+const by = { actor: 'test', atMs: 1 };
+
+let fixture: Fixture;
+beforeEach(async () => {
+  fixture = await openFixture();
+});
+afterEach(() => fixture.close());
+
+const move = (image: Image, more: Partial<PromoteRequest> = {}) =>
+  promote(fixture.store, { component: STOREFRONT, image, channel: PROVEN, why: 'test', ...more }, by);
+
+describe('promotion', () => {
+  test('takes only tested images, and says why not', async () => {
+    const untested = await fixture.image('1.0.0', false);
+    await expect(move(untested)).rejects.toMatchObject({ code: 'image.unfit', message: /never checked/ });
+    const result = {
+      id: 'c',
+      kind: 'smoke',
+      where: 'bake',
+      passed: false,
+      passedCount: 0,
+      failedCount: 1,
+      failures: [],
+      atMs: 1,
+    };
+    await fixture.store.images.recordCheck(untested.id, result, by);
+    await expect(move(await resolveImage(fixture.store, untested.id))).rejects.toMatchObject({
+      message: /last check failed: smoke at bake/,
+    });
+    expect(await fixture.store.channels.current(STOREFRONT, PROVEN)).toBeUndefined();
+  });
+
+  test('moves forward, back to what it held, and writes nothing when nothing moves', async () => {
+    const [first, second] = [await reload('1.0.0'), await reload('2.0.0')];
+    expect((await move(first)).moved).toBe(true);
+    expect((await move(second)).moved).toBe(true);
+    expect((await move(second)).moved).toBe(false);
+    expect((await move(first)).moved).toBe(true);
+    const history = await fixture.store.channels.history(STOREFRONT, PROVEN);
+    expect(history.map((entry) => entry.image)).toEqual([first.id, second.id, first.id]);
+  });
+
+  test('never moves back to an image that it did not hold', async () => {
+    const [older, newer] = [await reload('1.0.0'), await reload('2.0.0')];
+    await move(newer);
+    await expect(move(older)).rejects.toMatchObject({
+      code: 'input.conflict',
+      message: /back only to an image it held/,
+    });
+  });
+
+  test('moves only from what was expected', async () => {
+    const [first, second] = [await reload('1.0.0'), await reload('2.0.0')];
+    await move(first);
+    await expect(move(second, { expected: second.id })).rejects.toMatchObject({ code: 'input.conflict' });
+    expect((await move(second, { expected: first.id })).moved).toBe(true);
+  });
+
+  test('in any order of promotions, each step is forward or to something held before', async () => {
+    const images: Image[] = [];
+    for (const version of ['1.0.0', '2.0.0', '3.0.0', '4.0.0']) images.push(await reload(version));
+    let turn = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.constantFrom(...images), { maxLength: 8 }), async (order) => {
+        turn += 1;
+        const channel = channelName(`c${turn}`);
+        for (const image of order) await move(image, { channel }).catch(() => undefined);
+        const history = (await fixture.store.channels.history(STOREFRONT, channel)).toReversed();
+        history.forEach((entry, index) => {
+          const before = history.slice(0, index);
+          const [now, last] = [entry.image, before.at(-1)?.image].map((id) =>
+            images.findIndex((one) => one.id === id),
+          );
+          expect((now ?? 0) > (last ?? -1) || before.some((one) => one.image === entry.image)).toBe(true);
+        });
+      }),
+      { numRuns: 40 },
+    );
+  });
+});
+
+describe('an image reference', () => {
+  test('is a version, a channel, an id, or the beginning of one', async () => {
+    const image = await reload('1.0.0');
+    await move(image);
+    for (const text of ['storefront@1.0.0', 'storefront:proven', image.id, image.id.slice(0, -1)])
+      expect((await resolveImage(fixture.store, text)).id, text).toBe(image.id);
+  });
+
+  test('that fits several, or none, says so', async () => {
+    await reload('1.0.0');
+    await reload('1.0.1');
+    await expect(resolveImage(fixture.store, 'image-')).rejects.toMatchObject({
+      message: /begins the ids of 2 images/,
+    });
+    for (const text of ['storefront@9', 'storefront:golden', 'image-zzz', 'i'])
+      await expect(resolveImage(fixture.store, text), text).rejects.toMatchObject({ code: 'not-found' });
+    await expect(resolveImage(fixture.store, 'Bad@1')).rejects.toMatchObject({ code: 'input.invalid' });
+  });
+
+  test('left out means what the channel holds, or the newest tested image', async () => {
+    const choose = (channel?: typeof PROVEN) => defaultImage(fixture.store, STOREFRONT, () => channel);
+    await expect(choose()).rejects.toMatchObject({ message: /no image of storefront/ });
+    const tested = await reload('1.0.0');
+    await fixture.image('2.0.0', false);
+    expect((await choose()).id).toBe(tested.id);
+    await expect(choose(PROVEN)).rejects.toMatchObject({ message: /holds nothing/ });
+    await move(tested);
+    expect((await choose(PROVEN)).id).toBe(tested.id);
+  });
+});
+
+/** As the store gives it, with its checks. */
+async function reload(version: string): Promise<Image> {
+  return resolveImage(fixture.store, (await fixture.image(version)).id);
+}
