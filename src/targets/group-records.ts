@@ -3,7 +3,7 @@ import { mkdir, readdir, rename } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { KilnError } from '../domain/errors.ts';
-import type { Fence, InstanceId, ServerGroupName, ServiceKey } from '../domain/ids.ts';
+import type { Digest, Fence, InstanceId, ServerGroupName, ServiceKey } from '../domain/ids.ts';
 import type { GroupSpec } from '../domain/server-group.ts';
 import { readIfThere, removeDurably, writeDurably } from './durable-file.ts';
 import type { RestartHistory } from './restart-policy.ts';
@@ -106,6 +106,10 @@ export class GroupRecords {
 
   groups(): readonly GroupRecord[] {
     return [...this.#groups.values()];
+  }
+
+  artifactsInUse(): ReadonlySet<Digest> {
+    return new Set(this.groups().map((record) => record.spec.artifact));
   }
 
   async putGroup(record: GroupRecord): Promise<void> {

@@ -33,6 +33,8 @@ export class Runs {
   readonly #clock: Clock;
   readonly #log: TargetLog;
   readonly #underWay = new Map<string, Promise<RunOutcome>>();
+  /** How many runs of a group are being begun or followed here. */
+  readonly #users = new Map<ServerGroupName, number>();
   readonly #closing = new AbortController();
 
   constructor(engine: InstanceEngine, records: GroupRecords, clock: Clock, log: TargetLog) {
@@ -46,7 +48,7 @@ export class Runs {
   async resume(): Promise<void> {
     const held = new Set((await this.#engine.instances()).map((instance) => instance.id));
     for (const record of this.#records.openRuns()) {
-      if (held.has(record.instance)) void this.#join(record.key, () => this.#watch(record));
+      if (held.has(record.instance)) void this.#join(record.key, record.group, () => this.#watch(record));
     }
   }
 
@@ -63,15 +65,10 @@ export class Runs {
     const outcome =
       done ??
       (await whileWanted(
-        this.#join(key, () => this.#begin(spec, command, key, timeoutMs)),
+        this.#join(key, spec.group, () => this.#begin(spec, command, key, timeoutMs)),
         signal,
       ));
     return answer(outcome, key);
-  }
-
-  /** Groups with a run under way. */
-  openGroups(): readonly RunRecord[] {
-    return this.#records.openRuns();
   }
 
   async stopAll(group: ServerGroupName): Promise<void> {
@@ -86,13 +83,30 @@ export class Runs {
     await Promise.allSettled(this.#underWay.values());
   }
 
-  #join(key: string, work: () => Promise<RunOutcome>): Promise<RunOutcome> {
+  #join(key: string, group: ServerGroupName, work: () => Promise<RunOutcome>): Promise<RunOutcome> {
     const running = this.#underWay.get(key);
     if (running !== undefined) return running;
-    const mine = work().finally(() => this.#underWay.delete(key));
+    this.#users.set(group, (this.#users.get(group) ?? 0) + 1);
+    const mine = work().finally(async () => {
+      this.#underWay.delete(key);
+      await this.#leave(group);
+    });
     mine.catch((error) => this.#log.warn({ key, error: String(error) }, 'a run could not be followed'));
     this.#underWay.set(key, mine);
     return mine;
+  }
+
+  /** What the run's group had on this machine goes with its last run, unless the group has instances too. */
+  async #leave(group: ServerGroupName): Promise<void> {
+    const users = (this.#users.get(group) ?? 1) - 1;
+    if (users > 0) {
+      this.#users.set(group, users);
+      return;
+    }
+    this.#users.delete(group);
+    const open = this.#records.openRuns().some((run) => run.group === group);
+    if (open || this.#records.group(group) !== undefined || this.#closing.signal.aborted) return;
+    await this.#engine.discardGroup(group, this.#records.artifactsInUse());
   }
 
   async #begin(spec: GroupSpec, command: string, key: string, timeoutMs: number): Promise<RunOutcome> {
@@ -106,7 +120,8 @@ export class Runs {
     const signal = this.#closing.signal;
     await this.#engine.prepare(spec.artifact, signal);
     await this.#engine.check(spec, signal);
-    const [holder] = volumeHolders(spec, instances);
+    // Beside an instance of its own group, as a test in the image runs, it is no second holder.
+    const [holder] = volumeHolders(spec, instances).filter((one) => one.group !== spec.group);
     const [volume] = exclusiveVolumes(spec);
     if (holder !== undefined && volume !== undefined) throw volumeBusy(volume, holder);
     const record: RunRecord = {

@@ -272,8 +272,7 @@ export class SupervisedTarget implements Target {
         }),
       );
       await this.#records.deleteGroup(group);
-      const inUse = this.#records.groups().map((one) => one.spec.artifact);
-      await this.#engine.discardGroup(group, new Set(inUse));
+      await this.#engine.discardGroup(group, this.#records.artifactsInUse());
       this.#lastSeen.delete(group);
       for (const listener of this.#listeners) listener(group);
     });

@@ -81,6 +81,11 @@ export class TargetFixture {
     return new TargetFixture(directory, options);
   }
 
+  /** The same place, seen from another process. */
+  static at(directory: string, options: Partial<LocalTargetOptions> = {}): TargetFixture {
+    return new TargetFixture(directory, options);
+  }
+
   get state(): string {
     return path.join(this.directory, 'state');
   }
