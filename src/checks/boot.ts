@@ -2,7 +2,7 @@
  * Starts an image fresh and says whether it comes up.
  *
  * An instance is up when it owns its listener and its health path answers 2xx or 3xx; without a health path, when it
- * owns its listener; a process that does not listen, when it has stayed for a while or has ended by itself with 0.
+ * owns its listener; a process that does not listen, when it has stayed for a while.
  * It gets one chance: an instance that ends while starting fails the boot, even if the target would start another.
  */
 import type { HealthSpec } from '../domain/component.ts';
@@ -52,7 +52,6 @@ export async function waitUntilUp(watch: Watch): Promise<Boot> {
     first ??= instance;
     const verdict = judge(observation, first, spec);
     if (verdict.kind === 'failed') return failed(verdict.why);
-    if (verdict.kind === 'ended') return { kind: 'up', spec };
     if (instance !== undefined && (await isUp(verdict, instance, watch))) {
       return verdict.kind === 'listens'
         ? { kind: 'up', spec, endpoint: verdict.endpoint }
@@ -73,7 +72,6 @@ type Verdict =
   | { readonly kind: 'waits'; readonly why: string }
   | { readonly kind: 'runs' }
   | { readonly kind: 'listens'; readonly endpoint: Endpoint }
-  | { readonly kind: 'ended' }
   | { readonly kind: 'failed'; readonly why: string };
 
 /** Pure: what one observation says. */
@@ -86,7 +84,6 @@ function judge(
   const [instance] = observation.instances;
   if (instance?.phase.kind === 'exited') {
     const { exitCode, signal } = instance.phase;
-    if (!spec.process.listens && exitCode === 0) return { kind: 'ended' };
     return { kind: 'failed', why: endWords(exitCode, signal) };
   }
   if (observation.health.kind !== 'steady') return { kind: 'failed', why: observation.health.why };

@@ -1,47 +1,81 @@
-/** With real processes, under the smallest target that can run them; the real targets have their own suites. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+/** Images checked for real: booted, asked and removed on the local target. */
+import { spawn, spawnSync } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
 import net from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { EnvironmentSpec, ProcessSpec } from '../domain/component.ts';
-import { KilnError } from '../domain/errors.ts';
+import { checkEnvironment } from '../../src/checks/environment-check.ts';
+import { BAKE_ENVIRONMENT, checkImage, type ImageCheckRequest } from '../../src/checks/image-check.ts';
+import type { EnvironmentSpec, ProcessSpec } from '../../src/domain/component.ts';
+import { KilnError } from '../../src/domain/errors.ts';
 import {
   componentName,
+  type Digest,
   digest,
   environmentName,
   type ImageId,
-  type InstanceId,
   processName,
-  type ServerGroupName,
-} from '../domain/ids.ts';
-import type { Image } from '../domain/image.ts';
-import type { Clock } from '../domain/ports/clock.ts';
-import type { RunOnceResult, Target } from '../domain/ports/target.ts';
-import type { Release } from '../domain/release.ts';
-import type { GroupSpec } from '../domain/server-group.ts';
-import { checkEnvironment } from './environment-check.ts';
-import { checkImage, type ImageCheckRequest } from './image-check.ts';
+  serviceKey,
+} from '../../src/domain/ids.ts';
+import type { Image } from '../../src/domain/image.ts';
+import type { Target } from '../../src/domain/ports/target.ts';
+import type { Release } from '../../src/domain/release.ts';
+import type { LocalTargetOptions } from '../../src/targets/local/target.ts';
+import { eventually, NEVER, systemClock, TargetFixture } from './target-fixture.ts';
 
-const ARTIFACT = digest(`sha256:${'a'.repeat(64)}`);
+const hasBats = spawnSync('sh', ['-c', 'command -v bats']).status === 0;
+const INPUT_KEY = digest(`sha256:${'a'.repeat(64)}`);
 const SERVER = `
 import http from 'node:http';
 http.createServer((request, response) => {
   if (request.url === '/health') return response.writeHead(process.env.SICK === 'yes' ? 500 : 200).end();
   response.setHeader('content-type', 'application/json');
   response.end(JSON.stringify({ host: request.headers.host, greeting: process.env.GREETING }));
-}).listen(Number(process.env.PORT), '127.0.0.1');
+}).listen(Number(process.env.PORT), process.env.HOST ?? '127.0.0.1');
 `;
 
-const clock: Clock = {
-  now: () => Date.now(),
-  monotonic: () => performance.now(),
-  sleep: async (ms, signal) => {
-    await delay(ms, undefined, { signal });
-  },
+const STANDARD_SERVER = `
+import http from 'node:http';
+const now = () => new Date().toISOString();
+http.createServer((request, response) => {
+  if (request.headers.host.startsWith('other')) return response.writeHead(404).end();
+  response.setHeader('cache-control', 'no-store');
+  if (request.url === '/service/healthcheck/gtg') {
+    return response.setHeader('content-type', 'text/plain').end('OK');
+  }
+  response.setHeader('content-type', 'application/json');
+  response.end(JSON.stringify({
+    component: 'storefront', version: process.env.VERSION, environment: 'bake/local', release: '1',
+    instance: 'i', process: 'web', machine_name: 'm', runtime: 'node', up_since: now(),
+    up_duration_millis: 1, current_time: now(), report_as_of: now(), report_duration_millis: 0,
+    tests: [], values: {}, hidden: [], host: request.headers.host,
+  }));
+}).listen(Number(process.env.PORT), process.env.HOST ?? '127.0.0.1');
+`;
+
+const TEST_FILES = {
+  'test/image/serves.sh': `node -e 'fetch(process.env.BASE_URL).then((a) => process.exit(a.status === 200 ? 0 : 1))'`,
+  'test/image/fails.sh': 'echo broken; exit 1',
+  'test/bats/image.bats': `
+@test "the address is known" { [ -n "$BASE_URL" ]; }
+@test "the image cannot be changed" { ! touch /app/new 2>/dev/null || [ ! -d /app ]; }
+@test "there is room for temporary files" { echo x > "$BATS_TEST_TMPDIR/x"; }
+`,
 };
+
+const SERVICE = serviceKey(componentName('storefront'), BAKE_ENVIRONMENT);
+
+/** The target, with one of its calls failing. */
+function failing(target: Target, call: keyof Target, error: KilnError): Target {
+  return new Proxy(target, {
+    get(real, key) {
+      if (key === call) return () => Promise.reject(error);
+      const value: unknown = Reflect.get(real, key);
+      return typeof value === 'function' ? value.bind(real) : value;
+    },
+  });
+}
 
 async function freePort(): Promise<number> {
   const server = net.createServer().listen(0, '127.0.0.1');
@@ -51,136 +85,23 @@ async function freePort(): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
-interface Running {
-  readonly child: ChildProcess;
-  readonly port: number;
-  readonly startedAtMs: number;
-  listening: boolean;
-  output: string;
+let fixture: TargetFixture;
+let target: Target;
+let artifact: Digest;
+
+async function start(options: Partial<LocalTargetOptions>): Promise<void> {
+  fixture = await TargetFixture.create(options);
+  target = await fixture.target();
+  artifact = await fixture.image({ 'server.mjs': SERVER, 'standard.mjs': STANDARD_SERVER, ...TEST_FILES });
 }
 
-/** Runs one process per group in `folder`; never starts one again. */
-class ProcessTarget implements Target {
-  readonly name = 'test';
-  readonly groupsRunning = new Map<ServerGroupName, Running>();
-  readonly removed: ServerGroupName[] = [];
-  readonly runs: string[] = [];
-  readonly #folder: string;
-
-  constructor(folder: string) {
-    this.#folder = folder;
-  }
-
-  async capabilities() {
-    return {
-      keepsGroups: false,
-      volumes: false,
-      exec: false,
-      runOnce: true,
-      isolation: 'none',
-      traffic: 'kiln',
-    } as const;
-  }
-  async prepare(): Promise<void> {}
-
-  async ensure(spec: GroupSpec): Promise<void> {
-    const port = await freePort();
-    const child = spawn('/bin/sh', ['-c', `exec ${spec.process.run}`], {
-      cwd: this.#folder,
-      env: { PATH: process.env.PATH, ...spec.environment, PORT: String(port) },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    const running: Running = { child, port, startedAtMs: Date.now(), listening: false, output: '' };
-    for (const stream of [child.stdout, child.stderr]) {
-      stream?.on('data', (chunk) => {
-        running.output += chunk;
-      });
-    }
-    this.groupsRunning.set(spec.group, running);
-  }
-
-  async observe(group: ServerGroupName) {
-    const running = this.groupsRunning.get(group);
-    if (running === undefined) return undefined;
-    const { child, port, startedAtMs } = running;
-    running.listening ||= await new Promise<boolean>((resolve) => {
-      const socket = net.connect(port, '127.0.0.1', () => resolve(true)).once('error', () => resolve(false));
-      socket.once('connect', () => socket.destroy());
-    });
-    const endpoint = { host: '127.0.0.1', port };
-    const phase =
-      child.exitCode !== null || child.signalCode !== null
-        ? ({ kind: 'exited', exitCode: child.exitCode, signal: child.signalCode } as const)
-        : ({ kind: 'running', ...(running.listening ? { endpoint } : {}) } as const);
-    const instance = { id: `${group}-1` as InstanceId, ordinal: 1, phase, startedAtMs };
-    return { group, instances: [instance], health: { kind: 'steady' } } as const;
-  }
-  async groups() {
-    return [...this.groupsRunning.keys()];
-  }
-  async services() {
-    return [];
-  }
-  async replace(): Promise<void> {}
-
-  async remove(group: ServerGroupName): Promise<void> {
-    this.removed.push(group);
-    const running = this.groupsRunning.get(group);
-    this.groupsRunning.delete(group);
-    if (running === undefined || running.child.exitCode !== null || running.child.signalCode !== null) return;
-    const gone = new Promise((resolve) => running.child.once('exit', resolve));
-    running.child.kill('SIGKILL');
-    await gone;
-  }
-
-  runOnce(spec: GroupSpec, command: string, key: string): Promise<RunOnceResult> {
-    this.runs.push(key);
-    return new Promise((resolve, reject) => {
-      const child = spawn('/bin/sh', ['-c', command], {
-        cwd: this.#folder,
-        env: { PATH: process.env.PATH, ...spec.environment },
-        stdio: ['ignore', 'pipe', 'pipe'],
-      });
-      let output = '';
-      for (const stream of [child.stdout, child.stderr]) {
-        stream.on('data', (chunk) => {
-          output += chunk;
-        });
-      }
-      child.once('error', reject);
-      child.once('close', (code) => resolve({ exitCode: code ?? -1, logTail: output.trimEnd().split('\n') }));
-    });
-  }
-
-  async *logs(groups: readonly ServerGroupName[]) {
-    for (const group of groups) {
-      for (const text of (this.groupsRunning.get(group)?.output ?? '').trimEnd().split('\n')) {
-        yield { instance: `${group}-1` as InstanceId, text };
-      }
-    }
-  }
-  onChange() {
-    return () => {};
-  }
-  async close(): Promise<void> {}
+async function expectNothingLeft(): Promise<void> {
+  expect(await target.groups(SERVICE, NEVER)).toEqual([]);
 }
-
-let folder = '';
-let target: ProcessTarget;
-
-beforeEach(() => {
-  folder = mkdtempSync(path.join(tmpdir(), 'kiln-image-check-'));
-  target = new ProcessTarget(folder);
-  writeFileSync(path.join(folder, 'server.mjs'), SERVER);
-});
-afterEach(async () => {
-  for (const group of await target.groups()) await target.remove(group);
-  rmSync(folder, { recursive: true, force: true });
-});
 
 const WEB: ProcessSpec = {
   name: processName('web'),
-  run: `"${process.execPath}" server.mjs`,
+  run: 'node server.mjs',
   listens: true,
   health: { path: '/health', intervalMs: 100, timeoutMs: 1_000, startupMs: 20_000 },
   standard: false,
@@ -210,7 +131,7 @@ function request(wish: Wish, change: Partial<ImageCheckRequest> = {}): ImageChec
     id: 'image-1' as ImageId,
     component,
     version: '1.0.0',
-    inputKey: ARTIFACT,
+    inputKey: INPUT_KEY,
     tags: {},
     artifacts: [],
     checks: [],
@@ -233,13 +154,13 @@ function request(wish: Wish, change: Partial<ImageCheckRequest> = {}): ImageChec
   let ids = 0;
   return {
     image,
-    artifact: ARTIFACT,
+    artifact,
     target,
     fence: 1,
     release: 7,
     environment: { GREETING: 'hello' },
     files: [],
-    clock,
+    clock: systemClock,
     newId: () => `check-${++ids}`,
     signal: AbortSignal.timeout(50_000),
     ...change,
@@ -254,7 +175,14 @@ tests:
       response_json_contains: {greeting: hello}
 `;
 
-describe('the check of an image', () => {
+afterEach(() => fixture.destroy());
+
+describe.each([
+  { name: 'in a sandbox where there can be one', options: {} },
+  { name: 'without a sandbox', options: { isolation: 'none' } as const },
+])('the check of an image, $name', ({ options }) => {
+  beforeEach(() => start(options));
+
   it('boots it with one instance and leaves nothing behind', async () => {
     const results = await checkImage(request({}));
     expect(results).toEqual([
@@ -269,8 +197,7 @@ describe('the check of an image', () => {
         atMs: expect.any(Number),
       },
     ]);
-    expect(target.removed).toEqual(['storefront-web-bake-local-check-v007']);
-    expect(target.groupsRunning.size).toBe(0);
+    await expectNothingLeft();
   });
 
   it('asks the booted instance what the check files say, whatever port they name', async () => {
@@ -290,10 +217,6 @@ describe('the check of an image', () => {
   });
 
   it('runs its own tests inside, with the address of the instance', async () => {
-    mkdirSync(path.join(folder, 'test/image'), { recursive: true });
-    const ask = `"${process.execPath}" -e 'fetch(process.env.BASE_URL).then((a) => process.exit(a.status === 200 ? 0 : 1))'`;
-    writeFileSync(path.join(folder, 'test/image/serves.sh'), ask);
-    writeFileSync(path.join(folder, 'test/image/fails.sh'), 'echo broken; exit 1');
     const results = await checkImage(request({ tests: ['test/image/*.sh', 'test/none/*.bats'] }));
     expect(results.map(({ kind, passed }) => [kind, passed])).toEqual([
       ['boot', true],
@@ -304,12 +227,24 @@ describe('the check of an image', () => {
       'test/none/*.bats: no such file in the image',
     ]);
     expect(results[1]?.passedCount).toBe(1);
-    expect(new Set(target.runs).size).toBe(target.runs.length);
+    await expectNothingLeft();
   });
 
+  it.skipIf(!hasBats && process.env.CI !== 'true')(
+    'runs bats files inside, beside an instance that holds a volume (needs the Debian package bats)',
+    async () => {
+      const web = { ...WEB, volumes: [{ name: 'data', path: 'data', shared: false }] };
+      const results = await checkImage(request({ processes: [web], tests: ['test/**/*.bats'] }));
+      expect(results.at(1)).toMatchObject({ kind: 'in-image', passed: true, passedCount: 3, failures: [] });
+      // Asked again, everything runs again: no earlier result is taken for this one's.
+      expect(await checkImage(request({ processes: [web], tests: ['test/**/*.bats'] }))).toHaveLength(2);
+      await expectNothingLeft();
+    },
+  );
+
   it.each([
-    [{ run: 'sh -c "echo out of clay >&2; exit 3"' }, /^web: it ended with exit code 3.*out of clay/],
-    [{ run: 'sh -c "kill -9 $$"' }, /^web: it was ended by SIGKILL/],
+    [{ run: 'sh -c "echo out of clay >&2; exit 3"' }, /^web: it ended .*out of clay/],
+    [{ run: 'sh -c "kill -9 $$"' }, /^web: it (was ended by SIGKILL|ended and was started again)/],
     [
       { health: { path: '/health', intervalMs: 1, timeoutMs: 500, startupMs: 1_500 } },
       /health path \/health did not/,
@@ -328,20 +263,19 @@ describe('the check of an image', () => {
     );
     expect(results).toMatchObject([{ kind: 'boot', passed: false, failedCount: 1 }]);
     expect(results[0]?.failures[0]).toMatch(why);
-    expect(target.groupsRunning.size).toBe(0);
+    await expectNothingLeft();
   });
 
-  it('wants a worker to stay up, and lets a job end well', async () => {
+  it('wants a worker to stay up, and starts nothing that has no instances', async () => {
     const other = (name: string, run: string): ProcessSpec => {
       const { health: _health, ...rest } = WEB;
       return { ...rest, name: processName(name), run, listens: false };
     };
     const good = [
       other('worker', 'sleep 60'),
-      other('job', 'true'),
       { ...other('off', 'false'), instances: { min: 0, desired: 0, max: 0 } },
     ];
-    expect(await checkImage(request({ processes: good }))).toMatchObject([{ passed: true, passedCount: 2 }]);
+    expect(await checkImage(request({ processes: good }))).toMatchObject([{ passed: true, passedCount: 1 }]);
     expect(await checkImage(request({ processes: [other('worker', 'false')] }))).toMatchObject([
       { kind: 'boot', passed: false },
     ]);
@@ -355,65 +289,43 @@ describe('the check of an image', () => {
       code: 'check.invalid',
       faults: [{}, { didYouMean: 'name' }],
     });
-    expect(target.removed).toEqual([]);
+    await expectNothingLeft();
   });
 
   it('removes its groups when it is cancelled, or the target fails', async () => {
     const controller = new AbortController();
     const hanging = { ...WEB, run: 'sleep 60' };
     const running = checkImage(request({ processes: [hanging] }, { signal: controller.signal }));
-    while (target.groupsRunning.size === 0) await delay(10);
+    await eventually('it boots', async () => (await target.groups(SERVICE, NEVER)).length > 0);
     controller.abort();
     await expect(running).rejects.toMatchObject({ code: 'aborted' });
-    expect(target.groupsRunning.size).toBe(0);
+    await expectNothingLeft();
 
-    target.observe = async () => {
-      throw new KilnError('instance.port-taken', 'The port is taken.');
-    };
-    await expect(checkImage(request({}))).rejects.toMatchObject({ code: 'instance.port-taken' });
-    expect(target.groupsRunning.size).toBe(0);
+    const broken = failing(target, 'observe', new KilnError('instance.port-taken', 'The port is taken.'));
+    await expect(checkImage(request({}, { target: broken }))).rejects.toMatchObject({
+      code: 'instance.port-taken',
+    });
+    await expectNothingLeft();
   });
 
   it('says so when its groups cannot be removed', async () => {
-    const { remove } = target;
-    target.remove = async () => {
-      throw new KilnError('fence.stale', 'Somebody else owns it.');
-    };
-    await expect(checkImage(request({}))).rejects.toMatchObject({
+    const broken = failing(target, 'remove', new KilnError('fence.stale', 'Somebody else owns it.'));
+    await expect(checkImage(request({}, { target: broken }))).rejects.toMatchObject({
       code: 'fence.stale',
       message: expect.stringContaining('could not be removed'),
     });
-    target.remove = remove;
   });
 });
 
-const STANDARD_SERVER = `
-import http from 'node:http';
-const now = () => new Date().toISOString();
-http.createServer((request, response) => {
-  if (request.headers.host.startsWith('other')) return response.writeHead(404).end();
-  response.setHeader('cache-control', 'no-store');
-  if (request.url === '/service/healthcheck/gtg') {
-    return response.setHeader('content-type', 'text/plain').end('OK');
-  }
-  response.setHeader('content-type', 'application/json');
-  response.end(JSON.stringify({
-    component: 'storefront', version: process.env.VERSION, environment: 'bake/local', release: '1',
-    instance: 'i', process: 'web', machine_name: 'm', runtime: 'node', up_since: now(),
-    up_duration_millis: 1, current_time: now(), report_as_of: now(), report_duration_millis: 0,
-    tests: [], values: {}, hidden: [], host: request.headers.host,
-  }));
-}).listen(Number(process.env.PORT), '127.0.0.1');
-`;
-
 describe('the standard endpoints', () => {
+  beforeEach(() => start({}));
+
   const { health: _health, ...rest } = WEB;
-  const standard: ProcessSpec = { ...rest, run: `"${process.execPath}" standard.mjs`, standard: true };
+  const standard: ProcessSpec = { ...rest, run: 'node standard.mjs', standard: true };
   const check = (version: string) =>
     checkImage(request({ processes: [standard] }, { environment: { VERSION: version } }));
 
   it('are asked of a process that keeps the standard', async () => {
-    writeFileSync(path.join(folder, 'standard.mjs'), STANDARD_SERVER);
     expect(await check('1.0.0')).toMatchObject([
       { kind: 'boot', passed: true },
       { kind: 'standard', passed: true, passedCount: 4, failedCount: 0 },
@@ -436,6 +348,8 @@ describe('the standard endpoints', () => {
 });
 
 describe('the check of an environment', () => {
+  beforeEach(() => start({}));
+
   const SMOKE_THROUGH_ROUTER = `
 tests:
   - name: Home
@@ -445,7 +359,7 @@ tests:
 `;
 
   it('asks the router for the component’s host, as soon as something answers', async () => {
-    writeFileSync(path.join(folder, 'standard.mjs'), STANDARD_SERVER);
+    await writeFile(path.join(fixture.directory, 'standard.mjs'), STANDARD_SERVER);
     const port = await freePort();
     const { image } = request({});
     const web = { ...WEB, standard: true };
@@ -461,8 +375,8 @@ tests:
       number: 1,
       image: image.id,
       version: '1.0.0',
-      artifact: ARTIFACT,
-      config: { digest: ARTIFACT, values: {}, files: [] },
+      artifact: INPUT_KEY,
+      config: { digest: INPUT_KEY, values: {}, files: [] },
       settings: { ...settings, checks: ['smoke.yaml'] },
       routes: [
         { host: 'other.example', path: '/other', process: processName('worker') },
@@ -477,14 +391,14 @@ tests:
         attachments: { 'smoke.yaml': SMOKE_THROUGH_ROUTER },
         router: { host: '127.0.0.1', port },
         waitMs: 20_000,
-        clock,
+        clock: systemClock,
         newId: () => 'c',
         signal: AbortSignal.timeout(50_000),
       });
     const early = check({}, 'shop.example');
     await delay(300);
     const child = spawn(process.execPath, ['standard.mjs'], {
-      cwd: folder,
+      cwd: fixture.directory,
       env: { PORT: String(port), VERSION: '1.0.0' },
       stdio: 'ignore',
     });
