@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { atMs, pageOf, pageQuery } from './names.ts';
 
-export const auditEntryView = z
+const auditEntryView = z
   .object({
     revision: z.int(),
     atMs,

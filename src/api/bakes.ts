@@ -11,7 +11,7 @@ import {
 } from './names.ts';
 import { failureView } from './problem.ts';
 
-export const bakeView = z
+const bakeView = z
   .object({
     id: bakeId,
     state: z.enum(['running', 'baked', 'unchanged', 'failed', 'cancelled']).openapi({
@@ -41,7 +41,7 @@ export const bakeView = z
   .openapi('Bake');
 
 /** What the log stream carries: `progress` events, then one `end` with the bake. */
-export const bakeProgress = z
+const bakeProgress = z
   .discriminatedUnion('kind', [
     z.object({ kind: z.literal('stage'), name: z.string(), detail: z.string() }),
     z.object({ kind: z.literal('output'), line: z.string() }),

@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { atMs, channelNameText, componentNameText, imageId, imageReferenceText, why } from './names.ts';
 
-export const channelMoveView = z
+const channelMoveView = z
   .object({
     component: componentNameText,
     channel: channelNameText,
@@ -14,7 +14,7 @@ export const channelMoveView = z
   })
   .openapi('ChannelMove');
 
-export const promotionView = z
+const promotionView = z
   .object({
     moved: z.boolean().openapi({ description: 'False: the channel held the image already' }),
     move: channelMoveView,

@@ -10,7 +10,7 @@ import {
 } from './names.ts';
 import { failureView } from './problem.ts';
 
-export const checkRunView = z
+const checkRunView = z
   .object({
     id: z.string(),
     state: z.enum(['running', 'passed', 'failed', 'error']).openapi({

@@ -24,7 +24,7 @@ export interface ClientParts {
   readonly newKey: () => string;
 }
 
-export interface CallOptions {
+interface CallOptions {
   readonly signal?: AbortSignal;
   /** Of operations that begin work: how long the answer may wait for its end. */
   readonly waitSeconds?: number;

@@ -39,7 +39,7 @@ export const CONTRACT = {
 type Contract = typeof CONTRACT;
 
 /** What the API answers is never changed by whoever gets it. */
-export type Frozen<Value> = unknown extends Value
+type Frozen<Value> = unknown extends Value
   ? Value
   : Value extends string | number | boolean | null | undefined
     ? Value

@@ -12,7 +12,7 @@ import {
   waitQuery,
 } from './names.ts';
 
-export const strategyText = z.enum(['rolling', 'blue-green', 'canary']);
+const strategyText = z.enum(['rolling', 'blue-green', 'canary']);
 
 export const deploymentView = z
   .object({
@@ -33,7 +33,7 @@ export const deploymentView = z
   })
   .openapi('Deployment');
 
-export const deployOutcomeView = z
+const deployOutcomeView = z
   .object({
     changed: z.boolean().openapi({
       description:
@@ -101,7 +101,7 @@ export const deployments = {
 
 const planStep = z.object({ kind: z.string(), text: z.string() }).openapi('PlanStep');
 
-export const planView = z
+const planView = z
   .object({
     component: componentNameText,
     environment: environmentNameText,

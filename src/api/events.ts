@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { atMs } from './names.ts';
 
-export const eventView = z
+const eventView = z
   .object({
     revision: z.int(),
     atMs,

@@ -34,7 +34,7 @@ const artifactView = z
   })
   .openapi('Artifact');
 
-export const imageView = z
+const imageView = z
   .object({
     id: imageId,
     component: componentNameText,

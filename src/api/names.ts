@@ -14,7 +14,6 @@ import {
   isEnvironmentName,
   isName,
   type ProcessName,
-  type ServerGroupName,
 } from '../domain/ids.ts';
 
 const NAME_RULE =
@@ -81,9 +80,6 @@ export const imageId = z.custom<ImageId>().openapi({ type: 'string', description
 export const bakeId = z.custom<BakeId>().openapi({ type: 'string', description: 'Id of a bake' });
 export const deploymentId = z.custom<DeploymentId>().openapi({ type: 'string' });
 export const instanceId = z.custom<InstanceId>().openapi({ type: 'string' });
-export const groupName = z
-  .custom<ServerGroupName>()
-  .openapi({ type: 'string', example: 'storefront-web-live-uk-v012' });
 export const processName = z.custom<ProcessName>().openapi({ type: 'string', example: 'web' });
 export const digestText = z
   .custom<Digest>()
@@ -91,7 +87,7 @@ export const digestText = z
 export const releaseNumber = z.int().min(1).openapi({ description: 'Number of a release', example: 12 });
 export const atMs = z.number().openapi({ description: 'Unix time in milliseconds' });
 
-export const LIMIT_MAX = 200;
+const LIMIT_MAX = 200;
 const LIMIT_DEFAULT = 50;
 
 export const pageQuery = {

@@ -15,7 +15,7 @@ import {
 const routeView = z.object({ host: z.string(), path: z.string(), process: processName }).openapi('Route');
 
 /** Values of the configuration are not answered: any of them may be a secret. Keys and digest tell releases apart. */
-export const releaseView = z
+const releaseView = z
   .object({
     component: componentNameText,
     environment: environmentNameText,

@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { atMs } from './names.ts';
 
-export const serverView = z
+const serverView = z
   .object({
     version: z.string(),
     pid: z.int(),

@@ -46,7 +46,7 @@ const groupView = z
   })
   .openapi('ServerGroup');
 
-export const serviceView = z
+const serviceView = z
   .object({
     component: componentNameText,
     environment: environmentNameText,
@@ -66,7 +66,7 @@ export const serviceView = z
 
 const path = z.strictObject({ component: componentNameText, ...environmentPath });
 
-export const logLine = z.object({ instance: instanceId, text: z.string() }).openapi('LogLine');
+const logLine = z.object({ instance: instanceId, text: z.string() }).openapi('LogLine');
 
 export const services = {
   'services.list': {

@@ -17,7 +17,7 @@ const environmentPattern = z
   )
   .openapi({ example: 'stage/*' });
 
-export const tokenView = z
+const tokenView = z
   .object({
     id: z.string(),
     name: z.string(),

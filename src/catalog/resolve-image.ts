@@ -10,7 +10,7 @@ import {
 import { asTested, type Image } from '../domain/image.ts';
 import type { Store } from '../domain/ports/store.ts';
 
-export type ImageReference =
+type ImageReference =
   | { readonly kind: 'version'; readonly component: ComponentName; readonly version: string }
   | { readonly kind: 'channel'; readonly component: ComponentName; readonly channel: ChannelName }
   | { readonly kind: 'id'; readonly prefix: string };
@@ -21,7 +21,7 @@ const PAGE = 200;
 /** Shorter beginnings say too little to be meant. */
 const SHORTEST_PREFIX = 4;
 
-export function parseImageReference(text: string): ImageReference {
+function parseImageReference(text: string): ImageReference {
   const at = text.indexOf('@');
   if (at > 0)
     return { kind: 'version', component: componentName(text.slice(0, at)), version: text.slice(at + 1) };
@@ -71,7 +71,7 @@ async function byIdOrPrefix(catalogue: Catalogue, prefix: string): Promise<Image
 }
 
 /** Newest first. */
-export async function* allImages(
+async function* allImages(
   catalogue: Pick<Catalogue, 'images'>,
   component?: ComponentName,
 ): AsyncIterable<Image> {

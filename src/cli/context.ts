@@ -15,6 +15,8 @@ export interface Context {
   readonly stateDirectory: string;
   /** The file that `node` runs as the server. */
   readonly serverEntry: string;
+  /** The `package.json` that this belongs to. */
+  readonly packageFile: string;
   readonly terminal: Terminal;
   readonly progress: Progress;
   readonly json: boolean;
@@ -41,10 +43,6 @@ export function answer(context: Context, value: unknown, text: () => string | un
 /** The next step, for people. */
 export function hint(context: Context, text: string): void {
   if (!context.json) context.terminal.err(context.terminal.colors.dim(`→ ${text}`));
-}
-
-export function argument(context: Context, index: number): string | undefined {
-  return context.args[index];
 }
 
 export function textFlag(flags: Flags, name: string): string | undefined {

@@ -23,7 +23,7 @@ export async function untilEnded<Work>(
   return work;
 }
 
-export function deploymentEnded({ state }: Pick<Deployment, 'state'>): boolean {
+function deploymentEnded({ state }: Pick<Deployment, 'state'>): boolean {
   return state !== 'queued' && state !== 'running';
 }
 

@@ -12,6 +12,8 @@ process.exitCode = await runCommandLine({
   args: process.argv.slice(2),
   env: process.env,
   serverEntry: fileURLToPath(new URL(fromSource ? '../main.ts' : './server.js', import.meta.url)),
+  // Two folders up from the source as from a build.
+  packageFile: fileURLToPath(new URL('../../package.json', import.meta.url)),
   stdin: process.stdin,
   stdout: process.stdout,
   stderr: process.stderr,

@@ -16,6 +16,7 @@ export interface CommandLine {
   readonly args: readonly string[];
   readonly env: Environment;
   readonly serverEntry: string;
+  readonly packageFile: string;
   readonly stdin: Context['stdin'];
   readonly stdout: Output;
   readonly stderr: Output;
@@ -89,6 +90,7 @@ async function runVerb(
     env: line.env,
     stateDirectory: directory,
     serverEntry: line.serverEntry,
+    packageFile: line.packageFile,
     terminal,
     progress,
     json,

@@ -70,7 +70,7 @@ export function serveDeployments(operations: Operations, parts: HttpParts): void
   });
 }
 
-export function deploymentEnded(deployment: Pick<Answer<'deployments.get'>, 'state'>): boolean {
+function deploymentEnded(deployment: Pick<Answer<'deployments.get'>, 'state'>): boolean {
   return deployment.state !== 'queued' && deployment.state !== 'running';
 }
 

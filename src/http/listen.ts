@@ -7,7 +7,7 @@ export interface ListenSettings {
   readonly tls?: { readonly certificateFile: string; readonly keyFile: string };
 }
 
-export function isLoopback(host: string): boolean {
+function isLoopback(host: string): boolean {
   const name = host.toLowerCase().replace(/^\[(.*)\]$/, '$1');
   return name === 'localhost' || name === '::1' || /^127(?:\.\d{1,3}){3}$/.test(name);
 }

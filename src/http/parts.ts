@@ -15,7 +15,7 @@ import type { LogLine, LogQuery } from '../domain/ports/target.ts';
 export type ServiceStatus = Omit<Answer<'services.get'>, 'urls' | 'deployment'> & {
   readonly deployment?: Deployment;
 };
-export type Plan = Omit<Answer<'plan.show'>, 'component' | 'environment'>;
+type Plan = Omit<Answer<'plan.show'>, 'component' | 'environment'>;
 
 export type BakeryPart = Pick<Bakery, 'start' | 'get' | 'wait' | 'follow' | 'cancel'>;
 export type ChecksPart = Pick<CheckRuns, 'start' | 'get' | 'wait'>;
@@ -28,7 +28,7 @@ export interface DeployWish {
   readonly actor: string;
 }
 
-export type DeployOutcome =
+type DeployOutcome =
   | { readonly kind: 'unchanged'; readonly release: ReleaseName }
   | { readonly kind: 'started'; readonly release: ReleaseName; readonly deployment: Deployment };
 
@@ -37,7 +37,7 @@ interface ReleaseName {
   readonly version: string;
 }
 
-export interface DeployerPart {
+interface DeployerPart {
   deploy(request: DeployWish & { readonly onConflict: OnConflict }): Promise<DeployOutcome>;
   plan(request: DeployWish, signal: AbortSignal): Promise<Plan>;
   rollback(request: {
@@ -52,7 +52,7 @@ export interface DeployerPart {
   stop(component: ComponentName, environment: EnvironmentName, actor: string): Promise<void>;
 }
 
-export interface ServicesPart {
+interface ServicesPart {
   list(
     filter: { readonly component?: ComponentName; readonly environment?: EnvironmentName },
     signal: AbortSignal,
@@ -65,7 +65,7 @@ export interface ServicesPart {
   ): AsyncIterable<LogLine>;
 }
 
-export interface ServerPart {
+interface ServerPart {
   readonly version: string;
   readonly pid: number;
   readonly startedAtMs: number;
@@ -75,9 +75,7 @@ export interface ServerPart {
   down(options: { readonly instances: boolean; readonly actor: string }): Promise<readonly string[]>;
 }
 
-export type CataloguePart = Pick<Store, 'images' | 'channels'>;
-
-export interface HttpLog {
+interface HttpLog {
   info(fields: Readonly<Record<string, unknown>>, message: string): void;
   warn(fields: Readonly<Record<string, unknown>>, message: string): void;
   error(fields: Readonly<Record<string, unknown>>, message: string): void;

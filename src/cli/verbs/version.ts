@@ -1,10 +1,11 @@
-import packageJson from '../../../package.json' with { type: 'json' };
+import { readFile } from 'node:fs/promises';
 import { asKilnError } from '../../domain/errors.ts';
 import { answer, type Context, hint } from '../context.ts';
 
 export async function run(context: Context): Promise<number> {
   const server = await serverVersion(context);
-  const versions = { client: packageJson.version, node: process.versions.node, ...server };
+  const { version: client }: { version: string } = JSON.parse(await readFile(context.packageFile, 'utf8'));
+  const versions = { client, node: process.versions.node, ...server };
   return answer(context, versions, () =>
     [`kiln ${versions.client} (Node ${versions.node})`, server.server && `server ${server.server}`]
       .filter(Boolean)
