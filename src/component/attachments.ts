@@ -4,9 +4,9 @@ import path from 'node:path';
 import type { ComponentDefinition, EnvironmentSpec } from '../domain/component.ts';
 
 export const ATTACHMENT_LIMIT_BYTES = 256 * 1024;
-export const ATTACHMENTS_LIMIT_BYTES = 2 * 1024 * 1024;
+const ATTACHMENTS_LIMIT_BYTES = 2 * 1024 * 1024;
 
-export interface AttachmentProblem {
+interface AttachmentProblem {
   readonly file: string;
   readonly message: string;
   readonly expected: string;

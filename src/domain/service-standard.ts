@@ -15,7 +15,7 @@ export type StandardEndpoint = keyof typeof STANDARD_PATHS;
 export const STANDARD_ENDPOINTS: readonly StandardEndpoint[] = ['status', 'healthcheck', 'gtg', 'config'];
 
 /** `/service/status` */
-export interface StandardStatus {
+interface StandardStatus {
   readonly component: string;
   readonly version: string;
   readonly environment: string;
@@ -32,10 +32,10 @@ export interface StandardStatus {
   readonly runbook_uri?: string;
 }
 
-export type StandardTestResult = 'not_run' | 'running' | 'passed' | 'failed';
+type StandardTestResult = 'not_run' | 'running' | 'passed' | 'failed';
 
 /** `/service/healthcheck`: the last known results; asking never runs the tests. */
-export interface StandardHealthcheck {
+interface StandardHealthcheck {
   readonly report_as_of: string;
   readonly report_duration_millis: number;
   readonly tests: readonly {
@@ -48,7 +48,7 @@ export interface StandardHealthcheck {
 }
 
 /** `/service/config`: what it runs with. A secret's key is under `hidden`, its value nowhere. */
-export interface StandardConfig {
+interface StandardConfig {
   readonly values: Readonly<Record<string, string>>;
   readonly hidden: readonly string[];
 }
@@ -170,7 +170,7 @@ function checkTests(tests: unknown): readonly string[] {
 }
 
 function checkConfig(answer: Readonly<Record<string, unknown>>): readonly string[] {
-  const { values, hidden } = answer;
+  const { values, hidden }: Partial<Record<keyof StandardConfig, unknown>> = answer;
   const problems: string[] = [];
   const isHiddenList = Array.isArray(hidden) && hidden.every((key) => typeof key === 'string');
   if (!isHiddenList) problems.push('hidden is not a list of keys');
