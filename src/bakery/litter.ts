@@ -1,12 +1,10 @@
 /** What bakes may leave behind, and how it goes: after a crash, and when images have gone. */
-import { readdir, rm, stat } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Digest } from '../domain/ids.ts';
 import { type FileBlobStore, isMissing } from './blobs.ts';
 import { endMarked } from './bundle/process-tree.ts';
 import { blobsOf, readManifest } from './oci-layout.ts';
-
-const LOGS_KEPT = 50;
 
 /** Before the first bake of a server: ends build processes and removes folders and half-written blobs of the last one. */
 export async function sweepAfterCrash(stateDirectory: string, blobs: FileBlobStore): Promise<void> {
@@ -16,7 +14,6 @@ export async function sweepAfterCrash(stateDirectory: string, blobs: FileBlobSto
     if (name.startsWith('bake-')) await rm(path.join(folder, name), { recursive: true, force: true });
   }
   await blobs.sweep();
-  await removeOldLogs(path.join(stateDirectory, 'logs', 'bakes'));
 }
 
 export interface Collected {
@@ -44,17 +41,6 @@ export async function collectBlobs(
     count += 1;
   }
   return { blobs: count, bytes };
-}
-
-export async function removeOldLogs(folder: string): Promise<void> {
-  const logs = await Promise.all(
-    (await names(folder)).map(async (name) => {
-      const file = path.join(folder, name);
-      return { file, mtimeMs: (await stat(file)).mtimeMs };
-    }),
-  );
-  const old = logs.toSorted((a, b) => b.mtimeMs - a.mtimeMs).slice(LOGS_KEPT);
-  for (const { file } of old) await rm(file, { force: true });
 }
 
 async function names(folder: string): Promise<string[]> {

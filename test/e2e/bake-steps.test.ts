@@ -77,6 +77,29 @@ describe('a step that names its inputs', () => {
     expect(await listing(unpacked)).toEqual(['dist.txt', 'kiln.yaml', 'lock.json', 'server.js']);
   });
 
+  it('may be a plain npm ci, known without being told', async () => {
+    const lock = {
+      name: 'shop',
+      version: '1.0.0',
+      lockfileVersion: 3,
+      packages: { '': { name: 'shop', version: '1.0.0' } },
+    };
+    await writeTree(source, {
+      'kiln.yaml': kilnYaml('  build: npm ci --omit=dev && node make.js\n'),
+      'package.json': '{"name":"shop","version":"1.0.0"}',
+      'package-lock.json': JSON.stringify(lock),
+      'make.js': "require('node:fs').writeFileSync('made', 'by node')",
+    });
+    const first = await kitchen.unpack(digestOf(await kitchen.baked(source)));
+    expect(await readFile(path.join(first, 'made'), 'utf8')).toBe('by node');
+    expect(kitchen.stages).toContain('build: npm ci --omit=dev');
+    await writeTree(source, { 'server.js': 'x' });
+    await kitchen.baked(source);
+    expect(kitchen.stages).toContain('cached: npm ci --omit=dev');
+    expect(kitchen.stages).not.toContain('build: npm ci --omit=dev');
+    expect(kitchen.stages).toContain('build: node make.js');
+  });
+
   it('keeps its layers when blobs are collected', async () => {
     const counter = path.join(room.directory, 'counter');
     const steps = `  build:\n    - run: ${JSON.stringify(countingStep(counter))}\n      inputs: [lock.json]\n`;

@@ -187,6 +187,15 @@ describe('a bake', () => {
     expect(outcomes.map((outcome) => outcome.kind).toSorted()).toEqual(['baked', 'unchanged', 'unchanged']);
   });
 
+  it('leaves out the state directory when it stands in the source', async () => {
+    const inner = await openKitchen(path.join(source, 'kept [here]'));
+    await inner.baked(source);
+    const unpacked = await inner.unpack(digestOf(await inner.baked(source)));
+    expect(await listing(unpacked)).not.toContain('kept [here]');
+    expect(await inner.bake(source)).toMatchObject({ kind: 'unchanged' });
+    await inner.close();
+  });
+
   it('counts a change of kiln.yaml though the image does not hold the file', async () => {
     await writeTree(source, { 'kiln.yaml': kilnYaml('  include: [server.js]\n') });
     const first = await kitchen.baked(source);

@@ -215,6 +215,8 @@ describe('bad sources', () => {
     const unpacked = await kitchen.unpack(digestOf(await kitchen.baked(source)));
     server.close();
     expect(await listing(unpacked)).toEqual(['kiln.yaml', 'server.js']);
+    expect(kitchen.stages).toContain('skipped: pipe is a socket, pipe or device');
+    expect(kitchen.stages).toContain('skipped: socket is a socket, pipe or device');
   });
 
   it.skipIf(isRoot)('have files that this user may not read', async () => {

@@ -4,9 +4,8 @@
  * What `plan` has found is kept for the `build` of the same request. Without build steps `plan` makes the layers
  * already: to know the inputs is to read them, and they are read only once.
  */
-import { mkdir, readFile, realpath, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import type { BuildStep } from '../../domain/component.ts';
 import { KilnError } from '../../domain/errors.ts';
 import type { Digest } from '../../domain/ids.ts';
 import type { Artifact } from '../../domain/image.ts';
@@ -20,20 +19,18 @@ import type {
 } from '../../domain/ports/builder.ts';
 import type { Clock } from '../../domain/ports/clock.ts';
 import type { FileBlobStore } from '../blobs.ts';
+import { removeOldLogs } from '../build-logs.ts';
 import { writeManifest } from '../oci-layout.ts';
 import { BuildCommands, type BuildHost } from './build-command.ts';
 import { BuildRun } from './build-run.ts';
 import { ToolVersions } from './build-tools.ts';
 import { compareTrees } from './compare.ts';
-import { madeBy, type SourceFacts, sightOf, splitSteps } from './detected-steps.ts';
 import { ImageTrees } from './image-tree.ts';
 import { inputKeyOf } from './input-key.ts';
 import { LayerStore, type StoredLayer } from './layer-store.ts';
 import { divideIntoLayers } from './layers.ts';
 import { assertLinksStayInside } from './links.ts';
-import { isDependencyFolder, matcher, Selection } from './selection.ts';
-import { SourceIndexes } from './source-index.ts';
-import { type ScannedTree, scanTree } from './source-tree.ts';
+import { type Source, Sources } from './sources.ts';
 import { StepRecords } from './step-records.ts';
 import { isKnown, type KnownEntry, sortByPath, type TreeEntry, withoutImpliedDirectories } from './tree.ts';
 import type { WorkerPool } from './worker-pool.ts';
@@ -51,16 +48,12 @@ export interface BundleBuilderOptions {
   readonly randomId: () => string;
 }
 
-const SAVE_AFTER_MS = 500;
-
-/** The source as one bake sees it. */
+/** What `plan` finds out. */
 interface Prepared {
-  readonly steps: readonly BuildStep[];
-  readonly facts: SourceFacts;
-  readonly selection: Selection;
+  readonly source: Source;
+  /** The source's, all read; in the order of their paths. */
+  readonly entries: readonly KnownEntry[];
   readonly inputKey: Digest;
-  /** What the build steps start from; in the order of their paths. */
-  readonly source: readonly KnownEntry[];
   /** Made already when there are no build steps. */
   readonly layers: readonly StoredLayer[] | undefined;
 }
@@ -69,23 +62,20 @@ export class BundleBuilder implements Builder {
   readonly kind = 'bundle';
   readonly #options: BundleBuilderOptions;
   readonly #layers: LayerStore;
-  readonly #indexes: SourceIndexes;
+  readonly #sources: Sources;
   readonly #records: StepRecords;
   readonly #commands: BuildCommands;
   readonly #versions: ToolVersions;
   readonly #images: ImageTrees;
   readonly #prepared = new WeakMap<BuildRequest, Prepared>();
-  /** Indexes are saved when the bake has been answered; closing does it at once. */
-  readonly #unsaved = new Set<string>();
-  #saving: Promise<void> = Promise.resolve();
-  #saveTimer: NodeJS.Timeout | undefined;
 
   constructor(options: BundleBuilderOptions) {
     const { blobs, pool, stateDirectory } = options;
     const cache = path.join(stateDirectory, 'cache');
     this.#options = options;
     this.#layers = new LayerStore(blobs, pool, path.join(cache, 'layers'));
-    this.#indexes = new SourceIndexes(path.join(cache, 'sources'));
+    const indexDirectory = path.join(cache, 'sources');
+    this.#sources = new Sources({ pool, clock: options.clock, indexDirectory, stateDirectory });
     this.#records = new StepRecords(path.join(cache, 'steps'), blobs);
     this.#commands = new BuildCommands(options.host);
     this.#versions = new ToolVersions(options.host.searchPath);
@@ -93,7 +83,7 @@ export class BundleBuilder implements Builder {
   }
 
   async plan(request: BuildRequest, signal: AbortSignal): Promise<BuildPlan> {
-    const prepared = await onceAgainWhenChanged(() => this.#prepare(request, ignoreProgress, signal));
+    const prepared = await onceAgainWhenChanged(() => this.#prepare(request, signal));
     this.#prepared.set(request, prepared);
     return { inputKey: prepared.inputKey };
   }
@@ -104,8 +94,9 @@ export class BundleBuilder implements Builder {
     signal: AbortSignal,
   ): Promise<BuildResult> {
     return onceAgainWhenChanged(async () => {
-      const prepared = this.#prepared.get(request) ?? (await this.#prepare(request, onProgress, signal));
+      const prepared = this.#prepared.get(request) ?? (await this.#prepare(request, signal));
       this.#prepared.delete(request);
+      reportSkipped(prepared.source.skipped, onProgress);
       const layers = prepared.layers ?? (await this.#buildLayers(request, prepared, onProgress, signal));
       reportLayers(layers, onProgress);
       return { inputKey: prepared.inputKey, artifacts: [await this.#artifact(layers)] };
@@ -119,8 +110,8 @@ export class BundleBuilder implements Builder {
     signal: AbortSignal,
   ): Promise<readonly BuildDifference[]> {
     const again = await onceAgainWhenChanged(async () => {
-      const prepared = await this.#prepare(request, onProgress, signal, { afresh: true });
-      if (prepared.steps.length === 0) return prepared.source;
+      const prepared = await this.#prepare(request, signal, { afresh: true });
+      if (prepared.source.steps.length === 0) return prepared.entries;
       return this.#inFolder((folder) => this.#run(request, prepared, folder, true, onProgress, signal));
     });
     onProgress({ kind: 'stage', name: 'compare', detail: artifact.digest });
@@ -134,54 +125,33 @@ export class BundleBuilder implements Builder {
   }
 
   async close(): Promise<void> {
-    await this.#save();
+    await this.#sources.close();
     await this.#options.pool.close();
   }
 
   async #prepare(
     request: BuildRequest,
-    onProgress: (progress: BuildProgress) => void,
     signal: AbortSignal,
     { afresh } = { afresh: false },
   ): Promise<Prepared> {
     const { image } = request.definition;
-    const steps = splitSteps(image.build);
-    const root = await realpath(request.directory);
-    const rules = {
-      include: image.include,
-      exclude: image.exclude,
-      made: steps.flatMap(madeBy),
-      keepLitter: false,
-    };
-    const selection = new Selection(rules);
-    const scannedAtMs = this.#options.clock.now();
-    const known = afresh ? new Map<string, TreeEntry>() : await this.#indexes.load(root);
-    const tree = await scanTree(root, rules, known, this.#options.pool, signal);
-    for (const special of tree.skipped) {
-      onProgress({ kind: 'stage', name: 'skipped', detail: `${special} is a socket, pipe or device` });
-    }
-    const facts = await sourceFacts(root, tree);
-    const wanted = withoutImpliedDirectories(wantedEntries(tree.entries, steps, facts, selection));
-    assertLinksStayInside(wanted);
-
-    const packs = steps.length === 0 && !afresh;
-    const layers = packs ? await this.#packed(request, wanted, signal) : undefined;
-    const source =
+    const source = await this.#sources.look(image, request.directory, afresh, signal);
+    const packs = source.steps.length === 0 && !afresh;
+    const layers = packs ? await this.#packed(request, source.entries, signal) : undefined;
+    const entries =
       layers === undefined || request.base !== undefined
-        ? await this.#layers.hash(wanted, signal)
+        ? await this.#layers.hash(source.entries, signal)
         : sortByPath(layers.flatMap((layer) => layer.entries));
-    if (!afresh) this.#remember(root, source, known, scannedAtMs);
+    if (!afresh) this.#sources.remember(source, entries);
+    const commands = source.steps.map((step) => step.run);
     const inputKey = inputKeyOf({
-      definition: { ...request.definition, image: { ...image, build: steps } },
-      source: this.#layers.memberships.ofTree(source),
+      definition: { ...request.definition, image: { ...image, build: source.steps } },
+      source: this.#layers.memberships.ofTree(entries),
       base: request.base,
-      tools: await this.#versions.of(
-        steps.map((step) => step.run),
-        signal,
-      ),
+      tools: await this.#versions.of(commands, signal),
       arch: this.#options.arch,
     });
-    return { steps, facts, selection, inputKey, source, layers };
+    return { source, entries, inputKey, layers };
   }
 
   async #packed(
@@ -237,9 +207,9 @@ export class BundleBuilder implements Builder {
         now: () => clock.now(),
       },
       {
-        steps: prepared.steps,
+        steps: prepared.source.steps,
         environment: request.definition.image.buildEnvironment,
-        facts: prepared.facts,
+        facts: prepared.source.facts,
         arch,
         folder,
         downloads: afresh ? path.join(folder, 'downloads') : path.join(stateDirectory, 'cache', 'downloads'),
@@ -247,12 +217,12 @@ export class BundleBuilder implements Builder {
         mark: `${stateDirectory}#${path.basename(folder)}#`,
         logFile: path.join(stateDirectory, 'logs', 'bakes', `${path.basename(folder)}.log`),
       },
-      prepared.source,
+      prepared.entries,
       onProgress,
       signal,
     );
     const { entries, built } = await run.finish();
-    const { selection } = prepared;
+    const { selection } = prepared.source;
     const chosen = entries.filter(
       (entry) =>
         selection.inImage(entry.path) && !(built.has(entry.path) && selection.isBuiltLitter(entry.path)),
@@ -267,6 +237,7 @@ export class BundleBuilder implements Builder {
     const logs = path.join(this.#options.stateDirectory, 'logs', 'bakes');
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await mkdir(logs, { recursive: true, mode: 0o700 });
+    await removeOldLogs(logs);
     try {
       return await work(folder);
     } finally {
@@ -284,61 +255,12 @@ export class BundleBuilder implements Builder {
       sizeBytes: descriptors.reduce((sum, descriptor) => sum + descriptor.sizeBytes, 0),
     };
   }
-
-  #remember(
-    root: string,
-    source: readonly KnownEntry[],
-    known: ReadonlyMap<string, TreeEntry>,
-    scannedAtMs: number,
-  ): void {
-    if (source.length === known.size && source.every((entry) => known.get(entry.path) === entry)) return;
-    this.#indexes.remember(root, source, scannedAtMs);
-    this.#unsaved.add(root);
-    this.#saveTimer ??= setTimeout(() => {
-      this.#saving = this.#save();
-    }, SAVE_AFTER_MS).unref();
-  }
-
-  async #save(): Promise<void> {
-    await this.#saving;
-    clearTimeout(this.#saveTimer);
-    this.#saveTimer = undefined;
-    const roots = [...this.#unsaved];
-    this.#unsaved.clear();
-    for (const root of roots) {
-      try {
-        await this.#indexes.save(root);
-      } catch {
-        // A cache, on a full disk perhaps: without it the next server reads the source once more.
-      }
-    }
-  }
 }
 
-/** The image's own when no step looks at more; with steps, all that one of them may see. */
-function wantedEntries(
-  entries: readonly TreeEntry[],
-  steps: readonly BuildStep[],
-  facts: SourceFacts,
-  selection: Selection,
-): readonly TreeEntry[] {
-  const sights = steps.map((step) => sightOf(step, facts));
-  if (sights.some((sight) => sight.kind === 'everything')) return entries;
-  const isInput = matcher(sights.flatMap((sight) => (sight.kind === 'inputs' ? sight.inputs : [])));
-  return entries.filter((entry) => selection.inImage(entry.path) || isInput(entry.path));
-}
-
-async function sourceFacts(root: string, tree: ScannedTree): Promise<SourceFacts> {
-  const manifests = tree.entries.filter(
-    (entry) =>
-      entry.kind === 'file' &&
-      (entry.path === 'package.json' || entry.path.endsWith('/package.json')) &&
-      !entry.path.split('/').some(isDependencyFolder),
-  );
-  const packageJson = new Map<string, string>();
-  for (const { path: file } of manifests)
-    packageJson.set(file, await readFile(path.join(root, file), 'utf8'));
-  return { packageJson };
+function reportSkipped(skipped: readonly string[], onProgress: (progress: BuildProgress) => void): void {
+  for (const special of skipped) {
+    onProgress({ kind: 'stage', name: 'skipped', detail: `${special} is a socket, pipe or device` });
+  }
 }
 
 function reportLayers(layers: readonly StoredLayer[], onProgress: (progress: BuildProgress) => void): void {
@@ -357,5 +279,3 @@ async function onceAgainWhenChanged<Result>(work: () => Promise<Result>): Promis
     return work();
   }
 }
-
-function ignoreProgress(): void {}

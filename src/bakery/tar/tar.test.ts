@@ -52,18 +52,16 @@ const content: fc.Arbitrary<Content> = fc.oneof(
       link: '',
     }),
   ),
-  fc
-    .record({ path: paths, link: paths })
-    .map(
-      ({ path: file, link }): Content => ({
-        kind: 'symlink',
-        path: file,
-        mode: 0o777,
-        sizeBytes: 0,
-        link,
-        text: '',
-      }),
-    ),
+  fc.record({ path: paths, link: paths }).map(
+    ({ path: file, link }): Content => ({
+      kind: 'symlink',
+      path: file,
+      mode: 0o777,
+      sizeBytes: 0,
+      link,
+      text: '',
+    }),
+  ),
   paths.map(
     (file): Content => ({ kind: 'directory', path: file, mode: 0o755, sizeBytes: 0, link: '', text: '' }),
   ),
