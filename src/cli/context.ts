@@ -26,7 +26,7 @@ export interface Context {
   /** Aborted by the first Ctrl-C (or SIGTERM); the second ends the process at once. */
   readonly signal: AbortSignal;
   /** What to do, and to say, when the first Ctrl-C comes from here on; the newest wins. */
-  onInterrupt(answer: () => Promise<string> | string): void;
+  onInterrupt(answer: () => Promise<string> | string, exitCode?: number): void;
   client(): Client;
 }
 

@@ -9,7 +9,7 @@ import type { Terminal } from './terminal.ts';
 
 export interface Interruptible {
   readonly signal: AbortSignal;
-  readonly onInterrupt: (answer: () => Promise<string> | string) => void;
+  readonly onInterrupt: (answer: () => Promise<string> | string, exitCode?: number) => void;
   /** The verb's exit code, or 130 once it was interrupted and has said what it had to say. */
   orInterrupted(work: Promise<number>): Promise<number>;
   close(): void;
@@ -21,13 +21,14 @@ export function interruptible(terminal: Terminal, progress: Progress, json: bool
   const controller = new AbortController();
   const { promise: interrupted, resolve } = Promise.withResolvers<number>();
   let answer: () => Promise<string> | string = () => 'interrupted';
+  let exitCode: number = EXIT.interrupted;
   const say = async (): Promise<void> => {
     const text = await Promise.resolve()
       .then(() => answer())
       .catch((thrown: unknown) => `interrupted; ${asKilnError(thrown).message}`);
     if (!json) terminal.err(`${terminal.colors.yellow('■')} ${text}`);
     controller.abort();
-    resolve(EXIT.interrupted);
+    resolve(exitCode);
   };
   let times = 0;
   const listener = (): void => {
@@ -39,8 +40,9 @@ export function interruptible(terminal: Terminal, progress: Progress, json: bool
   for (const signal of SIGNALS) process.on(signal, listener);
   return {
     signal: controller.signal,
-    onInterrupt: (next) => {
+    onInterrupt: (next, code = EXIT.interrupted) => {
       answer = next;
+      exitCode = code;
     },
     async orInterrupted(work) {
       // Once interrupted, the work ends because it was cut off: its failure is no news.

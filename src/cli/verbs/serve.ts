@@ -16,7 +16,8 @@ export async function run(context: Context): Promise<number> {
     child.kill('SIGTERM');
     await gone;
     return 'the server has stopped; instances and routers go on (kiln down stops them)';
-  });
+    // Whoever asked it to stop got what was asked for.
+  }, EXIT.ok);
   return gone;
 }
 
