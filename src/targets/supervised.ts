@@ -1,12 +1,12 @@
 import type { Digest, Fence, InstanceId, ServerGroupName, ServiceKey } from '../domain/ids.ts';
 import type { Clock } from '../domain/ports/clock.ts';
 import type { LogLine, LogQuery, RunOnceResult, Target, TargetCapabilities } from '../domain/ports/target.ts';
-import type { GroupObservation, GroupSpec, InstanceView } from '../domain/server-group.ts';
-import { groupHealth, planGroup, settleEnds } from './group-plan.ts';
-import type { GroupRecord, GroupRecords } from './group-records.ts';
+import type { GroupObservation, GroupSpec } from '../domain/server-group.ts';
+import { planGroup, settleEnds } from './group-plan.ts';
+import type { GroupRecords } from './group-records.ts';
+import { observeGroup, wished } from './group-view.ts';
 import type { EngineInstance, InstanceEngine } from './instance-engine.ts';
 import { groupOf, newInstanceId } from './instance-name.ts';
-import { NO_HISTORY } from './restart-policy.ts';
 import { Runs } from './runs.ts';
 import type { TargetLog } from './target-log.ts';
 import { Turns, whileWanted } from './turns.ts';
@@ -72,7 +72,7 @@ export class SupervisedTarget implements Target {
     await this.#records.admit(spec.service, fence);
     await this.#engine.prepare(spec.artifact, signal);
     await this.#engine.check(spec, signal);
-    await this.#turns.take(spec.group, async () => {
+    const turn = this.#turns.take(spec.group, async () => {
       signal.throwIfAborted();
       await this.#records.admit(spec.service, fence);
       const instances = await this.#engine.instances();
@@ -88,6 +88,7 @@ export class SupervisedTarget implements Target {
       }
       await this.#keep(spec.group, signal);
     });
+    await whileWanted(turn, signal);
     this.#look();
   }
 
@@ -116,7 +117,8 @@ export class SupervisedTarget implements Target {
     signal.throwIfAborted();
     const group = groupOf(instance);
     if (group === undefined) return;
-    await this.#turns.take(group, async () => {
+    const turn = this.#turns.take(group, async () => {
+      signal.throwIfAborted();
       const record = this.#records.group(group);
       const there = (await this.#engine.instances()).some((one) => one.id === instance);
       if (record === undefined || !there) return;
@@ -126,6 +128,7 @@ export class SupervisedTarget implements Target {
       }
       await this.#keep(group, signal);
     });
+    await whileWanted(turn, signal);
     this.#look();
   }
 
@@ -279,17 +282,7 @@ export class SupervisedTarget implements Target {
   }
 
   #observation(group: ServerGroupName, instances: readonly EngineInstance[]): GroupObservation | undefined {
-    const record = this.#records.group(group);
-    const members = instances.filter((instance) => instance.kind === 'member');
-    if (record === undefined && instances.length === 0) return undefined;
-    return {
-      group,
-      instances: members.map((instance) => view(instance, record)).sort((a, b) => a.ordinal - b.ordinal),
-      health:
-        record === undefined
-          ? { kind: 'steady' }
-          : groupHealth(settleEnds(record, members), members, this.#clock.now()),
-    };
+    return observeGroup(group, this.#records.group(group), instances, this.#clock.now());
   }
 
   async #announce(): Promise<void> {
@@ -308,36 +301,4 @@ export class SupervisedTarget implements Target {
     if (!this.#closed)
       this.#log.warn({ group, error: String(error) }, 'a group could not be kept; trying again');
   }
-}
-
-/** The record that states this wish, with what is remembered of the group. */
-function wished(
-  spec: GroupSpec,
-  before: GroupRecord | undefined,
-  instances: readonly EngineInstance[],
-  afresh: boolean,
-): GroupRecord {
-  const members = instances.filter((one) => one.group === spec.group && one.kind === 'member');
-  const there = new Set(members.map((one) => one.id));
-  const leaving = new Set([...(before?.leaving ?? []), ...spec.retire].filter((id) => there.has(id)));
-  const forget = before === undefined || (afresh && before.history.bad !== undefined);
-  return {
-    spec,
-    history: forget ? NO_HISTORY : before.history,
-    counted: forget
-      ? members.filter((one) => one.state.kind === 'ended').map((one) => one.id)
-      : before.counted,
-    leaving: [...leaving],
-    removing: false,
-  };
-}
-
-function view(instance: EngineInstance, record: GroupRecord | undefined): InstanceView {
-  const { id, ordinal, startedAtMs, state } = instance;
-  const goes = record === undefined || record.removing || record.leaving.includes(id);
-  if (state.kind === 'ended') {
-    const { exitCode, signal } = state;
-    return { id, ordinal, startedAtMs, phase: { kind: 'exited', exitCode, signal } };
-  }
-  return { id, ordinal, startedAtMs, phase: goes ? { kind: 'stopping' } : state };
 }

@@ -21,6 +21,7 @@ export class Turns {
 
 /** Waits for the promise, or fails with the signal's reason; the work itself goes on. */
 export async function whileWanted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  work.catch(() => undefined); // Whoever gives up has been told why; what comes of the work is not theirs any more.
   signal.throwIfAborted();
   let giveUp = () => {};
   const aborted = new Promise<never>((_, reject) => {

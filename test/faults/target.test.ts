@@ -225,6 +225,30 @@ describe.each(VARIANTS)('$name', ({ options }) => {
     expect(await heard(target, spec.group)).toEqual(['heard TERM', 'heard INT']);
   });
 
+  test('a removal that the server did not live to end is ended by the next one', async () => {
+    const target = await fixture.target();
+    const run = `trap '' TERM; echo ready > data/ready; while :; do sleep 0.05; done`;
+    const stop = { signals: ['SIGTERM', 'SIGKILL'], graceMs: 3_000 } as const;
+    const volumes = [{ name: 'data', path: 'data', shared: true }];
+    const spec = groupSpec(await fixture.image(), { run, process: { listens: false, stop, volumes } });
+    await target.ensure(spec, 1, KEEP, NEVER);
+    const ready = path.join(fixture.state, 'targets/local/volumes/shop@stage.local/data/ready');
+    await eventually('it is deaf', async () => existsSync(ready));
+    const giveUp = new AbortController();
+    const removal = target.remove(spec.group, 1, giveUp.signal);
+    giveUp.abort(new Error('enough'));
+    await expect(removal).rejects.toThrow('enough');
+    await eventually(
+      'it is going',
+      async () => (await observed(target, spec)).instances[0]?.phase.kind === 'stopping',
+    );
+    await target.close();
+    expect((await markedProcesses('KILN_SERVER_GROUP=shop')).length).toBeGreaterThan(0);
+    const next = await fixture.target();
+    await eventually('it is gone', async () => (await next.observe(spec.group, NEVER)) === undefined);
+    expect(await markedProcesses('KILN_SERVER_GROUP=shop')).toEqual([]);
+  });
+
   test('a port that somebody else listens on never becomes an endpoint', async () => {
     const target = await fixture.target();
     // It waits until the test has taken its port, and then lives on without listening.

@@ -1,7 +1,7 @@
 import type { Clock } from '../../domain/ports/clock.ts';
 import type { Endpoint } from '../../domain/server-group.ts';
 import type { Listener } from './listeners.ts';
-import { socketInodes } from './processes.ts';
+import { childrenOf, openSockets, socketAt } from './processes.ts';
 import { membersOf, type ProcessTree } from './termination.ts';
 
 export type PortOwner =
@@ -11,16 +11,24 @@ export type PortOwner =
 
 /** Somebody else is only believed to hold the port when it is seen again after this long. */
 const DOUBT_MS = 150;
+/** The kernel's table of listeners costs milliseconds to read: without a reason it is read this often. */
+const TABLE_MS = 250;
+/** A socket that was found to be the listener, and is still open, is taken for it for so long. */
+const TRUST_MS = 2_000;
 
 /**
- * Whether the instance itself owns the listener on its port. A socket that was found in one of its processes is
- * its own for as long as that socket exists, so that only a new one costs a search.
+ * Whether the instance itself owns the listener on its port. The table of listeners says which socket it is, the
+ * open files of its processes whose it is. The table is read when these open a new socket, not at each look.
  */
 export class EndpointWatch {
   readonly #port: number | undefined;
   readonly #tree: () => ProcessTree;
   readonly #clock: Clock;
-  #own = new Set<string>();
+  #answer: PortOwner = { kind: 'nobody' };
+  #readAt = Number.NEGATIVE_INFINITY;
+  /** The listening sockets by inode, with the places where its processes hold them. */
+  #own: ReadonlyMap<string, string> = new Map();
+  #socketsSeen = '';
   #foreignSince: number | undefined;
 
   constructor(port: number | undefined, tree: () => ProcessTree, clock: Clock) {
@@ -29,35 +37,64 @@ export class EndpointWatch {
     this.#clock = clock;
   }
 
-  look(listeners: readonly Listener[]): PortOwner {
+  look(listeners: () => readonly Listener[]): PortOwner {
+    const sinceMs = this.#clock.monotonic() - this.#readAt;
+    if (this.#answer.kind === 'own') {
+      if (sinceMs < TRUST_MS && this.#stillOpen()) return this.#answer;
+    } else {
+      const sockets = this.#socketsOfMain();
+      if (sinceMs < TABLE_MS && sockets === this.#socketsSeen) return this.#answer;
+      this.#socketsSeen = sockets;
+    }
+    this.#readAt = this.#clock.monotonic();
+    this.#answer = this.#judge(listeners());
+    return this.#answer;
+  }
+
+  #judge(listeners: readonly Listener[]): PortOwner {
     const onPort = listeners.filter((listener) => listener.port === this.#port);
     const onLoopback = onPort.filter((listener) => listener.coversLoopback);
     // All that could take a connection made to the endpoint must be its own, not just one of them.
     const decisive = onLoopback.length > 0 ? onLoopback : onPort;
     const [first] = decisive;
-    if (first === undefined) {
-      this.#foreignSince = undefined;
-      return { kind: 'nobody' };
-    }
-    if (!this.#ownsAll(decisive)) return this.#doubt();
+    if (first !== undefined && !this.#ownsAll(decisive)) return this.#doubt();
     this.#foreignSince = undefined;
-    const host = first.coversLoopback ? '127.0.0.1' : first.host;
-    return { kind: 'own', endpoint: { host, port: first.port } };
+    if (first === undefined) return { kind: 'nobody' };
+    return {
+      kind: 'own',
+      endpoint: { host: first.coversLoopback ? '127.0.0.1' : first.host, port: first.port },
+    };
   }
 
   #ownsAll(decisive: readonly Listener[]): boolean {
-    const known = () => decisive.every((listener) => this.#own.has(listener.inode));
-    if (known()) return true;
-    const { main } = this.#tree().known;
-    if (main !== undefined) this.#remember(main.pid, decisive);
-    if (known()) return true;
-    for (const member of membersOf(this.#tree())) this.#remember(member.pid, decisive);
-    return known();
+    const own = new Map<string, string>();
+    const claim = (pid: number) => {
+      const held = openSockets(pid);
+      for (const { inode } of decisive) {
+        const place = held.get(inode);
+        if (place !== undefined) own.set(inode, place);
+      }
+      return decisive.every(({ inode }) => own.has(inode));
+    };
+    const found = this.#nearMain().some(claim) || membersOf(this.#tree()).some(({ pid }) => claim(pid));
+    if (found) this.#own = own;
+    return found;
   }
 
-  #remember(pid: number, decisive: readonly Listener[]): void {
-    const held = socketInodes(pid);
-    for (const { inode } of decisive) if (held.has(inode)) this.#own.add(inode);
+  #stillOpen(): boolean {
+    return [...this.#own].every(([inode, place]) => socketAt(place) === inode);
+  }
+
+  /** The main process and its children: nearly always one of them listens. */
+  #nearMain(): readonly number[] {
+    const { main } = this.#tree().known;
+    return main === undefined ? [] : [main.pid, ...childrenOf(main.pid)];
+  }
+
+  #socketsOfMain(): string {
+    return this.#nearMain()
+      .flatMap((pid) => [...openSockets(pid).keys()])
+      .join();
   }
 
   #doubt(): PortOwner {

@@ -18,7 +18,7 @@ import { HeldInstance } from './held-instance.ts';
 import { removeTree, type UnpackedImages } from './images.ts';
 import type { SandboxProbe } from './isolation.ts';
 import { launchInstance, makeGroupReady } from './launcher.ts';
-import type { LocalLayout } from './layout.ts';
+import type { InstanceLayout, LocalLayout } from './layout.ts';
 import { type Listener, readListeners } from './listeners.ts';
 import type { LogFiles } from './logs.ts';
 import { choosePort } from './ports.ts';
@@ -174,12 +174,23 @@ export class LocalEngine implements InstanceEngine {
 
   async #adopt(id: InstanceId, marked: ReadonlyMap<string, number>): Promise<void> {
     const at = this.#parts.layout.instance(id);
-    const description = await readDescription(at);
+    const description = await this.#describe(at);
+    if (description === 'unreadable') return;
     if (description === undefined) {
       await removeTree(at.directory); // Its server died before it started anything.
       return;
     }
     await this.#hold(description).adopt(marked.get(id));
+  }
+
+  /** What cannot be read is left alone and named: it may be another version's, and may run. */
+  async #describe(at: InstanceLayout): Promise<InstanceDescription | undefined | 'unreadable'> {
+    try {
+      return await readDescription(at);
+    } catch (error) {
+      this.#parts.log.warn({ file: at.description, error: String(error) }, 'an instance cannot be read');
+      return 'unreadable';
+    }
   }
 
   #hold(description: InstanceDescription): HeldInstance {

@@ -26,7 +26,7 @@ import type { InstanceLayout } from './layout.ts';
 import { type Listener, readListeners } from './listeners.ts';
 import {
   bootId,
-  firstChild,
+  childrenOf,
   isAlive,
   isSystemError,
   livingProcess,
@@ -165,7 +165,7 @@ export class HeldInstance {
     const { childPid, exitCode } = this.#status();
     if (childPid === undefined || exitCode !== undefined) return;
     const sandboxed = this.description.isolation === 'sandbox';
-    const mainPid = sandboxed ? firstChild(childPid) : childPid;
+    const mainPid = sandboxed ? childrenOf(childPid)[0] : childPid;
     const init = sandboxed ? livingProcess(childPid) : undefined;
     const main = mainPid === undefined ? undefined : livingProcess(mainPid);
     const { runner } = this.#known;
@@ -188,7 +188,7 @@ export class HeldInstance {
 
   #lookForEndpoint(listeners: () => readonly Listener[]): void {
     if (this.description.port === undefined) return;
-    const seen = this.#watch.look(listeners());
+    const seen = this.#watch.look(listeners);
     this.#endpoint = seen.kind === 'own' ? seen.endpoint : undefined;
     if (seen.kind === 'foreign') this.#end('port-taken');
   }

@@ -63,14 +63,16 @@ export function descendants(table: ProcessTable, roots: readonly number[]): read
   return found;
 }
 
-/** The first child that the process's main thread has; undefined while it has none. */
-export function firstChild(pid: number): number | undefined {
+/** Children that the process's main thread has; those of other threads are found in a table only. */
+export function childrenOf(pid: number): readonly number[] {
   const children = readQuietly(`/proc/${pid}/task/${pid}/children`);
   if (children === undefined) {
-    return [...processTable().values()].find((entry) => entry.parent === pid)?.pid;
+    return [...processTable().values()].filter((entry) => entry.parent === pid).map((entry) => entry.pid);
   }
-  const first = Number.parseInt(children, 10);
-  return Number.isNaN(first) ? undefined : first;
+  return children
+    .split(' ')
+    .filter((text) => text !== '')
+    .map(Number);
 }
 
 /** The environment that it was started with; undefined when it is gone or another user's. */
@@ -85,14 +87,21 @@ export function startEnvironment(pid: number): ReadonlyMap<string, string> | und
   return variables;
 }
 
-/** Inodes of the sockets that the process holds open; empty when it is gone or another user's. */
-export function socketInodes(pid: number): ReadonlySet<string> {
-  const inodes = new Set<string>();
+/** Sockets that the process holds open, by inode, with their place in /proc; empty when it is another user's. */
+export function openSockets(pid: number): ReadonlyMap<string, string> {
+  const sockets = new Map<string, string>();
   for (const name of listQuietly(`/proc/${pid}/fd`)) {
-    const link = readLinkQuietly(`/proc/${pid}/fd/${name}`);
-    if (link?.startsWith('socket:[')) inodes.add(link.slice(8, -1));
+    const place = `/proc/${pid}/fd/${name}`;
+    const inode = socketAt(place);
+    if (inode !== undefined) sockets.set(inode, place);
   }
-  return inodes;
+  return sockets;
+}
+
+/** Inode of the socket at a place that `openSockets` gave; undefined when it is closed by now. */
+export function socketAt(place: string): string | undefined {
+  const link = readLinkQuietly(place);
+  return link?.startsWith('socket:[') ? link.slice(8, -1) : undefined;
 }
 
 /** True when the signal was sent; false when that very process is gone. */
