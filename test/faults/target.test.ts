@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { chmod, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Digest, InstanceId } from '../../src/domain/ids.ts';
@@ -99,6 +100,39 @@ describe.each(VARIANTS)('$name', ({ options }) => {
     const target = await fixture.target();
     const [instance] = await serving(target, groupSpec(artifact));
     expect(instance?.id).toBe(id);
+  });
+
+  test('a server killed at any moment of starting leaves nothing that the next one does not know', async () => {
+    const artifact = await fixture.image();
+    const spec = groupSpec(artifact);
+    for (let kill = 0; kill < 12; kill += 1) {
+      const request = {
+        directory: fixture.directory,
+        ...options,
+        artifact,
+        run: 'node web.js',
+        listens: true,
+      };
+      const server = spawn(process.execPath, [SERVER, JSON.stringify(request)], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      servers.push(server);
+      const state = path.join(fixture.state, 'targets/local/groups');
+      // Loading the program takes most of its life: the clock starts when it begins to act.
+      await eventually('it acts', async () => existsSync(state));
+      await sleep(Math.random() * 60);
+      await killed(server);
+      const target = await fixture.target();
+      await target.ensure(spec, 1, KEEP, NEVER);
+      const [instance] = await serving(target, spec);
+      const marks = await markedProcesses('KILN_SERVER_GROUP=shop');
+      expect(marks).toEqual(await markedProcesses(`KILN_INSTANCE=${instance?.id}`));
+      await target.remove(spec.group, 1, NEVER);
+      expect(await markedProcesses('KILN_SERVER_GROUP=shop')).toEqual([]);
+      expect(await readdir(path.join(fixture.state, 'targets/local/instances'))).toEqual([]);
+      await target.close();
+      await rm(path.join(fixture.state, 'targets'), { recursive: true });
+    }
   });
 
   test('how an instance ended while no server was there is learned afterwards', async () => {
