@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, rename } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import { KilnError } from '../domain/errors.ts';
+import { asKilnError, KilnError } from '../domain/errors.ts';
 import type { Digest, Fence, InstanceId, ServerGroupName, ServiceKey } from '../domain/ids.ts';
 import type { GroupSpec } from '../domain/server-group.ts';
 import { readIfThere, removeDurably, writeDurably } from './durable-file.ts';
@@ -146,13 +146,14 @@ export class GroupRecords {
       });
     }
     if (fence === highest) return;
-    this.#fences.set(service, fence);
-    await this.#inTurn(() =>
-      writeDurably(
+    await this.#inTurn(async () => {
+      const raised = new Map(this.#fences).set(service, Math.max(fence, this.#fences.get(service) ?? 0));
+      await writeDurably(
         path.join(this.#directory, 'fences.json'),
-        JSON.stringify(Object.fromEntries(this.#fences)),
-      ),
-    );
+        JSON.stringify(Object.fromEntries(raised)),
+      );
+      this.#fences.set(service, raised.get(service) ?? fence);
+    });
   }
 
   #groupFile(name: ServerGroupName): string {
@@ -164,7 +165,9 @@ export class GroupRecords {
   }
 
   #inTurn(act: () => Promise<void>): Promise<void> {
-    const turn = this.#writing.then(act);
+    const turn = this.#writing.then(act).catch((error) => {
+      throw asKilnError(error);
+    });
     this.#writing = turn.catch(() => undefined); // Whoever asked for the write is told; the next one goes on.
     return turn;
   }

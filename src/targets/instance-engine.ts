@@ -75,7 +75,7 @@ export interface InstanceEngine {
 }
 
 /** Names one volume of one service on this target. */
-export function volumeKey(service: ServiceKey, name: string): string {
+function volumeKey(service: ServiceKey, name: string): string {
   return `${service}/${name}`;
 }
 

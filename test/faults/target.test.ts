@@ -351,6 +351,23 @@ describe.each(VARIANTS)('$name', ({ options }) => {
     expect(await markedProcesses('KILN_SERVER_GROUP=shop')).toEqual([]);
   });
 
+  test('a full disk is named, leaves no half image, and is no obstacle once there is room', async () => {
+    const spec = groupSpec(await fixture.image());
+    const target = await fixture.target({
+      unpack: async (_, to) => {
+        writeFileSync(path.join(to, 'half'), 'x');
+        throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+      },
+    });
+    await expect(target.ensure(spec, 1, KEEP, NEVER)).rejects.toMatchObject({ code: 'disk.full' });
+    expect(await readdir(path.join(fixture.state, 'targets/local/images'))).toEqual([]);
+    expect(await target.observe(spec.group, NEVER)).toBeUndefined();
+    await target.close();
+    const later = await fixture.target();
+    await later.ensure(spec, 1, KEEP, NEVER);
+    expect(await serving(later, spec)).toHaveLength(1);
+  });
+
   test('the environment is clean and its own', async () => {
     const target = await fixture.target();
     const environment = { DB_URL: 'postgres://db', PORT: '1' };

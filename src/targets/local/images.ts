@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, lstat, mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { KilnError } from '../../domain/errors.ts';
+import { asKilnError, KilnError } from '../../domain/errors.ts';
 import type { Digest } from '../../domain/ids.ts';
 import { isMissing } from '../durable-file.ts';
 import type { TargetParts } from '../target-parts.ts';
@@ -73,7 +73,7 @@ export class UnpackedImages {
       await rename(partial, directory);
     } catch (error) {
       await removeTree(partial);
-      throw error;
+      throw asKilnError(error);
     }
   }
 }

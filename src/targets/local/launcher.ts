@@ -100,7 +100,7 @@ async function start(
 }
 
 /** Given as environment, never as arguments, which every user of the machine can read. */
-export function instanceEnvironment(
+function instanceEnvironment(
   request: LaunchRequest,
   description: InstanceDescription,
   at: InstanceLayout,

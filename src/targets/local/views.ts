@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, link, lstat, mkdir, readdir, readlink, rename, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { KilnError } from '../../domain/errors.ts';
+import { asKilnError, KilnError } from '../../domain/errors.ts';
 import type { GroupSpec } from '../../domain/server-group.ts';
 import { removeTree } from './images.ts';
 import type { LocalLayout } from './layout.ts';
@@ -33,7 +33,7 @@ export async function makeView(layout: LocalLayout, spec: GroupSpec): Promise<vo
   } catch (error) {
     await removeTree(partial);
     // Somebody else has made it meanwhile: views of one group are all alike.
-    if (!isSystemError(error, 'ENOTEMPTY') && !isSystemError(error, 'EEXIST')) throw error;
+    if (!isSystemError(error, 'ENOTEMPTY') && !isSystemError(error, 'EEXIST')) throw asKilnError(error);
   }
 }
 
