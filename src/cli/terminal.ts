@@ -31,7 +31,8 @@ export function openTerminal(stdout: Output, stderr: Output, env: Environment): 
   return {
     colors: picocolors.createColors(colored || (Boolean(env.FORCE_COLOR) && !env.NO_COLOR)),
     live: stderr.isTTY === true && !dumb && !env.CI,
-    columns: stderr.columns ?? DEFAULT_COLUMNS,
+    // 0 where a terminal does not know its size.
+    columns: stderr.columns || DEFAULT_COLUMNS,
     out: (text) => void stdout.write(`${text}\n`),
     err: (text) => void stderr.write(`${text}\n`),
     redraw: (text) => void stderr.write(`\r\x1b[2K${text}`),
