@@ -215,6 +215,9 @@ async function* followEvents(
   }
 }
 
+/** Cut, or ended by a server that stops: in both cases the stream goes on elsewhere or later. */
 function isLostConnection(thrown: unknown): boolean {
-  return thrown instanceof KilnError && thrown.code === 'server.unreachable';
+  return (
+    thrown instanceof KilnError && (thrown.code === 'server.unreachable' || thrown.code === 'server.busy')
+  );
 }

@@ -29,6 +29,7 @@ import { serveTokens } from './tokens.ts';
 export interface App {
   /** What an HTTP server calls with each request. */
   readonly fetch: (request: Request) => Response | Promise<Response>;
+  /** Ends streams and waiting calls at once: call it before the sockets are closed, or they hold them open. */
   close(): void;
 }
 
@@ -43,7 +44,8 @@ const SECURITY_HEADERS: Readonly<Record<string, string>> = {
 };
 
 export function createApp(httpParts: HttpParts): App {
-  const parts: StreamParts = { ...httpParts, streams: new StreamCount() };
+  const closing = new AbortController();
+  const parts: StreamParts = { ...httpParts, streams: new StreamCount(), closing: closing.signal };
   const metrics = new Metrics(parts);
   const app: KilnHono = new Hono<{ Variables: Variables }>();
   logAndMeasure(app, parts, metrics);
@@ -66,7 +68,17 @@ export function createApp(httpParts: HttpParts): App {
     });
     return problemAnswer(missing, context.get('requestId'));
   });
-  return { fetch: (request) => app.fetch(request), close: () => metrics.close() };
+  return { fetch: (request) => app.fetch(request), close: () => close(closing, metrics) };
+}
+
+function close(closing: AbortController, metrics: Metrics): void {
+  closing.abort(
+    new KilnError('server.busy', 'The server is stopping.', {
+      next: 'Ask again: another one may take over.',
+      retryable: true,
+    }),
+  );
+  metrics.close();
 }
 
 function serveOperations(operations: Operations, parts: StreamParts): void {

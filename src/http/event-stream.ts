@@ -38,6 +38,8 @@ export class StreamCount {
 
 export interface StreamParts extends HttpParts {
   readonly streams: StreamCount;
+  /** Aborted when the server stops: streams and waiting calls end at once, and their callers ask the next one. */
+  readonly closing: AbortSignal;
 }
 
 export function eventText(event: { id: number; event: string; data: unknown }): string {
@@ -45,7 +47,7 @@ export function eventText(event: { id: number; event: string; data: unknown }): 
 }
 
 export function streamAnswer(
-  parts: Pick<StreamParts, 'log' | 'clock' | 'streams'>,
+  parts: Pick<StreamParts, 'log' | 'clock' | 'streams' | 'closing'>,
   type: StreamType,
   signal: AbortSignal,
   source: (ended: AbortSignal) => AsyncIterable<string>,
@@ -53,7 +55,7 @@ export function streamAnswer(
 ): Response {
   const leave = parts.streams.enter();
   const gone = new AbortController();
-  const ended = AbortSignal.any([signal, gone.signal]);
+  const ended = AbortSignal.any([signal, gone.signal, parts.closing]);
   const iterator = source(ended)[Symbol.asyncIterator]();
   const encoder = new TextEncoder();
   let next: Promise<IteratorResult<string>> | undefined;
@@ -70,14 +72,18 @@ export function streamAnswer(
           if (piece === 'silence') return controller.enqueue(encoder.encode(heartbeat()));
           next = undefined;
           if (!piece.done) return controller.enqueue(encoder.encode(piece.value));
+          // A source that only stops when it is cut off has not come to its end.
+          parts.closing.throwIfAborted();
           finish();
           controller.close();
         } catch (thrown) {
           finish();
           if (signal.aborted) return controller.error(thrown); // nobody reads any more
-          parts.log.warn({ err: thrown }, 'a stream broke');
+          if (!parts.closing.aborted) parts.log.warn({ err: thrown }, 'a stream broke');
           // Said as its last item: broken must not look like ended.
-          controller.enqueue(encoder.encode(problemItem(type, thrown)));
+          controller.enqueue(
+            encoder.encode(problemItem(type, parts.closing.aborted ? parts.closing.reason : thrown)),
+          );
           controller.close();
         }
       },

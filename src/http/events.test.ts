@@ -181,3 +181,34 @@ describe('other streams', () => {
     expect(lines).toHaveLength(1);
   });
 });
+
+describe('a server that stops', () => {
+  test('ends streams and waiting calls at once, as something to ask for again', async () => {
+    const stopping = await openFixture((parts) => ({
+      ...parts,
+      deployer: {
+        ...parts.deployer,
+        wait: async (_id, _timeoutMs, signal) => {
+          await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+          throw new Error('not reached');
+        },
+      },
+    }));
+    const own = await stopping.token('admin');
+    const stream = await stopping.request('GET', '/api/v1/events', { token: own });
+    const waiting = stopping.request('POST', '/api/v1/rollbacks', {
+      token: own,
+      body: { component: 'storefront', environment: 'stage/local' },
+      headers: { prefer: 'wait=60' },
+    });
+    const reading = (async () => {
+      if (stream.body !== null) for await (const _event of readEvents(stream.body));
+    })();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    stopping.app.close();
+    await expect(reading).rejects.toMatchObject({ code: 'server.busy', retryable: true });
+    const answer = await waiting;
+    expect([answer.status, (await membersOf(answer)).code]).toEqual([503, 'server.busy']);
+    await stopping.close();
+  });
+});

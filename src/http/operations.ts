@@ -17,8 +17,8 @@ import { KilnError } from '../domain/errors.ts';
 import { type EnvironmentName, environmentName, isEnvironmentName } from '../domain/ids.ts';
 import { jsonAnswer } from './answers.ts';
 import { assertEnvironment, assertRole } from './auth.ts';
+import type { StreamParts } from './event-stream.ts';
 import { onceByKey } from './idempotency.ts';
-import type { HttpParts } from './parts.ts';
 import { preferredWaitMs } from './prefer.ts';
 import { readBody } from './read-body.ts';
 import { validated } from './validate.ts';
@@ -61,10 +61,10 @@ export interface Beginning<Name extends BeginningOperation> {
 
 export class Operations {
   readonly #app: KilnHono;
-  readonly #parts: HttpParts;
+  readonly #parts: StreamParts;
   readonly #methods = new Map<string, string[]>();
 
-  constructor(app: KilnHono, parts: HttpParts) {
+  constructor(app: KilnHono, parts: StreamParts) {
     this.#app = app;
     this.#parts = parts;
   }
@@ -133,7 +133,12 @@ export class Operations {
       const input = inputOf(CONTRACT[name], context, route, text);
       if (route.method !== 'get') assertPlace(actor, input);
       // The contract's own schemas made it, so it has the contract's type.
-      return await respond(context, input as Input<Name>, text, callerOf(context, actor));
+      return await respond(
+        context,
+        input as Input<Name>,
+        text,
+        callerOf(context, actor, this.#parts.closing),
+      );
     });
   }
 }
@@ -215,11 +220,11 @@ function environmentIn(part: unknown): EnvironmentName | undefined {
   return undefined;
 }
 
-function callerOf(context: Context<{ Variables: Variables }>, actor: Actor): Caller {
+function callerOf(context: Context<{ Variables: Variables }>, actor: Actor, closing: AbortSignal): Caller {
   const lastEventId = context.req.header('last-event-id');
   return {
     actor,
-    signal: context.req.raw.signal,
+    signal: AbortSignal.any([context.req.raw.signal, closing]),
     ...(lastEventId === undefined ? {} : { lastEventId }),
     assertMayChange: (environment) => assertEnvironment(actor, environment),
   };
