@@ -2,9 +2,9 @@ import { z } from '@hono/zod-openapi';
 import {
   atMs,
   bakeId,
+  bakeIdText,
   componentNameText,
   digestText,
-  identifier,
   imageId,
   versionText,
   waitQuery,
@@ -73,16 +73,16 @@ export const bakes = {
     answer: bakeView,
   },
   'bakes.get': {
-    params: z.strictObject({ id: identifier }),
+    params: z.strictObject({ id: bakeIdText }),
     query: z.strictObject(waitQuery),
     answer: bakeView,
   },
   'bakes.log': {
-    params: z.strictObject({ id: identifier }),
+    params: z.strictObject({ id: bakeIdText }),
     answer: bakeProgress,
   },
   'bakes.cancel': {
-    params: z.strictObject({ id: identifier }),
+    params: z.strictObject({ id: bakeIdText }),
     answer: bakeView,
   },
 };

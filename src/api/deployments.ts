@@ -3,8 +3,8 @@ import {
   atMs,
   componentNameText,
   deploymentId,
+  deploymentIdText,
   environmentNameText,
-  identifier,
   imageReferenceText,
   pageOf,
   pageQuery,
@@ -89,12 +89,12 @@ export const deployments = {
     answer: pageOf(deploymentView).openapi('DeploymentPage'),
   },
   'deployments.get': {
-    params: z.strictObject({ id: identifier }),
+    params: z.strictObject({ id: deploymentIdText }),
     query: z.strictObject(waitQuery),
     answer: deploymentView,
   },
   'deployments.cancel': {
-    params: z.strictObject({ id: identifier }),
+    params: z.strictObject({ id: deploymentIdText }),
     answer: deploymentView,
   },
 };

@@ -75,6 +75,10 @@ export const identifier = z
   .max(100)
   .regex(/^[\w][\w.-]*$/, { error: 'expected an id' });
 
+/** Ids in paths: any text of their shape; whether there is such a thing is found when it is looked for. */
+export const bakeIdText = identifier.transform((text) => text as BakeId);
+export const deploymentIdText = identifier.transform((text) => text as DeploymentId);
+
 /** Ids in answers: the server made them, so they are only named here, not checked. */
 export const imageId = z.custom<ImageId>().openapi({ type: 'string', description: 'Id of an image' });
 export const bakeId = z.custom<BakeId>().openapi({ type: 'string', description: 'Id of a bake' });

@@ -25,19 +25,19 @@ export function serveBakes(operations: Operations, parts: StreamParts): void {
   });
 
   operations.json('bakes.get', async ({ params, query }, { signal }) => {
-    const bake = bakery.get(params.id as BakeId);
+    const bake = bakery.get(params.id);
     return bakeView(query.wait === 0 ? bake : await bakery.wait(bake.id, query.wait * 1000, signal));
   });
 
   operations.stream('bakes.log', async ({ params }, { signal, lastEventId }) => {
-    const { id } = bakery.get(params.id as BakeId);
+    const { id } = bakery.get(params.id);
     return streamAnswer(parts, 'text/event-stream', signal, (ended) =>
       bakeLog(bakery, id, Number(lastEventId ?? 0), ended),
     );
   });
 
   operations.json('bakes.cancel', async ({ params }, { actor }) => {
-    const { id } = bakery.get(params.id as BakeId);
+    const { id } = bakery.get(params.id);
     bakery.cancel(id);
     await store.audit.append('bake.cancel', id, {}, { actor: actor.name, atMs: clock.now() });
     return bakeView(bakery.get(id));

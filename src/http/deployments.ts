@@ -74,8 +74,8 @@ function deploymentEnded(deployment: Pick<Answer<'deployments.get'>, 'state'>): 
   return deployment.state !== 'queued' && deployment.state !== 'running';
 }
 
-async function required({ store }: HttpParts, id: string): Promise<Deployment> {
-  const deployment = await store.deployments.get(id as DeploymentId);
+async function required({ store }: HttpParts, id: DeploymentId): Promise<Deployment> {
+  const deployment = await store.deployments.get(id);
   if (deployment !== undefined) return deployment;
   throw new KilnError('not-found', `There is no deployment ${id}.`, { next: 'Run: kiln status' });
 }

@@ -54,8 +54,13 @@ export class Metrics {
   }
 
   #gauges(registers: Registry[]): void {
-    const { services, store, streams } = this.#parts;
+    const { services, store, streams, log } = this.#parts;
     const lag = this.#lag;
+    const unobserved = new Counter({
+      name: 'kiln_observation_failures_total',
+      help: 'Scrapes for which the instances could not be observed.',
+      registers,
+    });
     const instances = new Gauge({
       name: 'kiln_instances',
       help: 'Instances by service and phase.',
@@ -71,7 +76,15 @@ export class Metrics {
         this.reset();
         instances.reset();
         for (const state of ['running', 'queued']) this.set({ state }, 0);
-        for (const one of await services.list({}, AbortSignal.timeout(SCRAPE_LIMIT_MS))) {
+        const found = await services
+          .list({}, AbortSignal.timeout(SCRAPE_LIMIT_MS))
+          .catch((thrown: unknown) => {
+            // The other figures are wanted all the more when a target cannot be observed.
+            log.warn({ err: thrown }, 'instances could not be counted');
+            unobserved.inc();
+            return [];
+          });
+        for (const one of found) {
           if (one.deployment !== undefined) this.inc({ state: one.deployment.state });
           const { component, environment } = one;
           for (const { phase } of one.groups.flatMap((group) => group.instances))
