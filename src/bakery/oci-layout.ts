@@ -36,7 +36,7 @@ const manifestSchema = z.object({
  * The config says nothing of machine or time, so that one tree has one digest everywhere. What the architecture is,
  * when it matters, stands in the catalogue's artifact.
  */
-export function configText(layers: readonly Descriptor[]): string {
+function configText(layers: readonly Descriptor[]): string {
   return JSON.stringify({
     architecture: 'unknown',
     os: 'linux',
@@ -45,7 +45,7 @@ export function configText(layers: readonly Descriptor[]): string {
   });
 }
 
-export function manifestText(config: string, layers: readonly Descriptor[]): string {
+function manifestText(config: string, layers: readonly Descriptor[]): string {
   return JSON.stringify({
     schemaVersion: 2,
     mediaType: MANIFEST_TYPE,

@@ -4,14 +4,14 @@ import type { Digest } from '../domain/ids.ts';
 import type { Image } from '../domain/image.ts';
 
 /** Where the version comes from. Only a derived one may be made different by us. */
-export type VersionSource = 'asked' | 'file' | 'derived';
+type VersionSource = 'asked' | 'file' | 'derived';
 
 export interface WantedVersion {
   readonly text: string;
   readonly source: VersionSource;
 }
 
-export const UNKNOWN_VERSION = '0.0.0';
+const UNKNOWN_VERSION = '0.0.0';
 const SHORT_KEY_LENGTH = 8;
 const VERSION = /^[0-9A-Za-z][0-9A-Za-z._+-]{0,127}$/;
 

@@ -70,12 +70,16 @@ export interface Kitchen {
   close(): Promise<void>;
 }
 
-export async function openKitchen(state: string, bwrap: string | undefined = BWRAP): Promise<Kitchen> {
+export async function openKitchen(
+  state: string,
+  bwrap: string | undefined = BWRAP,
+  network: Readonly<Record<string, string>> = {},
+): Promise<Kitchen> {
   await mkdir(state, { recursive: true, mode: 0o700 });
   const pool = new WorkerPool({ workerEntry: WORKER_ENTRY, threads: 2, idleMs: 60_000 });
   const blobs = new FileBlobStore(path.join(state, 'blobs'));
   const randomId = (): string => randomUUID();
-  const host = { searchPath: SEARCH_PATH, network: {}, bwrap };
+  const host = { searchPath: SEARCH_PATH, network, bwrap };
   const builder = new BundleBuilder({
     blobs,
     pool,

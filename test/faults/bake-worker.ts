@@ -1,8 +1,8 @@
 /** A process of its own that bakes: what the fault tests kill, or run as another user. Prints the outcome as JSON. */
 import { openKitchen } from '../e2e/bake-fixture.ts';
 
-const [state = '', source = '', sandbox = 'none'] = process.argv.slice(2);
-const kitchen = await openKitchen(state, sandbox === 'none' ? undefined : sandbox);
+const [state = '', source = '', sandbox = '/nowhere/bwrap'] = process.argv.slice(2);
+const kitchen = await openKitchen(state, sandbox);
 await kitchen.bakery.sweep();
 process.stdout.write('ready\n');
 const outcome = await kitchen.bake(source);

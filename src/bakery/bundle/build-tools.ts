@@ -32,7 +32,7 @@ const TOOLS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Pure: the names, sorted. */
-export function toolsNamedBy(commands: readonly string[]): string[] {
+function toolsNamedBy(commands: readonly string[]): string[] {
   const named = new Set<string>();
   for (const command of commands) {
     for (const word of command.split(/[^\w./+-]+/)) {

@@ -24,7 +24,7 @@ export interface LayerLimits {
 }
 
 /** What an edit rewrites at most, in bytes. The app's own files change most often. */
-export const LAYER_LIMITS: LayerLimits = { dependencies: 64 * MIB, app: 16 * MIB };
+const LAYER_LIMITS: LayerLimits = { dependencies: 64 * MIB, app: 16 * MIB };
 
 export interface Layer<Entry extends TreeEntry = TreeEntry> {
   readonly family: Family;

@@ -52,13 +52,6 @@ const DEPENDENCY_FOLDERS = new Set([
   'bower_components',
 ]);
 
-/** Documented defaults, as patterns: for people, the matching itself goes by names. */
-export const DEFAULT_EXCLUDES: readonly string[] = [
-  ...[...NEVER, ...LITTER_NAMES, ...OWN_LITTER_NAMES].map((name) => `**/${name}`),
-  ...[...TOP_LITTER_NAMES],
-  ...LITTER_ENDINGS.map((ending) => `**/*${ending}`),
-];
-
 export function isDependencyFolder(name: string): boolean {
   return DEPENDENCY_FOLDERS.has(name);
 }

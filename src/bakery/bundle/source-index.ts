@@ -95,7 +95,7 @@ function isSettled(entry: TreeEntry, scannedAtMs: number): boolean {
 }
 
 /** The first line is the hash of the rest, so that a file cut short by a crash is not believed. */
-export function formatIndex(root: string, known: KnownFiles): string {
+function formatIndex(root: string, known: KnownFiles): string {
   const entries = [...known.values()];
   const numbers = new Float64Array(entries.length * SCAN_STRIDE);
   for (const [index, { kind, mode, sizeBytes, place }] of entries.entries()) {
@@ -114,7 +114,7 @@ export function formatIndex(root: string, known: KnownFiles): string {
   return `${checksum(body)}\n${body}`;
 }
 
-export function parseIndex(root: string, text: string): KnownFiles {
+function parseIndex(root: string, text: string): KnownFiles {
   const newline = text.indexOf('\n');
   const body = text.slice(newline + 1);
   if (newline === -1 || checksum(body) !== text.slice(0, newline)) return new Map();

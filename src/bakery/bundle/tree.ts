@@ -9,7 +9,7 @@ export interface FileStat {
   readonly device: number;
 }
 
-export type ContentPlace =
+type ContentPlace =
   /** The file `path` under this folder, as it was when scanned. */
   | { readonly kind: 'disk'; readonly root: string; readonly stat: FileStat }
   /** A slice of a layer that is in the blob store. */
