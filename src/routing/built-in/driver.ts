@@ -3,7 +3,7 @@
  * this build's router in the place of an older one without losing a connection.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asKilnError, KilnError } from '../../domain/errors.ts';
@@ -37,13 +37,15 @@ export interface BuiltInRouterOptions {
   /** Names the build; a running router of an older one is replaced. */
   readonly build: string;
   readonly limits?: Partial<Limits>;
+  /** How often a running router is asked whether it still answers. */
+  readonly pingMs?: number;
   readonly log: RouterLog;
 }
 
 const START_TIMEOUT_MS = 15_000;
 const UPGRADE_TIMEOUT_MS = 45_000;
 const POLL_MS = 10;
-const PING_MS = 5_000;
+const DEFAULT_PING_MS = 5_000;
 const PINGS_UNTIL_HUNG = 3;
 const LOG_LIMIT_BYTES = 16 * 1024 * 1024;
 /** What a path of a Unix socket may hold. */
@@ -56,6 +58,7 @@ export class BuiltInRouter implements Router {
   #secret = '';
   #watchdog: NodeJS.Timeout | undefined;
   #missedPings = 0;
+  #pid: number | undefined;
   /** One start, restart or upgrade at a time. */
   #ensuring: Promise<Hello> | undefined;
   #isWatched = false;
@@ -76,7 +79,7 @@ export class BuiltInRouter implements Router {
     this.#secret = await probeSecret(this.#options.stateDirectory);
     await this.#ensure(signal);
     this.#isWatched = true;
-    this.#watchdog ??= setInterval(() => void this.#ping(), PING_MS).unref();
+    this.#watchdog ??= setInterval(() => void this.#ping(), this.#pingMs).unref();
   }
 
   async apply(table: ServiceTable, signal: AbortSignal): Promise<void> {
@@ -117,7 +120,9 @@ export class BuiltInRouter implements Router {
   async upgrade(signal: AbortSignal): Promise<void> {
     await this.#exclusively(async () => {
       await this.#replaceRunning(signal);
-      return this.#hello(signal);
+      const hello = await this.#hello(signal);
+      this.#pid = hello.pid;
+      return hello;
     });
   }
 
@@ -176,6 +181,7 @@ export class BuiltInRouter implements Router {
     return this.#exclusively(async () => {
       const hello = (await this.#adopt(signal)) ?? (await this.#launch(signal));
       this.#listen = hello.listen;
+      this.#pid = hello.pid;
       return hello;
     });
   }
@@ -203,8 +209,20 @@ export class BuiltInRouter implements Router {
     }
     if (running.protocol === PROTOCOL_VERSION && !supersedes(this.#options.build, running.build))
       return running;
-    await this.#replaceRunning(signal);
-    return this.#hello(signal);
+    return this.#upgraded(running, signal);
+  }
+
+  /** A new router that does not come up is no reason to stop using the one that serves, if it is understood. */
+  async #upgraded(running: Hello, signal: AbortSignal): Promise<Hello> {
+    try {
+      await this.#replaceRunning(signal);
+      return await this.#hello(signal);
+    } catch (thrown) {
+      const error = asKilnError(thrown);
+      if (error.code !== 'router.rejected' || running.protocol !== PROTOCOL_VERSION) throw error;
+      this.#options.log.warn({ why: error.message }, 'the router was not upgraded and goes on as it is');
+      return running;
+    }
   }
 
   async #running(signal: AbortSignal): Promise<Hello | undefined> {
@@ -289,17 +307,33 @@ export class BuiltInRouter implements Router {
     if (this.#isWatched && this.#ensuring === undefined) void this.#revive('its control connection closed');
   }
 
+  get #pingMs(): number {
+    return this.#options.pingMs ?? DEFAULT_PING_MS;
+  }
+
+  /** A router that is gone is started again; one that does not answer for long is ended first. */
   async #ping(): Promise<void> {
     if (this.#ensuring !== undefined) return;
     try {
-      await this.#hello(AbortSignal.timeout(PING_MS));
+      await this.#control.call({ op: 'hello' }, AbortSignal.timeout(this.#pingMs), this.#pingMs);
       this.#missedPings = 0;
     } catch (thrown) {
       if (!this.#isWatched) return;
-      if (!isUnreachable(thrown) && ++this.#missedPings < PINGS_UNTIL_HUNG) return;
+      if (!isUnreachable(thrown)) {
+        if (++this.#missedPings < PINGS_UNTIL_HUNG) return;
+        await this.#endHung();
+      }
       this.#missedPings = 0;
       await this.#revive(asKilnError(thrown).message);
     }
+  }
+
+  async #endHung(): Promise<void> {
+    const pid = this.#pid;
+    if (pid === undefined || !(await isRouterProcess(pid, this.#options.stateDirectory))) return;
+    this.#options.log.warn({ pid }, 'the router hangs and is ended');
+    process.kill(pid, 'SIGKILL');
+    this.#control.disconnect();
   }
 
   async #revive(why: string): Promise<void> {
@@ -321,6 +355,15 @@ export class BuiltInRouter implements Router {
 
 function isUnreachable(thrown: unknown): boolean {
   return thrown instanceof KilnError && thrown.code === 'router.unreachable';
+}
+
+/** True when the pid is still that of a router of this state directory, and not somebody else's by now. */
+async function isRouterProcess(pid: number, stateDirectory: string): Promise<boolean> {
+  try {
+    return (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0').includes(stateDirectory);
+  } catch {
+    return false; // it ended by itself
+  }
 }
 
 /** Append-only; one older file is kept. */

@@ -2,16 +2,19 @@
  * Giving the listening socket to a successor. Passing the socket loses no connection: both may accept on it at
  * once, and what waits in its queue waits for whichever accepts next.
  *
- *   start successor → ready → give socket, tables and health → listening → leave control → take it → in-control
+ *   start successor → ready → give tables and health → prepared → give socket → listening
+ *                   → leave control → take it → in-control
  *
- * Until `listening` nothing has changed here; when anything fails, the successor is ended and all stays as it was.
+ * The socket comes last, when there is nothing left to wait for: a process that has it accepts on it from that
+ * moment on. Until `listening` nothing has changed here; when anything fails, the successor is ended and all stays
+ * as it was.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Server } from 'node:net';
 import { KilnError } from '../../domain/errors.ts';
 import { type LaunchArguments, launchArguments, launchEnvironment } from './launch.ts';
-import { type Handover, successorMessageSchema } from './protocol.ts';
+import { type Handover, type SuccessorMessage, successorMessageSchema } from './protocol.ts';
 
 export interface Successor extends LaunchArguments {
   readonly nodePath: string;
@@ -35,7 +38,9 @@ export async function handOver(successor: Successor, given: HandedOver): Promise
   });
   try {
     await heard(child, 'ready');
-    await sent(child, given.handover, given.server);
+    await sent(child, given.handover);
+    await heard(child, 'prepared');
+    await sent(child, { kind: 'listener' }, given.server);
     await heard(child, 'listening');
     given.leaveControl();
     await sent(child, { kind: 'take-control' });
@@ -52,7 +57,7 @@ export async function handOver(successor: Successor, given: HandedOver): Promise
   child.unref();
 }
 
-async function heard(child: ChildProcess, kind: 'ready' | 'listening' | 'in-control'): Promise<void> {
+async function heard(child: ChildProcess, kind: SuccessorMessage['kind']): Promise<void> {
   const waiting = new AbortController();
   const signal = AbortSignal.any([waiting.signal, AbortSignal.timeout(STEP_TIMEOUT_MS)]);
   try {

@@ -4,6 +4,7 @@ import { Server } from 'node:net';
 import { z } from 'zod';
 import { KilnError } from '../../domain/errors.ts';
 import { EXIT_LISTEN_TAKEN, readLimits } from './launch.ts';
+import type { ListenAddress } from './listener.ts';
 import { handoverSchema, takeControlSchema } from './protocol.ts';
 import { describe, RouterProcess, type RouterProcessOptions } from './router-process.ts';
 
@@ -36,21 +37,32 @@ async function main(): Promise<void> {
     exit: () => process.exit(0),
   };
   if (process.send === undefined) await RouterProcess.start(options, listen);
-  else await succeed(options);
+  else await succeed(options, listen);
 }
 
 /** See handover.ts for the steps. */
-async function succeed(options: RouterProcessOptions): Promise<void> {
-  const given = once(process, 'message');
+async function succeed(options: RouterProcessOptions, listen: ListenAddress): Promise<void> {
+  const tables = once(process, 'message');
   process.send?.({ kind: 'ready' });
-  const [message, server] = await given;
-  if (!(server instanceof Server)) throw new Error('no listening socket was handed over');
+  const router = await RouterProcess.succeed(options, handoverSchema.parse((await tables)[0]), listen);
+  const listening = listenOnGiven(router);
+  process.send?.({ kind: 'prepared' });
+  await listening;
   const asked = once(process, 'message');
-  const router = await RouterProcess.succeed(options, handoverSchema.parse(message), server);
   process.send?.({ kind: 'listening' });
   takeControlSchema.parse((await asked)[0]);
   await router.takeControl();
   process.send?.({ kind: 'in-control' });
+}
+
+/** In the very turn in which the socket arrives: connections may come on it from the next one on. */
+function listenOnGiven(router: RouterProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.once('message', (_message, server) => {
+      if (server instanceof Server) router.listenOn(server).then(resolve, reject);
+      else reject(new Error('no listening socket was handed over'));
+    });
+  });
 }
 
 main().catch((thrown: unknown) => {

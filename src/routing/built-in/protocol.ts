@@ -84,7 +84,7 @@ export const observationSchema: z.ZodType<RouterObservation> = z
 
 /** What a retiring router gives its successor, beside the listening socket. */
 export const handoverSchema = z.object({
-  kind: z.literal('listener'),
+  kind: z.literal('tables'),
   tables: z.array(serviceTableSchema),
   withdrawn: z.array(z.object({ service: serviceKeySchema, generation: generationSchema })),
   health: z.array(
@@ -94,6 +94,11 @@ export const handoverSchema = z.object({
 
 export type Handover = z.infer<typeof handoverSchema>;
 
-/** ready → (listener) → listening → (take-control) → in-control */
-export const successorMessageSchema = z.object({ kind: z.enum(['ready', 'listening', 'in-control']) });
+/** ready → (tables) → prepared → (listener, with the socket) → listening → (take-control) → in-control */
+export const successorMessageSchema = z.object({
+  kind: z.enum(['ready', 'prepared', 'listening', 'in-control']),
+});
+
+export type SuccessorMessage = z.infer<typeof successorMessageSchema>;
+
 export const takeControlSchema = z.object({ kind: z.literal('take-control') });

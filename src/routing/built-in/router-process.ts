@@ -82,16 +82,12 @@ export class RouterProcess {
     return router;
   }
 
-  /** Starts with what a predecessor gave. Control follows with `takeControl`. */
+  /** Gets ready with what a predecessor gave. Its socket and control follow, with `listenOn` and `takeControl`. */
   static async succeed(
     options: RouterProcessOptions,
     given: Handover,
-    server: Server,
+    listen: ListenAddress,
   ): Promise<RouterProcess> {
-    const address = server.address();
-    if (address === null || typeof address === 'string')
-      throw new Error('no listening socket was handed over');
-    const listen = { host: address.address, port: address.port };
     const router = new RouterProcess(options, await probeSecret(options.stateDirectory), listen);
     await router.#saved.load(Date.now());
     for (const table of given.tables) router.#table.apply(table);
@@ -99,8 +95,12 @@ export class RouterProcess {
       router.#table.rememberWithdrawn(service, generation);
     router.#table.adoptHealth(given.health);
     await router.#predecessors.find(options.stateDirectory, '');
-    await router.#listener.listen(server);
     return router;
+  }
+
+  /** Takes connections from this very moment on. */
+  listenOn(server: Server): Promise<void> {
+    return this.#listener.listen(server);
   }
 
   async takeControl(): Promise<void> {
@@ -110,7 +110,7 @@ export class RouterProcess {
 
   get handover(): Handover {
     return {
-      kind: 'listener',
+      kind: 'tables',
       tables: [...this.#table.tables()],
       withdrawn: [...this.#table.withdrawn()],
       health: [...this.#table.health()],
@@ -191,6 +191,7 @@ export class RouterProcess {
     this.#mode = 'handing-over';
     const own = predecessorSocket(stateDirectory, process.pid);
     const asPredecessor = this.#newControl();
+    let hasLeftControl = false;
     try {
       await asPredecessor.listen(own);
       await handOver(
@@ -198,15 +199,19 @@ export class RouterProcess {
         {
           handover: this.handover,
           server: this.#listener.server,
-          leaveControl: () => this.#control.retire(),
+          leaveControl: () => {
+            hasLeftControl = true;
+            this.#control.retire();
+          },
         },
       );
     } catch (thrown) {
       asPredecessor.close();
       this.#mode = 'serving';
-      this.#control.close();
-      this.#control = this.#newControl();
-      await this.takeControl();
+      if (hasLeftControl) {
+        this.#control = this.#newControl();
+        await this.takeControl();
+      }
       throw thrown;
     }
     this.#mode = 'retired';
