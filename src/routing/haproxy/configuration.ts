@@ -3,6 +3,10 @@
  *
  * Health checks take their path from a map by the backend's name, so that a pool with another path needs no
  * reload. A request is matched by `host/path/` against a map of prefixes, of which the longest wins.
+ *
+ * After a reload the old worker still holds kept connections, takes no commands for its servers any more, and says
+ * of every backend that nothing in it is usable. So whatever a kept connection brings it then goes, with the client's
+ * address, over a Unix socket to the worker that took over: every change is in force for every new request.
  */
 import { PAGES, type Page } from '../built-in/pages.ts';
 import type { Slot } from './slots.ts';
@@ -20,6 +24,8 @@ export interface ConfigurationInput {
 
 export interface ConfigurationFiles {
   readonly statsSocket: string;
+  /** Where the worker in charge takes what an old one passes on. */
+  readonly workerSocket: string;
   readonly routesMap: string;
   readonly healthMap: string;
   readonly holdMap: string;
@@ -103,7 +109,13 @@ function frontendSection({ listen, files, forwardedPort }: ConfigurationInput): 
   return [
     'frontend kiln',
     `  bind ${listen.host === '' ? '*' : listen.host}:${listen.port} backlog 4096`,
-    '  option forwardfor',
+    `  bind unix@${files.workerSocket} mode 600 accept-proxy`,
+    // As it came, to the worker in charge, which does all that follows.
+    '  acl passed-on stopping',
+    '  http-request allow if passed-on',
+    '  use_backend kiln-worker-in-charge if passed-on',
+    // Appended to what came, so that only the last entry can be trusted.
+    '  http-request add-header X-Forwarded-For %[src]',
     '  http-request return status 405 content-type text/plain string "CONNECT is not served here.\\n" if METH_CONNECT',
     // Only h1 without surprises: upgrades other than WebSocket's would run past what is checked here.
     '  http-request del-header upgrade if !{ req.hdr(upgrade) -i -m str websocket }',
@@ -126,9 +138,12 @@ function frontendSection({ listen, files, forwardedPort }: ConfigurationInput): 
     `  http-request set-var(txn.hold) var(txn.slot),map(${files.holdMap},0)`,
     '  http-request lua.kiln_hold if { var(txn.slot),nbsrv eq 0 }',
     ...ownPage(PAGES.noInstance, '{ var(txn.slot),nbsrv eq 0 }'),
-    '  http-response del-header x-kiln-instance',
+    '  http-response del-header x-kiln-instance unless passed-on',
     '  http-response set-header X-Kiln-Instance %[srv_name,regsub(:[0-9]+$,)] if { var(txn.probe) -m bool }',
     '  use_backend %[var(txn.slot)]',
+    '',
+    'backend kiln-worker-in-charge',
+    `  server next unix@${files.workerSocket} send-proxy`,
     '',
   ];
 }

@@ -3,8 +3,9 @@
  * weights, drains and routes go over its runtime socket. It is reloaded only when backends run out (see slots.ts)
  * or the configuration itself is another, and everything is written out before.
  *
- * What must hold: a table is on disk before it is acknowledged; a change is made on the worker and on every old
- * worker that still has connections; a server takes requests only after a passed check of HAProxy's own.
+ * What must hold: a table is on disk before it is acknowledged; an old worker passes every new request on to the
+ * one in charge (see configuration.ts), and what it still has in flight is counted; a server takes requests only
+ * after a passed check of HAProxy's own.
  */
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
@@ -25,7 +26,7 @@ import { probeSecret, probeThrough } from '../probe.ts';
 import type { RouterLog } from '../router-log.ts';
 import { SavedTables } from '../saved-tables.ts';
 import { changesFor } from './changes.ts';
-import { type HeldServer, heldServers, sessionsByServer } from './held.ts';
+import { type HeldServer, heldServers, sessionsByServer, sessionsWith } from './held.ts';
 import { HaproxyInstance } from './instance.ts';
 import { applyMaps, type MapsHeld } from './maps.ts';
 import { writeEverything } from './provision.ts';
@@ -290,7 +291,6 @@ export class HaproxyRouter implements Router {
     this.#maps = await applyMaps(run, this.#maps, maps, async () => {
       await this.#runAll(commands);
     });
-    await this.#tellOldWorkers(commands);
     await this.#cutOverdue(held, wanted, leaving);
     await this.#freeSlots(services, held, leaving);
     return { awaited, leaving: leaving.length + wanted.filter((server) => server.draining).length };
@@ -322,13 +322,15 @@ export class HaproxyRouter implements Router {
     );
   }
 
-  /** An old worker may get one more request on a kept connection: drains and routes count there, too. */
-  async #tellOldWorkers(commands: readonly string[]): Promise<void> {
-    if (commands.length === 0) return;
+  /** Old workers take no commands for servers, but for sessions. */
+  async #cutOnOldWorkers(name: string): Promise<void> {
     const processes = await this.#instance.processes();
     for (const pid of processes?.oldWorkerPids ?? []) {
-      // One that just ended, or that does not know the server, has nothing to change.
-      for (const command of commands) await this.#instance.onOldWorker(pid, command).catch(() => '');
+      // One that just ended has none.
+      const text = await this.#instance.onOldWorker(pid, 'show sess').catch(() => '');
+      for (const session of sessionsWith(text, name)) {
+        await this.#instance.onOldWorker(pid, `shutdown session ${session}`).catch(() => '');
+      }
     }
   }
 
@@ -362,7 +364,7 @@ export class HaproxyRouter implements Router {
       if (nowMs < cutAtMs) continue;
       const command = `shutdown sessions server ${name}`;
       if (server.sessions > 0) await this.#instance.runtime.run([command]);
-      await this.#tellOldWorkers([command]);
+      await this.#cutOnOldWorkers(name);
     }
   }
 

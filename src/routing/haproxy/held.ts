@@ -71,6 +71,16 @@ export function sessionsByServer(statText: string): ReadonlyMap<string, number> 
   return sessions;
 }
 
+/** `show sess`: the ids of those on this server, given as `backend/server`. */
+export function sessionsWith(text: string, fullName: string): readonly string[] {
+  const [backend, server] = fullName.split('/');
+  return text.split('\n').flatMap((line) => {
+    const id = /^(0x[0-9a-f]+):/.exec(line)?.[1];
+    const fields = new Set(line.split(' '));
+    return id !== undefined && fields.has(`be=${backend}`) && fields.has(`srv=${server}`) ? [id] : [];
+  });
+}
+
 /** `show map FILE`: an id, the key and the value in each line. */
 export function mapEntries(text: string): ReadonlyMap<string, string> {
   const entries = new Map<string, string>();

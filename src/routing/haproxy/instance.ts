@@ -14,6 +14,7 @@ export const FILES = {
   configuration: 'haproxy.cfg',
   masterSocket: 'master.sock',
   statsSocket: 'stats.sock',
+  workerSocket: 'worker.sock',
   routesMap: 'routes.map',
   healthMap: 'health.map',
   holdMap: 'hold.map',
