@@ -109,7 +109,10 @@ export class Load {
         if (answer.status === 200 && answer.text !== '') {
           this.succeeded++;
           this.answeredBy.set(answer.text, (this.answeredBy.get(answer.text) ?? 0) + 1);
-        } else this.failures.push(`status ${answer.status}: ${answer.text.slice(0, 200)}`);
+        } else
+          this.failures.push(
+            `${Math.round(performance.now())} status ${answer.status}: ${answer.text.slice(0, 200)}`,
+          );
       } catch (thrown) {
         this.failures.push(String(thrown));
       }

@@ -28,7 +28,13 @@ export function changesFor(held: readonly HeldServer[], wanted: readonly WantedS
     stepsFor(server, byName.get(fullName(server)), weights.get(fullName(server)) ?? 0),
   );
   return {
-    commands: [...steps.flatMap((step) => step.commands), ...leaving.flatMap(leave)],
+    // One command after the other comes into force, so what gives comes before what takes: at no moment is there
+    // less than there was before or will be after.
+    commands: [
+      ...steps.flatMap((step) => step.giving),
+      ...steps.flatMap((step) => step.taking),
+      ...leaving.flatMap(leave),
+    ],
     awaited: steps.filter((step) => step.isAwaited).length,
     leaving: leaving.filter((server) => !server.isParked),
   };
@@ -54,32 +60,35 @@ function weightsOf(
   );
 }
 
-function stepsFor(
-  server: WantedServer,
-  held: HeldServer | undefined,
-  weight: number,
-): { commands: readonly string[]; isAwaited: boolean } {
+interface Steps {
+  readonly giving: readonly string[];
+  readonly taking: readonly string[];
+  readonly isAwaited: boolean;
+}
+
+function stepsFor(server: WantedServer, held: HeldServer | undefined, weight: number): Steps {
   const name = fullName(server);
   if (held === undefined || held.isParked) {
     // There is nothing to drain where nothing was sent.
-    if (server.draining) return { commands: [], isAwaited: false };
+    if (server.draining) return { giving: [], taking: [], isAwaited: false };
     const begin =
       held === undefined
         ? [`add server ${name} ${server.address} ${serverOptions({ weight, intervalMs: server.intervalMs })}`]
         : // What it was found to be before it was taken out counts for nothing.
           [`set server ${name} health down`, `set server ${name} weight ${weight}`];
-    return {
-      commands: [...begin, `set server ${name} state drain`, `enable health ${name}`],
-      isAwaited: true,
-    };
+    const giving = [...begin, `set server ${name} state drain`, `enable health ${name}`];
+    return { giving, taking: [], isAwaited: true };
   }
-  const reweigh = held.weight === weight ? [] : [`set server ${name} weight ${weight}`];
   if (server.draining) {
-    return { commands: held.isDrained ? [] : [`set server ${name} state drain`], isAwaited: false };
+    return { giving: [], taking: held.isDrained ? [] : [`set server ${name} state drain`], isAwaited: false };
   }
-  if (!held.isDrained) return { commands: reweigh, isAwaited: false };
-  if (!isUp(held)) return { commands: reweigh, isAwaited: true };
-  return { commands: [...reweigh, `set server ${name} state ready`], isAwaited: false };
+  const reweigh = `set server ${name} weight ${weight}`;
+  const taking = weight < held.weight ? [reweigh] : [];
+  const more = weight > held.weight ? [reweigh] : [];
+  if (!held.isDrained) return { giving: more, taking, isAwaited: false };
+  if (!isUp(held)) return { giving: more, taking, isAwaited: true };
+  // Not with an old weight for even a moment: it takes nothing yet, so its own order is free.
+  return { giving: [...more, ...taking, `set server ${name} state ready`], taking: [], isAwaited: false };
 }
 
 /** Nothing new at once; gone when nothing is in flight. */

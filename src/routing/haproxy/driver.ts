@@ -163,7 +163,7 @@ export class HaproxyRouter implements Router {
   async status(signal: AbortSignal): Promise<RouterStatus> {
     signal.throwIfAborted();
     const { listen } = this.#options;
-    const processes = await this.#instance.processes();
+    const processes = await this.#oneAtATime(() => this.#instance.processes());
     const common = { driver: 'haproxy', listen: `${listen.host}:${listen.port}` };
     if (processes?.workerPid === undefined)
       return { ...common, reachable: false, detail: 'HAProxy does not run' };

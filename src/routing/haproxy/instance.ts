@@ -124,7 +124,9 @@ export class HaproxyInstance {
     const endMs = clock.monotonic() + START_TIMEOUT_MS;
     for (;;) {
       this.runtime.disconnect();
-      if ((await this.#identityIfReachable()) === identity) return;
+      // The master is away for a moment, too: it starts itself anew.
+      const isMasterBack = (await this.processes())?.workerPid !== undefined;
+      if (isMasterBack && (await this.#identityIfReachable()) === identity) return;
       if (clock.monotonic() > endMs) {
         throw new KilnError('router.rejected', 'HAProxy did not take its new configuration over.', {
           next: `Run "haproxy -c -f ${this.file('configuration')}" and read what it says.`,
