@@ -76,6 +76,12 @@ export class ClientConnection {
     this.#socket.destroy();
   }
 
+  /** A fault of the router's own costs this one connection, and is reported. */
+  failed(thrown: unknown): void {
+    this.#keeper.failed(thrown);
+    this.#socket.destroy();
+  }
+
   /** The exchange's answer is out; `mayKeep`: the connection is ready for the next request. */
   answered(mayKeep: boolean): void {
     this.#exchange = undefined;
@@ -132,8 +138,7 @@ export class ClientConnection {
     try {
       this.#take(chunk);
     } catch (thrown) {
-      this.#keeper.failed(thrown);
-      this.#socket.destroy();
+      this.failed(thrown);
     }
   };
 

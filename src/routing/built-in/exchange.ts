@@ -186,6 +186,14 @@ export class Exchange implements UpstreamUser, InFlight, Waiting {
   }
 
   received(chunk: Buffer): void {
+    try {
+      this.#receive(chunk);
+    } catch (thrown) {
+      this.#client.failed(thrown);
+    }
+  }
+
+  #receive(chunk: Buffer): void {
     this.#touch();
     if (this.#responseBody !== undefined) {
       this.#relay(chunk, 0, undefined);

@@ -17,12 +17,23 @@ export class Listener implements ConnectionKeeper {
   readonly #connections = new Set<ClientConnection>();
   readonly #sweep: NodeJS.Timeout;
   readonly #report: (thrown: unknown) => void;
+  readonly #serve: (socket: net.Socket) => void;
+  /** Connections that came before there was a table to serve them by; undefined once there is. */
+  #early: net.Socket[] | undefined = [];
   #mayKeep = true;
 
   constructor(forwarding: Forwarding, report: (thrown: unknown) => void) {
     this.#report = report;
-    this.server = net.createServer({ noDelay: true, keepAlive: true, allowHalfOpen: true }, (socket) => {
+    this.#serve = (socket) => {
       this.#connections.add(new ClientConnection(socket, forwarding, this));
+    };
+    this.server = net.createServer({ noDelay: true, keepAlive: true, allowHalfOpen: true }, (socket) => {
+      if (this.#early === undefined) {
+        this.#serve(socket);
+        return;
+      }
+      socket.on('error', () => socket.destroy()); // it is passed over when its turn comes
+      this.#early.push(socket);
     });
     this.#sweep = setInterval(() => {
       const nowMs = forwarding.now();
@@ -44,6 +55,15 @@ export class Listener implements ConnectionKeeper {
     const address = this.server.address();
     if (address === null || typeof address === 'string') throw new Error('the listener is not listening');
     return { host: address.address, port: address.port };
+  }
+
+  /** From now on requests are answered; those that came before waited. */
+  open(): void {
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    for (const socket of early) {
+      if (!socket.destroyed) this.#serve(socket);
+    }
   }
 
   listen(on: ListenAddress | net.Server): Promise<void> {

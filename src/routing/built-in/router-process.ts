@@ -74,9 +74,10 @@ export class RouterProcess {
   static async start(options: RouterProcessOptions, listen: ListenAddress): Promise<RouterProcess> {
     await mkdir(options.stateDirectory, { recursive: true, mode: 0o700 });
     const router = new RouterProcess(options, await probeSecret(options.stateDirectory), listen);
-    // First the port: whoever has it is the router of this state directory.
+    // First the port: whoever has it is the router of this state directory. Requests wait for the tables.
     await router.#listener.listen(listen);
     await router.#restore();
+    router.#listener.open();
     await router.#predecessors.find(options.stateDirectory, '');
     await router.takeControl();
     return router;
@@ -100,6 +101,7 @@ export class RouterProcess {
 
   /** Takes connections from this very moment on. */
   listenOn(server: Server): Promise<void> {
+    this.#listener.open();
     return this.#listener.listen(server);
   }
 

@@ -9,7 +9,7 @@
  */
 import { serverOptions } from './configuration.ts';
 import type { HeldServer } from './held.ts';
-import { serverWeights, type WantedServer } from './wanted.ts';
+import { fullName, serverWeights, type WantedServer } from './wanted.ts';
 
 export interface Changes {
   readonly commands: readonly string[];
@@ -102,10 +102,6 @@ function leave(server: HeldServer): string[] {
 
 function isUp(server: HeldServer | undefined): boolean {
   return server?.isRunning === true && server.hasPassed && !server.isParked;
-}
-
-function fullName(server: { readonly backend: string; readonly name: string }): string {
-  return `${server.backend}/${server.name}`;
 }
 
 /** Commands that bring a map from what is held to what is wanted; entries that stay are not touched. */

@@ -15,7 +15,6 @@ import type { Clock } from '../../domain/ports/clock.ts';
 import type { Router, RouterStatus } from '../../domain/ports/router.ts';
 import {
   compareGenerations,
-  type EndpointObservation,
   type Generation,
   type ProbeAnswer,
   type RouterObservation,
@@ -29,10 +28,11 @@ import { changesFor } from './changes.ts';
 import { type HeldServer, heldServers, sessionsByServer, sessionsWith } from './held.ts';
 import { HaproxyInstance } from './instance.ts';
 import { applyMaps, type MapsHeld } from './maps.ts';
+import { endpointsOf } from './observed.ts';
 import { writeEverything } from './provision.ts';
 import { readSlots, writeSlots } from './slot-file.ts';
 import { allocate, newSlots, poolKey, type Slot } from './slots.ts';
-import { instanceOf, serverName, type WantedServer, wantedMaps, wantedServers } from './wanted.ts';
+import { fullName, instanceOf, serverName, type WantedServer, wantedMaps, wantedServers } from './wanted.ts';
 
 export interface HaproxyRouterOptions {
   /** Name or path of the program. */
@@ -501,57 +501,6 @@ function poolsOf(table: ServiceTable): { key: string; checkTimeoutMs: number }[]
 function serviceOf(slot: Slot): ServiceKey {
   const pool = slot.pool ?? '';
   return pool.slice(0, pool.indexOf('#')) as ServiceKey;
-}
-
-function endpointsOf(
-  wanted: readonly WantedServer[],
-  held: readonly HeldServer[],
-  oldSessions: ReadonlyMap<string, number>,
-  backends: readonly string[],
-): EndpointObservation[] {
-  const byName = new Map(held.map((server) => [fullName(server), server]));
-  const old = new Map(oldSessions);
-  const inFlight = (name: string) => {
-    const sessions = (byName.get(name)?.sessions ?? 0) + (old.get(name) ?? 0);
-    old.delete(name);
-    return sessions;
-  };
-  const endpoints: EndpointObservation[] = wanted.map((server) => ({
-    instance: server.instance,
-    health: healthOf(byName.get(fullName(server)), server.draining),
-    inFlight: inFlight(fullName(server)),
-    draining: server.draining,
-  }));
-  const names = new Set(wanted.map(fullName));
-  for (const server of held) {
-    const name = fullName(server);
-    const count = names.has(name) ? 0 : inFlight(name);
-    if (count === 0) continue;
-    endpoints.push({
-      instance: instanceOf(server.name),
-      health: healthOf(server, true),
-      inFlight: count,
-      draining: true,
-    });
-  }
-  // Known to an old worker only.
-  for (const [name, count] of old) {
-    const [backend = '', server = ''] = name.split('/');
-    if (count === 0 || !backends.includes(backend)) continue;
-    endpoints.push({ instance: instanceOf(server), health: 'unknown', inFlight: count, draining: true });
-  }
-  return endpoints;
-}
-
-function healthOf(server: HeldServer | undefined, isDraining: boolean): EndpointObservation['health'] {
-  if (server === undefined || server.isParked) return 'unknown';
-  // Drained without being asked to: it awaits its first passed check.
-  if (server.isDrained && !isDraining) return 'unknown';
-  return server.isRunning ? 'up' : 'down';
-}
-
-function fullName(server: { readonly backend: string; readonly name: string }): string {
-  return `${server.backend}/${server.name}`;
 }
 
 function isUnreachable(thrown: unknown): boolean {

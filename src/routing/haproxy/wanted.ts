@@ -32,6 +32,11 @@ export function serverName(routed: RoutedEndpoint): string {
   return `${routed.instance.replaceAll(/[^A-Za-z0-9_.-]/g, '-')}:${routed.endpoint.port}`;
 }
 
+/** As HAProxy's commands name a server. */
+export function fullName(server: { readonly backend: string; readonly name: string }): string {
+  return `${server.backend}/${server.name}`;
+}
+
 export function instanceOf(name: string): InstanceId {
   return name.slice(0, name.lastIndexOf(':')) as InstanceId;
 }
