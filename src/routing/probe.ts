@@ -73,7 +73,7 @@ export function probeThrough(request: ProbeRequest, signal: AbortSignal): Promis
   });
 }
 
-export function reachable(host: string): string {
+function reachable(host: string): string {
   if (host === '0.0.0.0') return '127.0.0.1';
   return host === '::' ? '::1' : host;
 }

@@ -12,7 +12,7 @@ import type {
 import type { InstanceView, ServerGroup } from '../domain/server-group.ts';
 
 /** For a process that listens and names no health check of its own. */
-export const DEFAULT_HEALTH = { path: '/', intervalMs: 2_000, timeoutMs: 2_000, startupMs: 60_000 } as const;
+const DEFAULT_HEALTH = { path: '/', intervalMs: 2_000, timeoutMs: 2_000, startupMs: 60_000 } as const;
 
 export interface ObservedGroup {
   /** The stored wish: its `leaving` instances get no new requests. */

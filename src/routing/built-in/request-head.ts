@@ -11,7 +11,7 @@ import {
   withoutNamed,
 } from './head-text.ts';
 
-export type RequestBodyFraming =
+type RequestBodyFraming =
   | { readonly kind: 'none' }
   | { readonly kind: 'length'; readonly sizeBytes: number }
   | { readonly kind: 'chunked' };

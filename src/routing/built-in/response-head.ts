@@ -10,7 +10,7 @@ import {
   withoutNamed,
 } from './head-text.ts';
 
-export type ResponseBodyFraming =
+type ResponseBodyFraming =
   | { readonly kind: 'none' }
   | { readonly kind: 'length'; readonly sizeBytes: number }
   | { readonly kind: 'chunked' }

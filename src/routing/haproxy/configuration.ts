@@ -22,7 +22,7 @@ export interface ConfigurationInput {
   readonly forwardedPort: number;
 }
 
-export interface ConfigurationFiles {
+interface ConfigurationFiles {
   readonly statsSocket: string;
   /** Where the worker in charge takes what an old one passes on. */
   readonly workerSocket: string;
