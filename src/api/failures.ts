@@ -64,7 +64,7 @@ export const FAILURES = {
   'config.missing-key': invalid,
   'config.template': invalid,
   'release.not-promoted': conflict,
-  'release.bad': conflict,
+  'release.bad': workFailed,
   'rollback.nothing': conflict,
   'deployment.in-progress': conflict,
   'deployment.failed': workFailed,

@@ -77,11 +77,13 @@ export function deploymentFailure(deployment: Deployment): KilnError | undefined
   const { component, environment, failure, state, from } = deployment;
   const code = failure !== undefined && isErrorCode(failure.code) ? failure.code : `deployment.${state}`;
   const serves = from === undefined ? 'nothing serves there' : `release ${from} serves as before`;
+  const message = failure?.message ?? `The deployment of release ${deployment.to} was ${state}.`;
+  const [first, ...seen] = message.split('\n');
   return new KilnError(
     isErrorCode(code) ? code : 'deployment.failed',
-    `${failure?.message ?? `The deployment of release ${deployment.to} was ${state}.`} (${serves})`,
+    [`${first} (${serves})`, ...seen].join('\n'),
     {
-      next: `Look at: kiln logs ${component} ${environment}`,
+      next: `Correct that, bake and deploy again; what runs now: kiln status ${component}, kiln logs ${component} ${environment}`,
       details: { deployment: deployment.id },
     },
   );

@@ -3,6 +3,7 @@ import { KilnError } from '../domain/errors.ts';
 import { type Fence, type ServiceKey, serviceKey } from '../domain/ids.ts';
 import type { Change } from '../domain/ports/store.ts';
 import type { Release } from '../domain/release.ts';
+import { diagnose } from './diagnose.ts';
 import { groupSpec, targetOf } from './group-spec.ts';
 import type { Memory, Observation } from './observe.ts';
 import type { DeployParts } from './parts.ts';
@@ -37,7 +38,7 @@ export async function act(step: Act, context: ActContext): Promise<void> {
       await store.deployments.startNext(service, fence, change);
       return;
     case 'decide':
-      await decide(context, step.decisions);
+      await decide(context, await withDiagnosis(step.decisions, context));
       return;
     case 'prepare':
       return prepare(context, releaseOf(world, step.release));
@@ -98,6 +99,20 @@ export async function decide(
   );
 }
 
+/** What was seen of the release is said with the reason: its instances and their logs go with the deployment. */
+async function withDiagnosis(
+  decisions: Extract<Step, { kind: 'decide' }>['decisions'],
+  { parts, observation, signal }: ActContext,
+): Promise<typeof decisions> {
+  const { abandoned } = decisions;
+  const { deployment } = observation.world;
+  if (abandoned === undefined || deployment === undefined || abandoned.code === 'deployment.cancelled') {
+    return decisions;
+  }
+  const seen = await diagnose(parts, observation.world, deployment.to, signal);
+  return { ...decisions, abandoned: { ...abandoned, why: [abandoned.why, ...seen].join('\n') } };
+}
+
 export function deploymentId(world: World): NonNullable<World['deployment']>['id'] {
   if (world.deployment === undefined) throw new KilnError('internal', 'No deployment runs.');
   return world.deployment.id;
@@ -137,6 +152,9 @@ async function migrate(context: ActContext, release: Release): Promise<void> {
   const { processes, target } = release.settings;
   const process = processes.find((one) => one.volumes.length > 0) ?? processes[0];
   if (command === undefined || process === undefined) return;
+  if (await hasMigrated(context, release)) {
+    return decide(context, { migratedAtMs: parts.clock.now() });
+  }
   const service = serviceKey(release.component, release.environment);
   const spec = groupSpec(release, {
     name: `${release.component}-migrate-v${release.number}` as Extract<
@@ -152,7 +170,8 @@ async function migrate(context: ActContext, release: Release): Promise<void> {
     desired: 0,
     leaving: [],
   });
-  const key = `${service}#${release.number}#migrate`;
+  // A failed one is tried again only because somebody asks for the release again.
+  const key = `${service}#${release.number}#migrate#${deploymentId(context.observation.world)}`;
   const result = await targetOf(parts, target).runOnce(
     spec,
     command,
@@ -171,6 +190,24 @@ async function migrate(context: ActContext, release: Release): Promise<void> {
     );
   }
   await decide(context, { migratedAtMs: parts.clock.now() });
+}
+
+/** Whether an earlier deployment of this very release has migrated, however it ended after that. */
+async function hasMigrated({ parts }: ActContext, release: Release): Promise<boolean> {
+  const { component, environment, number } = release;
+  let cursor: string | undefined;
+  do {
+    const page = await parts.store.deployments.list(
+      { component, environment },
+      { limit: 100, ...(cursor === undefined ? {} : { cursor }) },
+    );
+    for (const { to, decisions, createdAtMs } of page.items) {
+      if (to === number && decisions.migratedAtMs !== undefined) return true;
+      if (createdAtMs < release.createdAtMs) return false;
+    }
+    cursor = page.cursor;
+  } while (cursor !== undefined);
+  return false;
 }
 
 async function check(context: ActContext, release: Release): Promise<void> {

@@ -79,7 +79,8 @@ function removeAbandoned(world: World, deployment: Deployment): Step | undefined
 function end(world: World, deployment: Deployment): Step {
   const abandoned = deployment.decisions.abandoned ?? { code: 'deployment.failed', why: 'it was abandoned' };
   if (abandoned.code === 'release.bad' && releaseOf(world, deployment.to).bad === undefined) {
-    return { kind: 'mark-bad', release: deployment.to, why: abandoned.why };
+    const [why = abandoned.why] = abandoned.why.split('\n', 1);
+    return { kind: 'mark-bad', release: deployment.to, why };
   }
   const state = abandoned.code === 'deployment.cancelled' ? 'cancelled' : 'failed';
   return { kind: 'finish', state, failure: { code: abandoned.code, message: abandoned.why } };

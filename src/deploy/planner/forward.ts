@@ -8,6 +8,7 @@ import {
   type GroupWorld,
   groupFor,
   groupsOf,
+  isAlive,
   isRouted,
   processOf,
   readyCount,
@@ -80,6 +81,11 @@ function giveUp(world: World, deployment: Deployment): Step | undefined {
     if (hasLostItsTraffic(world, deployment, group)) {
       return abandon('deployment.failed', `${group.name} stopped being healthy after it had got traffic`);
     }
+    const startupMs = startupExceeded(world, deployment, group);
+    if (startupMs !== undefined) {
+      const why = `${group.name} was not healthy within ${startupMs / 1000} s of starting (health.startup)`;
+      return abandon('deployment.failed', why);
+    }
   }
   if (decisions.deadlineMs !== undefined && world.nowMs >= decisions.deadlineMs) {
     return abandon('deployment.timeout', `it was not done in time: ${whatIsMissing(world, deployment)}`);
@@ -98,6 +104,23 @@ function hasLostItsTraffic(world: World, deployment: Deployment, group: GroupWor
     before !== undefined &&
     readyCount(world, before) > 0
   );
+}
+
+/**
+ * The time that was given, when no instance of the group is ready though one has had all of it. Counted within
+ * this deployment, since an instance kept warm was healthy long before.
+ */
+function startupExceeded(world: World, deployment: Deployment, group: GroupWorld): number | undefined {
+  const { wish } = group;
+  const process = wish && processOf(releaseOf(world, wish.release), wish.process);
+  if (wish === undefined || wish.desired === 0 || process?.health === undefined) return undefined;
+  if (readyCount(world, group) > 0) return undefined;
+  const { startupMs } = process.health;
+  const begunMs = deployment.decisions.startedAtMs ?? world.nowMs;
+  const hadItsTime = group.instances.some(
+    (one) => isAlive(one) && world.nowMs - Math.max(one.startedAtMs, begunMs) >= startupMs,
+  );
+  return hadItsTime ? startupMs : undefined;
 }
 
 function whatIsMissing(world: World, deployment: Deployment): string {
