@@ -7,7 +7,7 @@
  */
 import type { Socket } from 'node:net';
 import { type BodyReader, ChunkedBody, EmptyBody, LengthBody } from './body.ts';
-import { Exchange, type Forwarding } from './exchange.ts';
+import { type Downstream, Exchange, type Forwarding } from './exchange.ts';
 import { BadHead, HEAD_END } from './head-text.ts';
 import { acceptIn, badRequest, PAGES, type Page, pageText } from './pages.ts';
 import { type RequestHead, readRequestHead } from './request-head.ts';
@@ -26,7 +26,7 @@ const EARLY_BYTES = 64 * 1024;
 const LF = 0x0a;
 const CR = 0x0d;
 
-export class ClientConnection {
+export class ClientConnection implements Downstream {
   readonly address: string;
   readonly #socket: Socket;
   readonly #forwarding: Forwarding;

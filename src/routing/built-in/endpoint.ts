@@ -8,7 +8,7 @@
 import type { InstanceId } from '../../domain/ids.ts';
 import type { EndpointHealth, EndpointObservation } from '../../domain/routing.ts';
 import type { Endpoint } from '../../domain/server-group.ts';
-import type { UpstreamConnection } from './upstream-connection.ts';
+import type { ConnectionHolder, UpstreamConnection } from './upstream-connection.ts';
 
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
@@ -18,7 +18,7 @@ export interface InFlight {
   cut(): void;
 }
 
-export class RoutedEndpointState {
+export class RoutedEndpointState implements ConnectionHolder {
   readonly instance: InstanceId;
   readonly address: Endpoint;
   readonly idle: UpstreamConnection[] = [];

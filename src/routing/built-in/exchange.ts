@@ -12,9 +12,9 @@
  * cut the client, for a short body must not look whole.
  */
 
+import type { Socket } from 'node:net';
 import type { BodyReader } from './body.ts';
 import { ChunkedBody, EmptyBody, LengthBody, UntilCloseBody } from './body.ts';
-import type { ClientConnection } from './client-connection.ts';
 import type { InFlight, RoutedEndpointState } from './endpoint.ts';
 import { BadHead, HEAD_END } from './head-text.ts';
 import type { Limits } from './limits.ts';
@@ -38,6 +38,27 @@ export interface Forwarding {
   now(): number;
 }
 
+/** The client's side of an exchange. */
+export interface Downstream {
+  readonly address: string;
+  /** False: its connection ends with this answer. */
+  readonly mayBeKept: boolean;
+  /** False: wait for `clientDrained` before writing more. */
+  write(data: string | Buffer): boolean;
+  pause(): void;
+  resume(): void;
+  destroy(): void;
+  /** A fault of the router's own. */
+  failed(thrown: unknown): void;
+  /** The answer is out. */
+  answered(mayKeep: boolean): void;
+  answerWith(page: Page, head: RequestHead, isRequestDone: boolean): void;
+  /** What came after a request that asked for an upgrade. */
+  takeEarlyBytes(): Buffer | undefined;
+  surrender(): Socket;
+  tunnelled(): void;
+}
+
 type Mode = 'choosing' | 'waiting' | 'connecting' | 'sent' | 'answering' | 'ended';
 
 const MAX_ATTEMPTS = 4;
@@ -45,7 +66,7 @@ const MAX_ATTEMPTS = 4;
 const JOINED_BYTES = 8 * 1024;
 
 export class Exchange implements UpstreamUser, InFlight, Waiting {
-  readonly #client: ClientConnection;
+  readonly #client: Downstream;
   readonly #forwarding: Forwarding;
   readonly #head: RequestHead;
   readonly #pool: PoolState;
@@ -56,6 +77,8 @@ export class Exchange implements UpstreamUser, InFlight, Waiting {
   #holdTimer: NodeJS.Timeout | undefined;
   #failure: Page = PAGES.noInstance;
   #upstream: UpstreamConnection | undefined;
+  /** Set together with the connection. */
+  #endpoint: RoutedEndpointState | undefined;
   #onlyNew = false;
   /** Pieces of the request's body that came before the connection stood. */
   #backlog: Buffer[] = [];
@@ -67,7 +90,7 @@ export class Exchange implements UpstreamUser, InFlight, Waiting {
   /** Compared by the client connection's sweep. */
   deadlineMs = Number.POSITIVE_INFINITY;
 
-  constructor(client: ClientConnection, forwarding: Forwarding, head: RequestHead, pool: PoolState) {
+  constructor(client: Downstream, forwarding: Forwarding, head: RequestHead, pool: PoolState) {
     this.#client = client;
     this.#forwarding = forwarding;
     this.#head = head;
@@ -155,6 +178,7 @@ export class Exchange implements UpstreamUser, InFlight, Waiting {
     const nowMs = this.#forwarding.now();
     const upstream = connectionTo(endpoint, nowMs, this.#onlyNew);
     this.#upstream = upstream;
+    this.#endpoint = endpoint;
     upstream.use(this);
     if (upstream.isConnected) {
       this.#send();
@@ -219,7 +243,7 @@ export class Exchange implements UpstreamUser, InFlight, Waiting {
     const upstream = this.#upstream;
     if (upstream === undefined) return;
     if (this.#mode === 'connecting') {
-      if (error?.code === 'ECONNREFUSED') upstream.endpoint.refused();
+      if (error?.code === 'ECONNREFUSED') this.#endpoint?.refused();
       this.#tryElsewhere(PAGES.unreachable);
       return;
     }
@@ -235,7 +259,7 @@ export class Exchange implements UpstreamUser, InFlight, Waiting {
 
   /** Nothing was sent, so any request may be given to another endpoint. */
   #tryElsewhere(page: Page): void {
-    const endpoint = this.#upstream?.endpoint;
+    const endpoint = this.#endpoint;
     this.#letGo(false);
     if (endpoint !== undefined) this.#tried = (this.#tried ?? new Set()).add(endpoint);
     this.#failure = page;
@@ -303,7 +327,7 @@ export class Exchange implements UpstreamUser, InFlight, Waiting {
   #probedInstance(): string | undefined {
     const { probe } = this.#head;
     if (probe === undefined || !this.#forwarding.isProbe(probe)) return undefined;
-    return this.#upstream?.endpoint.instance;
+    return this.#endpoint?.instance;
   }
 
   /** Passes on the body's bytes in `chunk`, with the head's text before them when it is not out yet. */
@@ -338,7 +362,8 @@ export class Exchange implements UpstreamUser, InFlight, Waiting {
 
   #becomeTunnel(response: ResponseHead, rest: Buffer): void {
     const upstream = this.#upstream;
-    if (upstream === undefined || this.#head.upgrade === undefined) {
+    const endpoint = this.#endpoint;
+    if (upstream === undefined || endpoint === undefined || this.#head.upgrade === undefined) {
       this.#fail(PAGES.brokenAnswer);
       return;
     }
@@ -352,10 +377,11 @@ export class Exchange implements UpstreamUser, InFlight, Waiting {
     if (rest.length > 0) this.#client.write(rest);
     const early = this.#client.takeEarlyBytes();
     if (early !== undefined) upstream.write(early);
-    upstream.endpoint.begin(new Tunnel(this.#client.surrender(), upstream.surrender(), upstream.endpoint));
+    endpoint.begin(new Tunnel(this.#client.surrender(), upstream.surrender(), endpoint));
     this.#end();
-    upstream.endpoint.end(this);
+    endpoint.end(this);
     this.#upstream = undefined;
+    this.#endpoint = undefined;
     this.#client.tunnelled();
   }
 
@@ -386,12 +412,14 @@ export class Exchange implements UpstreamUser, InFlight, Waiting {
 
   #letGo(mayReuse: boolean): void {
     const upstream = this.#upstream;
+    const endpoint = this.#endpoint;
     if (upstream === undefined) return;
     this.#upstream = undefined;
+    this.#endpoint = undefined;
     this.#received = undefined;
     if (mayReuse) upstream.rest(this.#forwarding.now(), this.#response?.keepAliveTimeoutMs);
     else upstream.destroy();
-    upstream.endpoint.end(this);
+    endpoint?.end(this);
   }
 
   #touch(): void {

@@ -1,6 +1,14 @@
 /** A connection to an instance: in use by one exchange, or idle and ready for the next. */
 import net from 'node:net';
-import type { RoutedEndpointState } from './endpoint.ts';
+import type { Endpoint } from '../../domain/server-group.ts';
+
+/** Where connections go, and where they rest. */
+export interface ConnectionHolder {
+  readonly address: Endpoint;
+  /** The freshest last. */
+  readonly idle: UpstreamConnection[];
+  readonly isDraining: boolean;
+}
 
 /** Who uses the connection right now. */
 export interface UpstreamUser {
@@ -19,20 +27,20 @@ const LONGEST_IDLE_MS = 30_000;
 const IDLE_CONNECTIONS = 256;
 
 export class UpstreamConnection {
-  readonly endpoint: RoutedEndpointState;
   isConnected = false;
   /** True once it has carried a whole exchange: its server may close it at any moment. */
   isReused = false;
+  readonly #holder: ConnectionHolder;
   #user: UpstreamUser | undefined;
   #idleUntilMs = 0;
   #error: NodeJS.ErrnoException | undefined;
   readonly #socket: net.Socket;
 
-  constructor(endpoint: RoutedEndpointState) {
-    this.endpoint = endpoint;
+  constructor(holder: ConnectionHolder) {
+    this.#holder = holder;
     this.#socket = net.connect({
-      host: endpoint.address.host,
-      port: endpoint.address.port,
+      host: holder.address.host,
+      port: holder.address.port,
       noDelay: true,
       keepAlive: true,
       allowHalfOpen: true,
@@ -86,8 +94,8 @@ export class UpstreamConnection {
    * closes it at the very moment of a request would make that request fail.
    */
   rest(nowMs: number, toldTimeoutMs: number | undefined): void {
-    const idle = this.endpoint.idle;
-    if (this.endpoint.isDraining || idle.length >= IDLE_CONNECTIONS || this.#socket.destroyed) {
+    const { idle } = this.#holder;
+    if (this.#holder.isDraining || idle.length >= IDLE_CONNECTIONS || this.#socket.destroyed) {
       this.destroy();
       return;
     }
@@ -132,23 +140,19 @@ export class UpstreamConnection {
   };
 
   #leaveIdle(): void {
-    const index = this.endpoint.idle.indexOf(this);
-    if (index !== -1) this.endpoint.idle.splice(index, 1);
+    const index = this.#holder.idle.indexOf(this);
+    if (index !== -1) this.#holder.idle.splice(index, 1);
     this.#socket.destroy();
   }
 }
 
-/** The freshest idle connection to the endpoint, or a new one. */
-export function connectionTo(
-  endpoint: RoutedEndpointState,
-  nowMs: number,
-  onlyNew: boolean,
-): UpstreamConnection {
+/** The freshest idle connection there, or a new one. */
+export function connectionTo(holder: ConnectionHolder, nowMs: number, onlyNew: boolean): UpstreamConnection {
   while (!onlyNew) {
-    const idle = endpoint.idle.pop();
+    const idle = holder.idle.pop();
     if (idle === undefined) break;
     if (!idle.isStale(nowMs)) return idle;
     idle.destroy();
   }
-  return new UpstreamConnection(endpoint);
+  return new UpstreamConnection(holder);
 }
