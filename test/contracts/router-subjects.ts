@@ -79,7 +79,12 @@ export class Workplace {
   static async start(subject: RouterSubject): Promise<Workplace> {
     if (subject.missing !== undefined) throw new Error(subject.missing);
     const place = new Workplace(subject, await freePort());
-    await place.router.start(place.signal);
+    try {
+      await place.router.start(place.signal);
+    } catch (thrown) {
+      await place.remove();
+      throw thrown;
+    }
     return place;
   }
 
