@@ -89,7 +89,13 @@ export function isReady(world: World, group: GroupWorld, instance: InstanceWorld
   const release = releaseOf(world, wish.release);
   if (isRouted(release, wish.process)) return instance.router === 'up' && !instance.routerDraining;
   if (processOf(release, wish.process)?.listens) return instance.phase.endpoint !== undefined;
-  return world.nowMs - instance.startedAtMs >= SETTLE_MS;
+  return isComingBack(world, release) || world.nowMs - instance.startedAtMs >= SETTLE_MS;
+}
+
+/** On the way back time is dear, and what goes back has served: its programs are known not to fail at once. */
+function isComingBack({ deployment }: World, release: Release & ReleaseState): boolean {
+  const isWayBack = deployment?.reason === 'rollback' && deployment.to === release.number;
+  return isWayBack && release.servedAtMs !== undefined;
 }
 
 export function readyCount(world: World, group: GroupWorld): number {
