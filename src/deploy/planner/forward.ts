@@ -128,7 +128,7 @@ function whatIsMissing(world: World, deployment: Deployment): string {
   const release = releaseOf(world, deployment.to);
   const missing = release.settings.processes.flatMap((process) => {
     const wait = waitForReady(world, groupFor(world, release.number, process.name), sizes[process.name] ?? 0);
-    return wait === undefined ? [] : [`still waiting until ${wait.reason}`];
+    return wait === undefined ? [] : [`still waiting until ${wait.reason} (${wait.progress ?? 'not yet'})`];
   });
   return missing[0] ?? 'its checks did not pass';
 }
