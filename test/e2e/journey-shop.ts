@@ -22,6 +22,7 @@ export interface ShopWish {
   readonly migrate?: string;
   readonly required?: readonly string[];
   readonly worker?: boolean;
+  readonly stopSignals?: readonly string[];
 }
 
 const SERVER = `const { createServer } = require('node:http');
@@ -41,7 +42,10 @@ const server = createServer((request, response) => {
     return;
   }
   if (request.url.startsWith('/slow')) {
-    setTimeout(() => response.end(page), Number(request.url.split('=')[1] ?? 1000));
+    // Begun at once, so that nobody can ask another instance for it when this one goes.
+    response.setHeader('content-length', Buffer.byteLength(page));
+    response.write(page.slice(0, 1));
+    setTimeout(() => response.end(page.slice(1)), Number(request.url.split('=')[1] ?? 1000));
     return;
   }
   response.end(page);
@@ -76,7 +80,7 @@ export async function writeShop(directory: string, wish: ShopWish): Promise<void
     image: { kind: 'bundle', run: 'node server.js' },
     service: {
       health: { path: '/health', interval: '1s', timeout: '1s', startup: wish.startup ?? '60s' },
-      stop: { grace: '20s' },
+      stop: { signals: wish.stopSignals ?? ['SIGTERM', 'SIGKILL'], grace: '20s' },
       instances: wish.instances ?? 1,
     },
     ...(wish.worker === true

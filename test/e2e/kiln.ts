@@ -18,17 +18,22 @@ export interface CommandResult {
 export interface KilnOptions {
   readonly router?: 'built-in' | 'haproxy';
   readonly environment?: Readonly<Record<string, string>>;
+  /** A server entry of the test's own, run instead of the launcher's. */
+  readonly serverEntry?: string;
 }
 
 export class Kiln {
   readonly directory: string;
   readonly state: string;
   private readonly env: NodeJS.ProcessEnv;
+  private readonly serveCommand: readonly [string, ...string[]];
   private server: ChildProcess | undefined;
 
   private constructor(directory: string, options: KilnOptions) {
     this.directory = directory;
     this.state = path.join(directory, 'state');
+    const { serverEntry } = options;
+    this.serveCommand = serverEntry === undefined ? [LAUNCHER, 'serve'] : [process.execPath, serverEntry];
     const { KILN_URL: _url, KILN_TOKEN: _token, DATABASE_URL: _database, ...inherited } = process.env;
     this.env = {
       ...inherited,
@@ -53,7 +58,9 @@ export class Kiln {
 
   /** Starts `kiln serve` and waits until it is ready. */
   async serve(...flags: string[]): Promise<void> {
-    const server = spawn(LAUNCHER, ['serve', ...flags], { env: this.env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const before = (await this.serverFile())?.pid;
+    const [command, ...args] = this.serveCommand;
+    const server = spawn(command, [...args, ...flags], { env: this.env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.server = server;
     let output = '';
     server.stdout.on('data', (chunk: Buffer) => {
@@ -65,7 +72,8 @@ export class Kiln {
     await until('the server is ready', async () => {
       if (server.exitCode !== null) throw new Error(`kiln serve ended with ${server.exitCode}:\n${output}`);
       const file = await this.serverFile();
-      if (file === undefined || !isAlive(file.pid)) return false;
+      // With --take-over the older server answers until the newer one has taken its place.
+      if (file === undefined || file.pid === before || !isAlive(file.pid)) return false;
       const response = await fetch(`${file.url}/readyz`).catch(() => undefined);
       return response?.status === 200;
     });
@@ -178,11 +186,17 @@ export class Kiln {
 export async function startLoad(
   address: string,
   host: string,
-  options: { readonly path?: string; readonly connections?: number; readonly newPerSecond?: number } = {},
+  options: {
+    readonly path?: string;
+    readonly connections?: number;
+    readonly newPerSecond?: number;
+    readonly pauseMs?: number;
+  } = {},
 ): Promise<{ stop(): Promise<LoadReport> }> {
-  const { path: requestPath = '/', connections = 16, newPerSecond = 50 } = options;
+  const { path: requestPath = '/', connections = 16, newPerSecond = 50, pauseMs } = options;
   const script = path.join(import.meta.dirname, 'load-client.ts');
   const args = [script, address, host, requestPath, String(connections), String(newPerSecond)];
+  if (pauseMs !== undefined) args.push(String(pauseMs));
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   let output = '';
   child.stdout.on('data', (chunk: Buffer) => {

@@ -1,11 +1,12 @@
 /**
- * Constant load from a process of its own: keep-alive connections that never pause, and new connections all the
- * time. Runs until SIGTERM, then prints one line of JSON. Counts as failed: a status of 500 or more, a reset, a
- * time-out, a body shorter than announced.
+ * Constant load from a process of its own: keep-alive connections that never pause unless told to, and new
+ * connections all the time. Runs until SIGTERM, then prints one line of JSON. Counts as failed: a status of 500 or
+ * more, a reset, a time-out, a body shorter than announced.
  *
- * Usage: node load-client.ts HOST:PORT HOST_HEADER PATH CONNECTIONS NEW_CONNECTIONS_PER_SECOND
+ * Usage: node load-client.ts HOST:PORT HOST_HEADER PATH CONNECTIONS NEW_CONNECTIONS_PER_SECOND [PAUSE_MS]
  */
 import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface LoadReport {
   readonly requests: number;
@@ -16,7 +17,7 @@ export interface LoadReport {
 }
 
 const TIMEOUT_MS = 15_000;
-const [address = '', hostHeader = '', requestPath = '/', connections = '16', newPerSecond = '50'] =
+const [address = '', hostHeader = '', requestPath = '/', connections = '16', newPerSecond = '50', pauseMs] =
   process.argv.slice(2);
 const [host, port] = [
   address.slice(0, address.lastIndexOf(':')),
@@ -91,12 +92,21 @@ function dial(): Promise<Socket | undefined> {
   });
 }
 
+async function pause(): Promise<void> {
+  if (pauseMs !== undefined) await sleep(Number(pauseMs));
+}
+
 async function keepAsking(): Promise<void> {
   while (!stopping) {
     const socket = await dial();
+    await pause();
     if (socket === undefined) continue;
     let goesOn = true;
-    while (goesOn && !stopping) goesOn = await ask(socket, false);
+    // One that was closed while nobody asked is no failure: the next is dialled.
+    while (goesOn && !stopping && !socket.destroyed) {
+      goesOn = await ask(socket, false);
+      await pause();
+    }
     socket.destroy();
   }
 }
