@@ -14,7 +14,7 @@ const DOUBT_MS = 150;
 /** The kernel's table of listeners costs milliseconds to read: without a reason it is read this often. */
 const TABLE_MS = 250;
 /** A socket that was found to be the listener, and is still open, is taken for it for so long. */
-const TRUST_MS = 2_000;
+const TRUST_MS = 10_000;
 
 /**
  * Whether the instance itself owns the listener on its port. The table of listeners says which socket it is, the

@@ -40,8 +40,8 @@ export interface LocalEngineParts {
 /** While somebody waits for an instance to listen it is looked at as often as this. */
 const EAGER_MS = 20;
 const EAGER_FOR_MS = 30_000;
-/** Processes that an earlier server started send no signal when they end. */
-const CALM_MS = 100;
+/** Processes that an earlier server started send no signal when they end. Idle, this is most of what Kiln costs. */
+const CALM_MS = 250;
 const ROTATION_MS = 5_000;
 
 /** Single instances as processes of this machine. */
