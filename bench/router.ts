@@ -1,24 +1,30 @@
 /**
  * Requests per second and p99 latency of the built-in router beside HAProxy's, on the same backend in the same run,
  * and server changes per second through the HAProxy driver. Needs the Debian packages haproxy and wrk.
- * Run: node bench/router.ts [seconds per round]
+ *
+ *   node bench/router.ts [--seconds N] [--json]
  */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
 import { systemClock } from '../src/clock.ts';
 import type { InstanceId, ProcessName, ServerGroupName, ServiceKey } from '../src/domain/ids.ts';
 import type { Router } from '../src/domain/ports/router.ts';
 import type { RoutedEndpoint, ServiceTable } from '../src/domain/routing.ts';
 import { BuiltInRouter } from '../src/routing/built-in/driver.ts';
 import { HaproxyRouter } from '../src/routing/haproxy/driver.ts';
+import { atLeast, atMost, median, type Row, report } from './result.ts';
 
-const SECONDS = Number(process.argv[2] ?? 5);
-const ROUNDS = 3;
+const { values } = parseArgs({
+  options: { seconds: { type: 'string', default: '4' }, json: { type: 'boolean' } },
+});
+const SECONDS = Number(values.seconds);
+const ROUNDS = 5;
 const CONNECTIONS = 32;
 const CHANGED_SERVERS = 500;
 const TARGET = { share: 0.4, p99: 4, changesPerSecond: 1_000 };
@@ -103,11 +109,7 @@ function measure(port: number): Figures {
   };
 }
 
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
-}
-
-async function compareRouters(): Promise<void> {
+async function compareRouters(): Promise<Row[]> {
   const backend = await startBackend();
   const ports = { haproxy: await freePort(), builtIn: await freePort() };
   const routers: Record<keyof typeof ports, Router> = {
@@ -139,7 +141,7 @@ async function compareRouters(): Promise<void> {
       figures.haproxy.push(measure(ports.haproxy));
       figures.builtIn.push(measure(ports.builtIn));
     }
-    print(figures);
+    return comparisons(figures);
   } finally {
     for (const router of Object.values(routers)) {
       await router.stop(signal);
@@ -149,25 +151,29 @@ async function compareRouters(): Promise<void> {
   }
 }
 
-function print(figures: { haproxy: Figures[]; builtIn: Figures[] }): void {
+function comparisons(figures: { haproxy: Figures[]; builtIn: Figures[] }): Row[] {
   const rate = (all: Figures[]) => median(all.map((each) => each.requestsPerSecond));
   const p99 = (all: Figures[]) => median(all.map((each) => each.p99Ms));
-  for (const [name, all] of Object.entries(figures)) {
-    console.log(`${name}: ${Math.round(rate(all))} requests/s, p99 ${p99(all).toFixed(2)} ms`);
-  }
-  const share = rate(figures.builtIn) / rate(figures.haproxy);
-  const latency = p99(figures.builtIn) / p99(figures.haproxy);
-  verdict(
-    'built-in / HAProxy, requests per second',
-    share,
-    share >= TARGET.share,
-    `at least ${TARGET.share}`,
-  );
-  verdict('built-in / HAProxy, p99', latency, latency <= TARGET.p99, `at most ${TARGET.p99}`);
+  return [
+    {
+      what: 'built-in router, requests',
+      value: rate(figures.builtIn),
+      unit: '/s',
+      peer: { name: 'HAProxy', value: rate(figures.haproxy) },
+      goal: atLeast(TARGET.share, 'ratio'),
+    },
+    {
+      what: 'built-in router, p99',
+      value: p99(figures.builtIn),
+      unit: 'ms',
+      peer: { name: 'HAProxy', value: p99(figures.haproxy) },
+      goal: atMost(TARGET.p99, 'ratio'),
+    },
+  ];
 }
 
 /** Adds and removes many servers of one service, through the port as everybody does. */
-async function changeServers(): Promise<void> {
+async function changeServers(): Promise<Row[]> {
   const router = new HaproxyRouter({
     program: 'haproxy',
     stateDirectory: path.join(directory, 'changes'),
@@ -199,35 +205,37 @@ async function changeServers(): Promise<void> {
       ['servers drained', perSecond(addedMs, drainedMs)],
       ['servers removed', perSecond(drainedMs, removedMs)],
     ] as const;
-    for (const [what, rate] of changes) {
-      verdict(
-        `${what} per second`,
-        rate,
-        rate >= TARGET.changesPerSecond,
-        `at least ${TARGET.changesPerSecond}`,
-      );
-    }
     // One at a time, each durable and acknowledged before the next.
     const singles = 200;
     const singleMs = performance.now();
     for (let n = 0; n < singles; n++) await router.apply(table(4 + n, endpoints.slice(0, n % 2)), signal);
     const rate = singles / ((performance.now() - singleMs) / 1_000);
-    console.log(`whole tables, one at a time: ${Math.round(rate)} per second`);
+    const goal = atLeast(TARGET.changesPerSecond);
+    return [
+      ...changes.map(
+        ([what, value]) => ({ what: `HAProxy driver, ${what}`, value, unit: '/s', goal }) as const,
+      ),
+      { what: 'HAProxy driver, whole tables one at a time', value: rate, unit: '/s' },
+    ];
   } finally {
     await router.stop(signal);
     await router.close();
   }
 }
 
-function verdict(what: string, value: number, isMet: boolean, target: string): void {
-  const shown = value >= 100 ? String(Math.round(value)) : value.toFixed(2);
-  console.log(`${what}: ${shown} (${target}: ${isMet ? 'met' : 'NOT met'})`);
-  if (!isMet) process.exitCode = 1;
+/** Undefined: there. */
+function absent(): string | undefined {
+  for (const program of ['haproxy', 'wrk']) {
+    if (spawnSync(program, ['-v']).error !== undefined)
+      return `${program} is not installed (Debian: ${program})`;
+  }
+  return undefined;
 }
 
 try {
-  await compareRouters();
-  await changeServers();
+  const missing = absent();
+  if (missing === undefined) report([...(await compareRouters()), ...(await changeServers())]);
+  else report([{ what: 'routers', missing }]);
 } finally {
   await sleep(100);
   rmSync(directory, { recursive: true, force: true });

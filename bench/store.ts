@@ -1,29 +1,29 @@
 /**
- * Durable writes per second of the embedded store, and fsyncs per write (counted by strace where it is
- * installed; the floor is one). Run: node bench/store.ts
+ * Durable writes per second of the embedded store, and fsyncs per write (counted by strace where it is installed; the
+ * floor is one).
+ *
+ *   node bench/store.ts [--json]
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { systemClock } from '../src/clock.ts';
 import { openStore } from '../src/store/open.ts';
+import { atMost, type Row, report } from './result.ts';
 
 const WRITES = 5_000;
 const FSYNC_SAMPLE = 500;
-
-const clock = {
-  now: () => Date.now(),
-  monotonic: () => performance.now(),
-  sleep: (ms: number, signal?: AbortSignal) => sleep(ms, undefined, signal && { signal }),
-};
 
 /** Writes one after the other; answers the milliseconds they took. */
 async function write(count: number): Promise<number> {
   const directory = mkdtempSync(join(tmpdir(), 'kiln-bench-store-'));
   try {
-    const store = await openStore({ kind: 'sqlite', file: join(directory, 'kiln.db') }, { clock });
+    const store = await openStore(
+      { kind: 'sqlite', file: join(directory, 'kiln.db') },
+      { clock: systemClock },
+    );
     const began = performance.now();
     for (let n = 0; n < count; n += 1) {
       await store.audit.append('bench.write', 'store', { n }, { actor: 'bench', atMs: n });
@@ -53,11 +53,10 @@ if (process.argv.includes('--sample')) {
   await write(FSYNC_SAMPLE);
 } else {
   const tookMs = await write(WRITES);
-  console.log(`${Math.round((WRITES / tookMs) * 1000)} durable writes/s, each an event and an audit line`);
   const fsyncs = countFsyncs();
-  const counted =
+  const counted: Row =
     fsyncs === undefined
-      ? 'not counted: strace is not installed (Debian package strace)'
-      : (fsyncs / FSYNC_SAMPLE).toFixed(2);
-  console.log(`fsyncs per write: ${counted}`);
+      ? { what: 'store, fsyncs a write', missing: 'strace is not installed (Debian: strace)' }
+      : { what: 'store, fsyncs a write', value: fsyncs / FSYNC_SAMPLE, unit: '', goal: atMost(1.2) };
+  report([{ what: 'store, durable writes', value: (WRITES / tookMs) * 1000, unit: '/s' }, counted]);
 }
