@@ -1,0 +1,190 @@
+/** A small service on its way, with a server that dies at every point of each of its phases. */
+import { expect } from 'vitest';
+import { startLoad } from '../e2e/kiln.ts';
+import type { LoadReport } from '../e2e/load-client.ts';
+import {
+  CrashKiln,
+  type CrashKilnOptions,
+  type DeploymentView,
+  ENVIRONMENT,
+  type ServiceView,
+} from './crash-kiln.ts';
+import type { Layer, Moment } from './crash-points.ts';
+
+export const LOAD = { connections: 4, newPerSecond: 20, pauseMs: 5 };
+
+type Load = Awaited<ReturnType<typeof startLoad>>;
+
+interface Bake {
+  readonly id: string;
+  readonly state: string;
+  readonly image?: { readonly id: string };
+  readonly failure?: unknown;
+}
+
+/** What a phase did before the server died or it ended. */
+type Phase = () => Promise<void>;
+
+export interface Sweep {
+  readonly layer: Layer;
+  /** Which moments are tried at this point; none leaves it out. */
+  readonly moments: (point: number) => readonly Moment[];
+}
+
+export class CrashJourney {
+  readonly crash: CrashKiln;
+  private readonly loads = new Set<Load>();
+  private images: readonly string[] = [];
+  private turn = 0;
+
+  private constructor(crash: CrashKiln) {
+    this.crash = crash;
+  }
+
+  static async begin(options: CrashKilnOptions): Promise<CrashJourney> {
+    return new CrashJourney(await CrashKiln.create(options));
+  }
+
+  /** Two proven images; the first serves, under load from now on. */
+  async prepare(): Promise<void> {
+    const { crash } = this;
+    await crash.start();
+    for (const text of ['first', 'second']) this.images = [...this.images, await this.provenImage(text)];
+    await this.deploy();
+    await crash.settled();
+    await this.startLoad();
+  }
+
+  /** The phase again and again, dying one point later each time, until it ends without passing so many. */
+  async dieAtEachPoint(phase: Phase, { layer, moments }: Sweep, reset?: Phase): Promise<number> {
+    for (let at = 1; ; at += 1) {
+      for (const moment of moments(at)) {
+        await this.crash.arm({ layer, at, moment });
+        await phase();
+        const passed = this.crash.hasDied() ? undefined : await this.crash.disarm();
+        if (passed !== undefined) return passed;
+        await this.crash.start();
+        await this.verify(`died ${moment} point ${at} of ${layer}`);
+        await reset?.();
+      }
+    }
+  }
+
+  /** A release of the image that does not serve, until all has settled or the server has died. */
+  deploy = async (): Promise<void> => {
+    const image = this.images[this.turn % this.images.length];
+    this.turn += 1;
+    const wish = { component: this.crash.component, environment: ENVIRONMENT, image };
+    const answer = await this.crash.call<{ deployment?: DeploymentView }>('POST', '/deployments', wish);
+    await this.followed(answer?.status, answer?.body.deployment, answer?.body);
+  };
+
+  rollback = async (): Promise<void> => {
+    const wish = { component: this.crash.component, environment: ENVIRONMENT };
+    const answer = await this.crash.call<DeploymentView & { code?: string }>('POST', '/rollbacks', wish);
+    // Each goes further back than the one before it, and the first release is the end of that.
+    if (answer?.body.code === 'rollback.nothing') return this.deploy();
+    await this.followed(answer?.status, answer?.body, answer?.body);
+  };
+
+  private async followed(
+    status: number | undefined,
+    begun: DeploymentView | undefined,
+    body: unknown,
+  ): Promise<void> {
+    if (status === undefined) return;
+    // A crash may have left the very release that is asked for now serving already.
+    if (status === 200 && begun === undefined) return;
+    if (begun === undefined || status >= 400) throw new Error(`it was refused: ${JSON.stringify(body)}`);
+    this.crash.acknowledge(`deployment ${begun.id}`, `/deployments/${begun.id}`);
+    await this.crash.settledOrDied();
+  }
+
+  /** What must hold whenever a server has come back: nothing acknowledged lost, work finished, one release serves. */
+  async verify(when: string): Promise<ServiceView> {
+    const { crash } = this;
+    const service = await crash.settled().catch((cause: unknown) => {
+      throw new Error(when, { cause });
+    });
+    expect(await crash.lost(), when).toEqual([]);
+    const deployments = await crash.call<{ items: readonly DeploymentView[] }>(
+      'GET',
+      `/deployments?component=${crash.component}&limit=3`,
+    );
+    const states = deployments?.body.items.map((one) => `${one.state} ${one.failure?.message ?? ''}`.trim());
+    expect(new Set(states), when).toEqual(new Set(['deployed']));
+    expect(service.serving?.release, when).toBe(deployments?.body.items[0]?.to);
+    const answer = await crash.kiln.ask(crash.host);
+    expect(answer.headers.get('x-release'), when).toBe(String(service.serving?.release));
+    return service;
+  }
+
+  async provenImage(text: string): Promise<string> {
+    const image = await this.bake(text);
+    if (image === undefined) throw new Error('the server died while it baked');
+    await this.check(image);
+    await this.promote(image);
+    return image;
+  }
+
+  /** Undefined when the server died. */
+  async bake(text: string): Promise<string | undefined> {
+    const { crash } = this;
+    const directory = await crash.source(text);
+    const begun = await crash.call<Bake>('POST', '/bakes', { directory, version: text });
+    if (begun === undefined) return undefined;
+    const ended = await crash.call<Bake>('GET', `/bakes/${begun.body.id}?wait=60`);
+    if (ended === undefined) return undefined;
+    const image = ended.body.image?.id;
+    if (image === undefined) throw new Error(`the bake failed: ${JSON.stringify(ended.body)}`);
+    crash.acknowledge(`image ${image}`, `/images/${image}`);
+    return image;
+  }
+
+  /** False when the server died. */
+  async check(image: string): Promise<boolean> {
+    const { crash } = this;
+    const begun = await crash.call<Bake>('POST', '/checks', { image });
+    if (begun === undefined) return false;
+    const ended = await crash.call<Bake>('GET', `/checks/${begun.body.id}?wait=60`);
+    if (ended === undefined) return false;
+    if (ended.body.state !== 'passed')
+      throw new Error(`the check did not pass: ${JSON.stringify(ended.body)}`);
+    return true;
+  }
+
+  /** False when the server died. */
+  async promote(image: string): Promise<boolean> {
+    const { crash } = this;
+    const answer = await crash.call('POST', `/channels/${crash.component}/proven`, { image });
+    if (answer === undefined) return false;
+    if (answer.status !== 200) throw new Error(`it was not promoted: ${JSON.stringify(answer.body)}`);
+    return true;
+  }
+
+  /** Load until it is stopped, at the latest when the journey ends. */
+  async startLoad(): Promise<Load> {
+    const load = await startLoad(await this.crash.address(), this.crash.host, LOAD);
+    this.loads.add(load);
+    return load;
+  }
+
+  async stopLoad(load: Load): Promise<LoadReport> {
+    this.loads.delete(load);
+    return load.stop();
+  }
+
+  /** Stops all load: no request failed, and there were some. */
+  async noRequestFailed(): Promise<void> {
+    for (const load of this.loads) {
+      const report = await this.stopLoad(load);
+      expect(report.failures).toEqual({});
+      expect(report.requests).toBeGreaterThan(0);
+    }
+  }
+
+  async end(): Promise<void> {
+    for (const load of this.loads) await this.stopLoad(load);
+    await this.crash.destroy();
+  }
+}

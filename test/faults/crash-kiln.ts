@@ -1,0 +1,399 @@
+/** A Kiln whose server dies again and again: a small service, its server, and what must hold once all has settled. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { Kiln, processesOf, until } from '../e2e/kiln.ts';
+import type { Arming } from './crash-points.ts';
+
+const SERVER = path.join(import.meta.dirname, 'crash-server.ts');
+export const ENVIRONMENT = 'live/local';
+const LOG_SHOWN = 6_000;
+
+export interface InstanceView {
+  readonly id: string;
+  readonly phase: string;
+  readonly ready: boolean;
+}
+
+export interface ServiceView {
+  readonly verdict: string;
+  readonly serving?: { readonly release: number; readonly version: string };
+  readonly deployment?: DeploymentView;
+  readonly groups: readonly {
+    readonly name: string;
+    readonly process: string;
+    readonly release: number;
+    readonly desired: number;
+    readonly weight: number;
+    readonly keepWarmUntilMs?: number;
+    readonly instances: readonly InstanceView[];
+  }[];
+}
+
+export interface DeploymentView {
+  readonly id: string;
+  readonly to: number;
+  readonly state: string;
+  readonly failure?: { readonly code: string; readonly message: string };
+}
+
+export interface CrashKilnOptions {
+  readonly strategy: 'blue-green' | 'rolling';
+  readonly keepWarm: string;
+  readonly instances: number;
+  /** True when absent: a second process without a port. */
+  readonly worker?: boolean;
+}
+
+/** Undefined: the server died before it answered. */
+export type Answer<Body> = { readonly status: number; readonly body: Body } | undefined;
+
+export class CrashKiln {
+  readonly kiln: Kiln;
+  readonly component: string;
+  readonly host: string;
+  readonly pointsFile: string;
+  private readonly options: CrashKilnOptions;
+  private server: ChildProcess | undefined;
+  private serverLog = '';
+  /** Answers of the server that work was begun or done, which no crash may make untrue. */
+  private readonly acknowledged: { readonly what: string; readonly route: string }[] = [];
+
+  private constructor(kiln: Kiln, options: CrashKilnOptions) {
+    this.kiln = kiln;
+    this.options = options;
+    this.component = `shop-${randomBytes(3).toString('hex')}`;
+    this.host = `${this.component}.live.localhost`;
+    this.pointsFile = path.join(kiln.directory, 'points');
+  }
+
+  static async create(options: CrashKilnOptions): Promise<CrashKiln> {
+    return new CrashKiln(await Kiln.create(), options);
+  }
+
+  private get hasWorker(): boolean {
+    return this.options.worker !== false;
+  }
+
+  get serverPid(): number | undefined {
+    return this.server?.pid;
+  }
+
+  /** Starts a server, which may be armed before it does anything, and waits until it is ready or has died. */
+  async start(): Promise<void> {
+    const server = fork(SERVER, [this.pointsFile], {
+      env: {
+        ...process.env,
+        KILN_STATE: this.kiln.state,
+        KILN_LISTEN: '127.0.0.1:0',
+        KILN_ROUTER_LISTEN: '127.0.0.1:0',
+        KILN_ROUTER: 'built-in',
+        DATABASE_URL: undefined,
+        KILN_LOG_LEVEL: 'info',
+      },
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      execArgv: [],
+    });
+    this.server = server;
+    const keep = (chunk: Buffer): void => {
+      const lines = chunk
+        .toString()
+        .split('\n')
+        .filter((line) => !line.includes('"msg":"request"'));
+      this.serverLog = (this.serverLog + lines.join('\n')).slice(-200_000);
+    };
+    server.stdout?.on('data', keep);
+    server.stderr?.on('data', keep);
+    await Promise.race([this.reply(server), this.ended(server)]);
+    if (server.exitCode !== null) throw new Error(`the server ended by itself:\n${this.serverLog}`);
+  }
+
+  async arm(arming: Arming): Promise<void> {
+    await this.send(arming);
+  }
+
+  /** How many points were passed since it was armed; undefined when it has died at one. */
+  async disarm(): Promise<number | undefined> {
+    return this.send('disarm');
+  }
+
+  /** True when the server is dead; it has then been reaped. */
+  hasDied(): boolean {
+    const { server } = this;
+    return server === undefined || server.exitCode !== null || server.signalCode !== null;
+  }
+
+  async kill(): Promise<void> {
+    const { server } = this;
+    if (server === undefined) return;
+    server.kill('SIGKILL');
+    await this.ended(server);
+  }
+
+  /** Folder of the component as it is in this version. */
+  async source(text: string): Promise<string> {
+    const directory = path.join(this.kiln.directory, 'shop');
+    await mkdir(path.join(directory, 'checks'), { recursive: true });
+    const definition = {
+      component: this.component,
+      image: {
+        kind: 'bundle',
+        build: [{ run: 'node build.js', inputs: ['build.js', 'text'], outputs: ['built'] }],
+        run: 'node server.js',
+      },
+      service: {
+        health: { path: '/health', interval: '1s', timeout: '5s', startup: '60s' },
+        stop: { grace: '20s' },
+        instances: this.options.instances,
+      },
+      ...(this.hasWorker ? { processes: { worker: { run: 'node worker.js', stop: { grace: '5s' } } } } : {}),
+      migrate: 'node migrate.js',
+      checks: ['checks/smoke.yaml'],
+      deploy: { strategy: this.options.strategy, keepWarm: this.options.keepWarm, timeout: '5m' },
+      routes: [{ host: '{component}.{environment}.localhost' }],
+      environments: { [ENVIRONMENT]: { channel: 'proven' } },
+    };
+    // JSON is YAML.
+    await writeFile(path.join(directory, 'kiln.yaml'), JSON.stringify(definition));
+    await writeFile(path.join(directory, 'checks/smoke.yaml'), SMOKE);
+    await writeFile(path.join(directory, 'build.js'), BUILD);
+    await writeFile(path.join(directory, 'server.js'), SHOP);
+    await writeFile(path.join(directory, 'worker.js'), WORKER);
+    await writeFile(path.join(directory, 'migrate.js'), MIGRATION);
+    await writeFile(path.join(directory, 'text'), text);
+    return directory;
+  }
+
+  /** One call with its answer, or none when the server died meanwhile. What was acknowledged is noted down. */
+  async call<Body = Record<string, unknown>>(
+    method: string,
+    route: string,
+    body?: unknown,
+  ): Promise<Answer<Body>> {
+    let status: number;
+    let answer: Body & { readonly id?: unknown };
+    try {
+      const response = await this.kiln.call(method, `/api/v1${route}`, body);
+      status = response.status;
+      answer = (await response.json()) as Body & { readonly id?: unknown };
+    } catch (error) {
+      await until('a call without an answer has a dead server', async () => this.hasDied(), 10_000).catch(
+        () => {
+          throw error;
+        },
+      );
+      return undefined;
+    }
+    return { status, body: answer };
+  }
+
+  acknowledge(what: string, route: string): void {
+    this.acknowledged.push({ what, route });
+  }
+
+  /** Everything that was ever acknowledged is there. */
+  async lost(): Promise<readonly string[]> {
+    const answers = await Promise.all(
+      this.acknowledged.map(async ({ what, route }) => {
+        const answer = await this.call('GET', route);
+        return answer?.status === 200 ? [] : [`${what}: ${answer?.status}`];
+      }),
+    );
+    return answers.flat();
+  }
+
+  async service(): Promise<ServiceView | undefined> {
+    const answer = await this.call<{ items: readonly ServiceView[] }>(
+      'GET',
+      `/services?component=${this.component}`,
+    );
+    return answer?.body.items?.[0];
+  }
+
+  /** Waits until nothing is under way, and gives what there is then; undefined when the server died before. */
+  async settledOrDied(): Promise<ServiceView | undefined> {
+    let found: ServiceView | undefined;
+    let missing: readonly string[] = [];
+    try {
+      await until('all has settled', async () => {
+        found = await this.service();
+        if (this.hasDied()) return true;
+        missing = found === undefined ? ['the service is unknown'] : await this.unsettled(found);
+        return missing.length === 0;
+      });
+    } catch (cause) {
+      const seen = `${missing.join('; ')}\n${JSON.stringify(found)}\n${this.serverLog.slice(-LOG_SHOWN)}`;
+      throw new Error(`it did not settle: ${seen}`, { cause });
+    }
+    return this.hasDied() ? undefined : found;
+  }
+
+  async settled(): Promise<ServiceView> {
+    const found = await this.settledOrDied();
+    if (found === undefined)
+      throw new Error(`the server died by itself:\n${this.serverLog.slice(-LOG_SHOWN)}`);
+    return found;
+  }
+
+  private async unsettled(service: ServiceView): Promise<readonly string[]> {
+    const wrong: string[] = [];
+    if (service.verdict !== 'serving') wrong.push(`it is ${service.verdict}`);
+    if (service.deployment !== undefined) wrong.push(`deployment to ${service.deployment.to} is under way`);
+    const serving = service.groups.filter((group) => group.release === service.serving?.release);
+    const weights = service.groups.filter((group) => group.weight > 0);
+    if (weights.length !== 1 || weights[0]?.release !== service.serving?.release) {
+      wrong.push(`traffic goes to ${weights.map((group) => group.name).join(', ') || 'nobody'}`);
+    }
+    const sizes = { web: this.options.instances, ...(this.hasWorker ? { worker: 1 } : {}) };
+    for (const [process, size] of Object.entries(sizes)) {
+      const group = serving.find((one) => one.process === process);
+      const running = group?.instances.filter((one) => one.phase === 'running').length ?? 0;
+      if (running !== size || group?.instances.length !== size)
+        wrong.push(`${process} has ${running} of ${size}`);
+    }
+    for (const group of service.groups) {
+      const isWarm = group.keepWarmUntilMs !== undefined && this.options.keepWarm !== '0s';
+      if (!serving.includes(group) && !isWarm) wrong.push(`${group.name} is left`);
+    }
+    if (wrong.length > 0) return wrong;
+    return [...(await this.strays(service)), ...(await this.litter(service))];
+  }
+
+  /** Processes that nobody wants: neither the server, its router, nor of an instance that is to run. */
+  async strays(service: ServiceView): Promise<readonly string[]> {
+    const wanted = new Set(service.groups.flatMap((group) => group.instances.map((one) => one.id)));
+    const wrong: string[] = [];
+    let routers = 0;
+    const mine = [...(await processesOf(this.kiln.directory)), ...(await processesOf(this.mark))];
+    for (const { pid, command } of new Map(mine.map((one) => [one.pid, one])).values()) {
+      if (pid === this.server?.pid) continue;
+      const instance = /KILN_INSTANCE=([^\0]+)/.exec(await environmentOf(pid))?.[1];
+      if (instance !== undefined && wanted.has(instance)) continue;
+      if (command.includes('routing/built-in/main.ts')) routers += 1;
+      else if (command !== '')
+        wrong.push(`process ${pid} of ${instance ?? 'nobody'} is left: ${command.slice(0, 200)}`);
+    }
+    if (routers !== 1) wrong.push(`${routers} routers run`);
+    return wrong;
+  }
+
+  private get mark(): string {
+    return `KILN_COMPONENT=${this.component}\0`;
+  }
+
+  /** Folders and files that nothing stands for any more. */
+  private async litter(service: ServiceView): Promise<readonly string[]> {
+    const instances = service.groups.flatMap((group) => group.instances.map((one) => one.id));
+    const groups = service.groups.map((group) => group.name);
+    const wrong: string[] = [];
+    const expectOnly = async (folder: string, wanted: (name: string) => boolean): Promise<void> => {
+      const names = await readdir(path.join(this.kiln.state, folder)).catch(() => []);
+      wrong.push(...names.filter((name) => !wanted(name)).map((name) => `${folder}/${name} is left`));
+    };
+    await expectOnly('tmp', () => false);
+    await expectOnly('blobs/staging', () => false);
+    await expectOnly('targets/local/instances', (name) => instances.includes(name));
+    await expectOnly('targets/local/groups', (name) => groups.some((group) => name.startsWith(group)));
+    await expectOnly('targets/local/views', (name) => groups.includes(name));
+    await expectOnly('targets/local/images', (name) => /^[0-9a-f]{64}$/.test(name));
+    await expectOnly('router/tables', (name) => name.includes(this.component) && !name.includes('.tmp'));
+    return wrong;
+  }
+
+  /** The part of the router's address that load needs. */
+  address(): Promise<string> {
+    return this.kiln.routerAddress();
+  }
+
+  async routerPid(): Promise<number> {
+    const routers = (await processesOf(this.kiln.state)).filter((one) =>
+      one.command.includes('routing/built-in/main.ts'),
+    );
+    if (routers[0] === undefined) throw new Error('no router runs');
+    return routers[0].pid;
+  }
+
+  /** Points passed while armed: how often each, and at which of them the server died. */
+  async points(): Promise<{ readonly passed: ReadonlySet<string>; readonly died: readonly string[] }> {
+    const lines = (await readFile(this.pointsFile, 'utf8').catch(() => '')).split('\n').filter(Boolean);
+    return {
+      passed: new Set(lines.filter((line) => !line.startsWith('†'))),
+      died: lines.filter((line) => line.startsWith('†')).map((line) => line.slice(2)),
+    };
+  }
+
+  /** Ends all of it, and fails when a process is left. */
+  async destroy(): Promise<void> {
+    try {
+      if (this.hasDied()) await this.start();
+    } finally {
+      await this.kiln.destroy().finally(() => this.kill());
+    }
+  }
+
+  private async send(message: Arming | 'disarm'): Promise<number | undefined> {
+    const { server } = this;
+    if (server === undefined) throw new Error('no server runs');
+    const answered = Promise.race([this.reply(server), this.ended(server).then(() => undefined)]);
+    if (server.connected) server.send(message);
+    return answered;
+  }
+
+  private reply(server: ChildProcess): Promise<number> {
+    return new Promise((resolve) => {
+      server.once('message', (message: { readonly passed: number }) => resolve(message.passed));
+    });
+  }
+
+  private ended(server: ChildProcess): Promise<void> {
+    if (server.exitCode !== null || server.signalCode !== null) return Promise.resolve();
+    return new Promise((resolve) => {
+      server.once('exit', () => resolve());
+    });
+  }
+}
+
+async function environmentOf(pid: number): Promise<string> {
+  // It may have ended meanwhile: then it is no stray.
+  return readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
+}
+
+const SHOP = `const { createServer } = require('node:http');
+const { readFileSync } = require('node:fs');
+const text = readFileSync('built/text', 'utf8');
+let stopping = false;
+const server = createServer((request, response) => {
+  response.writeHead(200, {
+    'x-release': process.env.KILN_RELEASE,
+    'content-length': Buffer.byteLength(text),
+    ...(stopping && { connection: 'close' }),
+  });
+  response.end(text);
+});
+server.keepAliveTimeout = 120000;
+server.listen(Number(process.env.PORT), process.env.HOST);
+process.on('SIGTERM', () => {
+  stopping = true;
+  server.close(() => process.exit(0));
+  server.closeIdleConnections();
+});
+`;
+
+const WORKER = `setInterval(() => {}, 1000);
+process.on('SIGTERM', () => process.exit(0));
+`;
+
+const MIGRATION = `console.log('nothing to migrate');
+`;
+
+const BUILD = `const { mkdirSync, copyFileSync } = require('node:fs');
+mkdirSync('built', { recursive: true });
+copyFileSync('text', 'built/text');
+`;
+
+const SMOKE = `tests:
+  - name: the page opens
+    uri: /
+    outcomes: { expect_status_code: 200 }
+`;
