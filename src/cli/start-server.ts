@@ -6,6 +6,7 @@ import { KilnError } from '../domain/errors.ts';
 import type { Context } from './context.ts';
 import { readServerFile, serverAddress } from './environment.ts';
 import { nodeTransport } from './node-transport.ts';
+import { serverCommand } from './server-command.ts';
 
 const READY_LIMIT_MS = 30_000;
 const POLL_MS = 25;
@@ -35,7 +36,8 @@ function logFile({ stateDirectory }: Context): string {
 async function startServer(context: Context): Promise<void> {
   mkdirSync(context.stateDirectory, { recursive: true, mode: 0o700 });
   const log = openSync(logFile(context), 'a', 0o600);
-  const child = spawn(process.execPath, [context.serverEntry, '--state', context.stateDirectory], {
+  const [program, args] = serverCommand(context.serverEntry, ['--state', context.stateDirectory]);
+  const child = spawn(program, args, {
     detached: true,
     cwd: '/',
     stdio: ['ignore', log, log],

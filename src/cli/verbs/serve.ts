@@ -2,12 +2,13 @@
 import { spawn } from 'node:child_process';
 import { EXIT } from '../../api/failures.ts';
 import { type Context, textFlag } from '../context.ts';
+import { serverCommand } from '../server-command.ts';
 
 const VALUE_FLAGS = ['state', 'listen', 'router', 'routerListen'] as const;
 
 export async function run(context: Context): Promise<number> {
-  const args = [context.serverEntry, ...serverArguments(context)];
-  const child = spawn(process.execPath, args, { stdio: 'inherit' });
+  const [program, args] = serverCommand(context.serverEntry, serverArguments(context));
+  const child = spawn(program, args, { stdio: 'inherit' });
   // A terminal sends Ctrl-C to both; the server decides when it has ended.
   const { promise: gone, resolve, reject } = Promise.withResolvers<number>();
   child.once('error', reject);
