@@ -202,11 +202,12 @@ export async function startLoad(
   child.stdout.on('data', (chunk: Buffer) => {
     output += chunk.toString();
   });
+  const closed = new Promise((resolve) => child.once('close', resolve));
   await sleep(300);
   return {
     async stop() {
       child.kill('SIGTERM');
-      await new Promise((resolve) => child.once('close', resolve));
+      await closed;
       return JSON.parse(output);
     },
   };
