@@ -4,10 +4,10 @@ import path from 'node:path';
 import type { Kiln } from './kiln.ts';
 
 /**
- * How it behaves outside the check of the fresh image: `ill` answers 503 on its health path, `hangs` never answers,
+ * How it behaves outside the check of the fresh image: `ill` answers 503 on its health path, `hangs` never answers, `late` listens after seconds,
  * `silent` never listens, `crashes` ends at once, `wrong-page` fails its smoke check.
  */
-export type Behaviour = 'well' | 'ill' | 'hangs' | 'silent' | 'crashes' | 'wrong-page';
+export type Behaviour = 'well' | 'ill' | 'hangs' | 'late' | 'silent' | 'crashes' | 'wrong-page';
 
 export interface ShopWish {
   readonly text: string;
@@ -51,8 +51,15 @@ const server = createServer((request, response) => {
   response.end(page);
 });
 console.log('release ' + release + ' starts as ' + behaviour);
+const listen = () => server.listen(Number(process.env.PORT), process.env.HOST);
 if (behaviour === 'silent') setInterval(() => {}, 1000);
-else server.listen(Number(process.env.PORT), process.env.HOST);
+else if (behaviour === 'late') setTimeout(listen, 4000);
+else listen();
+// An upgraded connection says back whatever it is told.
+server.on('upgrade', (request, socket) => {
+  socket.write('HTTP/1.1 101 Switching Protocols\\r\\nConnection: Upgrade\\r\\nUpgrade: echo\\r\\n\\r\\n');
+  socket.on('error', () => {}).pipe(socket);
+});
 process.on('SIGTERM', () => {
   server.close(() => process.exit(0));
   server.closeIdleConnections();
