@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer, type Server } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
-import { createServer as createTcpServer } from 'node:net';
+import { createServer as createTcpServer, type Server as TcpServer } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { KilnError } from './domain/errors.ts';
 import type { Listen, Settings } from './settings.ts';
@@ -36,7 +36,14 @@ export async function listenForApi(
   return { url: `${tls === undefined ? 'http' : 'https'}://${host}:${port}`, close: () => close(server) };
 }
 
-function bind(server: Pick<Server, 'once' | 'off' | 'listen'>, { host, port }: Listen): Promise<void> {
+/** Before anything is started that a failure would leave behind. */
+export async function assertListenIsFree(listen: Listen): Promise<void> {
+  const server = createTcpServer();
+  await bind(server, listen);
+  await new Promise((resolve) => server.close(resolve));
+}
+
+function bind(server: Pick<TcpServer, 'once' | 'off' | 'listen'>, { host, port }: Listen): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code !== 'EADDRINUSE' && error.code !== 'EACCES') {

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import packageJson from '../package.json' with { type: 'json' };
+import { exitCodeOf } from './api/failures.ts';
 import { asKilnError } from './domain/errors.ts';
 import { type Entries, startServer } from './server.ts';
 import { loadSettings } from './settings.ts';
@@ -69,5 +70,5 @@ main().catch((thrown: unknown) => {
   for (const fault of error.faults) process.stderr.write(`  ${fault.path}: ${fault.message}\n`);
   if (error.next !== undefined) process.stderr.write(`  ${error.next}\n`);
   if (error.code === 'internal' && thrown instanceof Error) process.stderr.write(`${thrown.stack}\n`);
-  process.exit(1);
+  process.exit(exitCodeOf(error));
 });

@@ -26,7 +26,7 @@ import { createApp } from './http/app.ts';
 import { bakeryPart } from './http/bake-answers.ts';
 import { checksPart } from './http/check-answers.ts';
 import { checkListen } from './http/listen.ts';
-import { listenForApi, routerListen } from './listen.ts';
+import { assertListenIsFree, listenForApi, routerListen } from './listen.ts';
 import { BuiltInRouter } from './routing/built-in/driver.ts';
 import { ImageChecker, releaseChecker } from './server-checks.ts';
 import { stopEverything } from './server-down.ts';
@@ -96,6 +96,7 @@ interface Building {
 async function build(building: Building): Promise<KilnServer> {
   const { settings, entries, log, state, closers, closing } = building;
   const startedAtMs = systemClock.now();
+  await assertListenIsFree(settings.listen);
   const store = await buildStore(building);
   const { bakery, unpack } = await buildBakery(building, store);
   const targets = await buildTargets(building, unpack);

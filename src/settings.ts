@@ -108,7 +108,7 @@ function readSettingsFile(file: string): FileSettings {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return {};
     throw error;
   }
-  const result = fileSchema.safeParse(parse(text) ?? {});
+  const result = fileSchema.safeParse(parseYaml(text, file) ?? {});
   if (result.success) return result.data;
   const faults: Fault[] = result.error.issues.map((issue) => ({
     path: issue.path.join('.'),
@@ -118,6 +118,18 @@ function readSettingsFile(file: string): FileSettings {
     faults,
     next: 'Correct it and start again.',
   });
+}
+
+function parseYaml(text: string, file: string): unknown {
+  try {
+    return parse(text);
+  } catch (error) {
+    const [what] = String(error instanceof Error ? error.message : error).split('\n', 1);
+    throw new KilnError('input.invalid', `${file} is not YAML: ${what}`, {
+      next: 'Correct it and start again.',
+      cause: error,
+    });
+  }
 }
 
 function tlsFiles(env: Readonly<Record<string, string | undefined>>): Settings['tls'] {

@@ -2,7 +2,7 @@
  * The state directory: private to its user, of a known format, worked by one server at a time.
  * The lock is the operating system's, held through SQLite, so that it ends with its process, `kill -9` included.
  */
-import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -42,8 +42,12 @@ export async function openStateDirectory(
   return {
     path: directory,
     file: (name) => path.join(directory, name),
-    writeServerFile: (content) =>
-      writeFileSync(path.join(directory, 'server.json'), `${JSON.stringify(content)}\n`, { mode: 0o600 }),
+    writeServerFile: (content) => {
+      // In one step: whoever reads it meanwhile finds the older one or this one, whole.
+      const file = path.join(directory, 'server.json');
+      writeFileSync(`${file}.new`, `${JSON.stringify(content)}\n`, { mode: 0o600 });
+      renameSync(`${file}.new`, file);
+    },
     release: () => lock.close(),
   };
 }
