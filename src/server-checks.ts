@@ -5,12 +5,15 @@ import { BAKE_ENVIRONMENT, checkImage, imageCheckService } from './checks/image-
 import { resolveRelease } from './config/resolve-release.ts';
 import { targetOf } from './deploy/group-spec.ts';
 import type { DeployParts } from './deploy/parts.ts';
+import type { Lease } from './domain/deployment.ts';
 import { KilnError } from './domain/errors.ts';
+import { type Fence, type ServiceKey, serviceParts } from './domain/ids.ts';
 import type { CheckResult, Image } from './domain/image.ts';
 import { parseListen } from './settings.ts';
 
-/** Booting, asking and stopping take less than this, or the lease is taken from the check. */
-const LEASE_MS = 20 * 60_000;
+/** Renewed while a check goes on, so that one of a server that crashed keeps nobody waiting for long. */
+const LEASE_MS = 60_000;
+const RENEW_MS = 15_000;
 const SWEEP_LIMIT_MS = 60_000;
 /** A release has just become healthy: its checks are tried again for this long. */
 const WAIT_MS = 5_000;
@@ -20,13 +23,14 @@ type CheckParts = Pick<DeployParts, 'store' | 'targets' | 'clock'> & { readonly 
 export class ImageChecker {
   private readonly parts: CheckParts;
   private count = 0;
+  /** How many checks of a component are under way here: they share its lease. */
+  private readonly underWay = new Map<ServiceKey, number>();
 
   constructor(parts: CheckParts) {
     this.parts = parts;
   }
 
   async check(image: Image, signal: AbortSignal): Promise<readonly CheckResult[]> {
-    const { store, clock, holder } = this.parts;
     const artifact = image.artifacts.find((one) => one.kind === 'bundle');
     if (artifact === undefined) {
       throw new KilnError(
@@ -37,45 +41,76 @@ export class ImageChecker {
         },
       );
     }
-    const service = imageCheckService(image);
-    const lease = await store.leases.acquire(service, holder, LEASE_MS, clock.now());
-    if (lease === undefined) {
-      throw new KilnError('deployment.in-progress', `Another server checks ${image.component} now.`, {
-        retryable: true,
-        next: 'Try again when it has finished.',
-      });
-    }
     const { config, settings } = resolveRelease(image, BAKE_ENVIRONMENT);
     this.count += 1;
-    return checkImage({
-      image,
-      artifact: artifact.digest,
-      target: targetOf(this.parts, settings.target),
-      fence: lease.fence,
-      release: this.count,
-      environment: settings.environment,
-      files: config.files,
-      clock,
-      newId: randomUUID,
-      signal,
-    });
+    const release = this.count;
+    return this.owning(imageCheckService(image), (fence) =>
+      checkImage({
+        image,
+        artifact: artifact.digest,
+        target: targetOf(this.parts, settings.target),
+        fence,
+        release,
+        environment: settings.environment,
+        files: config.files,
+        clock: this.parts.clock,
+        newId: randomUUID,
+        signal,
+      }),
+    );
   }
 
   /** Removes what checks of a server that crashed have left running. */
   async sweep(): Promise<void> {
-    const { store, targets, clock, holder } = this.parts;
+    const { store, targets, holder } = this.parts;
     const signal = AbortSignal.timeout(SWEEP_LIMIT_MS);
     for (const target of targets.values()) {
       for (const service of await target.services(signal)) {
         if (!service.endsWith(`@${BAKE_ENVIRONMENT}`)) continue;
-        const dead = await store.leases.holder(service);
-        if (dead !== undefined && store.engine === 'sqlite') await store.leases.release(service, dead.holder);
-        const lease = await store.leases.acquire(service, holder, LEASE_MS, clock.now());
+        const lease = await this.acquire(service);
         if (lease === undefined) continue;
         for (const group of await target.groups(service, signal))
           await target.remove(group, lease.fence, signal);
+        await store.leases.release(service, holder);
       }
     }
+  }
+
+  private async owning<Result>(
+    service: ServiceKey,
+    work: (fence: Fence) => Promise<Result>,
+  ): Promise<Result> {
+    const { store, holder } = this.parts;
+    this.underWay.set(service, (this.underWay.get(service) ?? 0) + 1);
+    // One that fails leaves the rest of the lease's time for the next.
+    const renewal = setInterval(() => this.acquire(service).catch(() => undefined), RENEW_MS);
+    try {
+      const lease = await this.acquire(service);
+      if (lease === undefined) {
+        throw new KilnError(
+          'deployment.in-progress',
+          `Another server checks ${serviceParts(service).component} now.`,
+          {
+            retryable: true,
+            next: 'Try again when it has finished.',
+          },
+        );
+      }
+      return await work(lease.fence);
+    } finally {
+      clearInterval(renewal);
+      const left = (this.underWay.get(service) ?? 1) - 1;
+      this.underWay.set(service, left);
+      if (left === 0) await store.leases.release(service, holder);
+    }
+  }
+
+  /** Whoever works a state directory is alone in it: another holder has died there, wherever in its check it was. */
+  private async acquire(service: ServiceKey): Promise<Lease | undefined> {
+    const { store, clock, holder } = this.parts;
+    const before = store.engine === 'sqlite' ? await store.leases.holder(service) : undefined;
+    if (before !== undefined && before.holder !== holder) await store.leases.release(service, before.holder);
+    return store.leases.acquire(service, holder, LEASE_MS, clock.now());
   }
 }
 
