@@ -23,11 +23,9 @@ import type { Router } from './domain/ports/router.ts';
 import type { Store } from './domain/ports/store.ts';
 import type { Target } from './domain/ports/target.ts';
 import { createApp } from './http/app.ts';
-import { bakeryPart } from './http/bake-answers.ts';
-import { checksPart } from './http/check-answers.ts';
 import { checkListen } from './http/listen.ts';
 import { assertListenIsFree, listenForApi, routerListen } from './listen.ts';
-import { BuiltInRouter } from './routing/built-in/driver.ts';
+import { openRouter } from './routing/open-router.ts';
 import { ImageChecker, releaseChecker } from './server-checks.ts';
 import { stopEverything } from './server-down.ts';
 import type { Settings } from './settings.ts';
@@ -120,7 +118,8 @@ async function build(building: Building): Promise<KilnServer> {
     checkRelease: deploy.checkRelease,
   });
   closers.push(() => checks.close());
-  if (store.engine === 'sqlite') await releaseLeasesOfTheDead(store);
+  // Whoever holds the state directory knows that every earlier holder of a lease in it has ended.
+  if (store.engine === 'sqlite') await store.leases.releaseAll();
   await imageChecker.sweep();
   const owners = new Owners(deploy, holder);
   await owners.start();
@@ -134,8 +133,8 @@ async function build(building: Building): Promise<KilnServer> {
     clock: systemClock,
     randomBytes,
     hosts: settings.hosts,
-    bakery: bakeryPart(bakery),
-    checks: checksPart(checks),
+    bakery,
+    checks,
     deployer: new Deployer(deploy, owners),
     services: {
       list: (filter, signal) => serviceStatuses(deploy, filter, signal),
@@ -157,10 +156,11 @@ async function build(building: Building): Promise<KilnServer> {
       },
     },
   });
-  closers.push(() => app.close());
   await ensureAdminToken(store, state.file('token'), systemClock);
   const api = await listenForApi(settings, app.fetch);
   closers.push(() => api.close());
+  // Before the socket: it ends streams and waiting calls, which closing would otherwise wait for.
+  closers.push(() => app.close());
   state.writeServerFile({ url: api.url, pid: process.pid, version: entries.version, startedAtMs });
   return { url: api.url, asked: asked.promise, close: closing };
 }
@@ -231,7 +231,7 @@ async function buildTargets(
   for (const [name, create] of Object.entries(TARGETS)) {
     const target = await create({
       stateDirectory: state.path,
-      hiddenPaths: [],
+      hiddenPaths: settings.hiddenPaths,
       path: settings.path,
       unpack,
       clock: systemClock,
@@ -244,7 +244,9 @@ async function buildTargets(
 }
 
 async function buildRouter({ settings, entries, around, state, log, closers }: Building): Promise<Router> {
-  const router = new BuiltInRouter({
+  const router = await openRouter({
+    driver: settings.router.driver,
+    clock: systemClock,
     nodePath: entries.node,
     entry: entries.router,
     stateDirectory: path.join(state.path, 'router'),
@@ -255,15 +257,6 @@ async function buildRouter({ settings, entries, around, state, log, closers }: B
   closers.push(() => router.close());
   await router.start(AbortSignal.timeout(30_000));
   return around.router?.(router) ?? router;
-}
-
-/** Whoever holds the state directory knows that every earlier holder of a lease in it has ended. */
-async function releaseLeasesOfTheDead(store: Store): Promise<void> {
-  for (const { component, environment } of await store.services.list()) {
-    const service = serviceKey(component, environment);
-    const lease = await store.leases.holder(service);
-    if (lease !== undefined) await store.leases.release(service, lease.holder);
-  }
 }
 
 async function describeTargets(

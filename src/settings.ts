@@ -31,6 +31,8 @@ export interface Settings {
   readonly buildNetwork: Readonly<Record<string, string>>;
   /** Absolute path of bubblewrap, where there is one. */
   readonly bwrap: string | undefined;
+  /** Hidden from instances beside the state directory: what other Kilns of this user keep. */
+  readonly hiddenPaths: readonly string[];
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
   /** Take the state directory over from the server that works it now. */
   readonly takeOver: boolean;
@@ -82,6 +84,7 @@ export function loadSettings(flags: Flags, env: Readonly<Record<string, string |
     path: searchPath,
     buildNetwork: buildNetwork(env),
     bwrap: findProgram('bwrap', searchPath),
+    hiddenPaths: [path.join(homedir(), '.kiln')],
     logLevel: logLevel(env.KILN_LOG_LEVEL ?? file.logLevel ?? 'info'),
     takeOver: flags.takeOver ?? false,
   };

@@ -23,7 +23,17 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** The composition root and what it alone uses. */
-const ROOT_FILES = ['main.ts', 'server.ts', 'settings.ts', 'state-directory.ts', 'clock.ts'];
+const ROOT_FILES = [
+  'main.ts',
+  'server.ts',
+  'server-checks.ts',
+  'server-down.ts',
+  'settings.ts',
+  'state-directory.ts',
+  'listen.ts',
+  'tokens.ts',
+  'clock.ts',
+];
 
 interface SourceFile {
   readonly name: string;

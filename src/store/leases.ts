@@ -44,6 +44,12 @@ export class Leases implements LeaseStore {
     });
   }
 
+  releaseAll(): Promise<void> {
+    return this.#database.coordinate(async (db) => {
+      await db.updateTable('leases').set({ holder: null, expires_at_ms: 0 }).execute();
+    });
+  }
+
   holder(service: ServiceKey): Promise<Lease | undefined> {
     return this.#database.read(async (db) => {
       const row = await leaseRow(db, service);

@@ -37,6 +37,7 @@ export function describeStep(step: Step): string | undefined {
     case 'migrate':
       return `run the migration of release ${step.release}, once`;
     case 'scale':
+      if (step.from === step.group.desired) return `put ${step.group.name} back to work`;
       return step.from === 0
         ? `start ${count(step.group.desired)} of ${step.group.name}`
         : `scale ${step.group.name} from ${step.from} to ${step.group.desired}`;

@@ -157,6 +157,8 @@ export interface LeaseStore {
   /** Takes or renews the lease; undefined while somebody else holds it. A change of hands raises the fence. */
   acquire(service: ServiceKey, holder: string, ttlMs: number, nowMs: number): Promise<Lease | undefined>;
   release(service: ServiceKey, holder: string): Promise<void>;
+  /** Only for whoever knows that every holder has ended, by having taken what each of them needed to live. */
+  releaseAll(): Promise<void>;
   holder(service: ServiceKey): Promise<Lease | undefined>;
 }
 
