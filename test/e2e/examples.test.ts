@@ -25,20 +25,24 @@ describe('kiln up', () => {
     const need = NEEDS[name];
     const isMissing = need !== undefined && !isInstalled(need.program);
     const why = isMissing ? ` (not here: install the Debian package ${need.debian})` : '';
-    test.skipIf(isMissing && process.env.CI !== 'true')(`examples/${name}${why}`, { timeout: 120_000 }, async () => {
-      const folder = await kiln.example(name);
-      const up = await kiln.json<{ component: string; services: { urls: string[] }[] }>('up', folder);
-      const urls = up.services.flatMap((service) => service.urls);
-      expect(urls.length).toBeGreaterThan(0);
-      for (const url of urls) {
-        const page = await kiln.ask(new URL(url).hostname);
-        expect(page).toMatchObject({ status: 200 });
-        const status = await kiln.ask(new URL(url).hostname, '/service/status');
-        expect(JSON.parse(status.body)).toMatchObject({ component: up.component });
-      }
-      const again = await kiln.run('up', folder);
-      expect(again.stderr).toContain('nothing to do');
-    });
+    test.skipIf(isMissing && process.env.CI !== 'true')(
+      `examples/${name}${why}`,
+      { timeout: 120_000 },
+      async () => {
+        const folder = await kiln.example(name);
+        const up = await kiln.json<{ component: string; services: { urls: string[] }[] }>('up', folder);
+        const urls = up.services.flatMap((service) => service.urls);
+        expect(urls.length).toBeGreaterThan(0);
+        for (const url of urls) {
+          const page = await kiln.ask(new URL(url).hostname);
+          expect(page).toMatchObject({ status: 200 });
+          const status = await kiln.ask(new URL(url).hostname, '/service/status');
+          expect(JSON.parse(status.body)).toMatchObject({ component: up.component });
+        }
+        const again = await kiln.run('up', folder);
+        expect(again.stderr).toContain('nothing to do');
+      },
+    );
   }
 
   test('there are examples', () => {
