@@ -113,7 +113,7 @@ async function withDiagnosis(
   return { ...decisions, abandoned: { ...abandoned, why: [abandoned.why, ...seen].join('\n') } };
 }
 
-export function deploymentId(world: World): NonNullable<World['deployment']>['id'] {
+function deploymentId(world: World): NonNullable<World['deployment']>['id'] {
   if (world.deployment === undefined) throw new KilnError('internal', 'No deployment runs.');
   return world.deployment.id;
 }
