@@ -1,10 +1,13 @@
 import { mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
 import path from 'node:path';
 
+/** Ending of a file that is being written: a crash may leave one, and it means nothing. */
+export const DRAFT = '.new';
+
 /** Replaces a file as one step: after a crash it holds the old text or the new, never part of one. */
 export async function writeDurably(file: string, text: string): Promise<void> {
   await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
-  const temporary = `${file}.new`;
+  const temporary = `${file}${DRAFT}`;
   const handle = await open(temporary, 'w', 0o600);
   try {
     await handle.writeFile(text);

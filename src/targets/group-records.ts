@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, rename } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { asKilnError, KilnError } from '../domain/errors.ts';
 import type { Digest, Fence, InstanceId, ServerGroupName, ServiceKey } from '../domain/ids.ts';
 import type { GroupSpec } from '../domain/server-group.ts';
-import { readIfThere, removeDurably, writeDurably } from './durable-file.ts';
+import { DRAFT, readIfThere, removeDurably, writeDurably } from './durable-file.ts';
 import type { RestartHistory } from './restart-policy.ts';
 import { storedHistory, storedSpec } from './stored-spec.ts';
 import type { TargetLog } from './target-log.ts';
@@ -173,7 +173,10 @@ export class GroupRecords {
   }
 }
 
-/** A damaged record is set aside and named: one bad file must not keep all other groups from being kept up. */
+/**
+ * A damaged record is set aside and named: one bad file must not keep all other groups from being kept up. One that
+ * a crash left half written was never in force and goes.
+ */
 async function readAll<Shape extends z.ZodType>(
   directory: string,
   shape: Shape,
@@ -182,6 +185,7 @@ async function readAll<Shape extends z.ZodType>(
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const found: z.output<Shape>[] = [];
   for (const name of await readdir(directory)) {
+    if (name.endsWith(DRAFT)) await rm(path.join(directory, name), { force: true });
     if (!name.endsWith('.json')) continue;
     const file = path.join(directory, name);
     try {

@@ -44,11 +44,17 @@ export class Runs {
     this.#log = log;
   }
 
-  /** Goes on watching what an earlier server began, so that its time limit holds though nobody asks. */
+  /**
+   * Goes on watching what an earlier server began, so that its time limit holds though nobody asks. What had only
+   * been intended stays so, for whoever asks for it again.
+   */
   async resume(): Promise<void> {
-    const held = new Set((await this.#engine.instances()).map((instance) => instance.id));
+    const held = new Map((await this.#engine.instances()).map((instance) => [instance.id, instance]));
     for (const record of this.#records.openRuns()) {
-      if (held.has(record.instance)) void this.#join(record.key, record.group, () => this.#watch(record));
+      const instance = held.get(record.instance);
+      if (instance === undefined) continue;
+      if (neverStarted(instance)) await this.#engine.discard(instance.id);
+      else void this.#join(record.key, record.group, () => this.#watch(record));
     }
   }
 
