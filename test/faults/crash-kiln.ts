@@ -3,10 +3,10 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { Kiln, processesOf, until } from '../e2e/kiln.ts';
+import { rolldown } from 'rolldown';
+import { Kiln, processesOf, ROOT, until } from '../e2e/kiln.ts';
 import type { Arming } from './crash-points.ts';
 
-const SERVER = path.join(import.meta.dirname, 'crash-server.ts');
 export const ENVIRONMENT = 'live/local';
 const LOG_SHOWN = 6_000;
 
@@ -69,7 +69,13 @@ export class CrashKiln {
   }
 
   static async create(options: CrashKilnOptions): Promise<CrashKiln> {
-    return new CrashKiln(await Kiln.create(), options);
+    const crash = new CrashKiln(await Kiln.create(), options);
+    await bundleInto(crash.bundle);
+    return crash;
+  }
+
+  private get bundle(): string {
+    return path.join(this.kiln.directory, 'bundle');
   }
 
   private get hasWorker(): boolean {
@@ -82,7 +88,7 @@ export class CrashKiln {
 
   /** Starts a server, which may be armed before it does anything, and waits until it is ready or has died. */
   async start(): Promise<void> {
-    const server = fork(SERVER, [this.pointsFile], {
+    const server = fork(path.join(this.bundle, 'server.js'), [this.pointsFile], {
       env: {
         ...process.env,
         KILN_STATE: this.kiln.state,
@@ -270,7 +276,7 @@ export class CrashKiln {
       if (pid === this.server?.pid) continue;
       const instance = /KILN_INSTANCE=([^\0]+)/.exec(await environmentOf(pid))?.[1];
       if (instance !== undefined && wanted.has(instance)) continue;
-      if (command.includes('routing/built-in/main.ts')) routers += 1;
+      if (command.includes(`${this.bundle}/router.js`)) routers += 1;
       else if (command !== '')
         wrong.push(`process ${pid} of ${instance ?? 'nobody'} is left: ${command.slice(0, 200)}`);
     }
@@ -308,7 +314,7 @@ export class CrashKiln {
 
   async routerPid(): Promise<number> {
     const routers = (await processesOf(this.kiln.state)).filter((one) =>
-      one.command.includes('routing/built-in/main.ts'),
+      one.command.includes(`${this.bundle}/router.js`),
     );
     if (routers[0] === undefined) throw new Error('no router runs');
     return routers[0].pid;
@@ -326,6 +332,7 @@ export class CrashKiln {
   /** Ends all of it, and fails when a process is left. */
   async destroy(): Promise<void> {
     try {
+      if (!this.hasDied()) await this.disarm();
       if (this.hasDied()) await this.start();
     } finally {
       await this.kiln.destroy().finally(() => this.kill());
@@ -352,6 +359,23 @@ export class CrashKiln {
       server.once('exit', () => resolve());
     });
   }
+}
+
+async function bundleInto(directory: string): Promise<void> {
+  const bundle = await rolldown({
+    cwd: ROOT,
+    input: {
+      server: 'test/faults/crash-server.ts',
+      router: 'src/routing/built-in/main.ts',
+      'bake-worker': 'src/bakery/bundle/worker.ts',
+    },
+    platform: 'node',
+    external: [/^node:/, 'pg-native'],
+    logLevel: 'warn',
+  });
+  await bundle.write({ dir: directory, format: 'esm', entryFileNames: '[name].js' });
+  await bundle.close();
+  await writeFile(path.join(directory, 'package.json'), '{"type":"module"}');
 }
 
 async function environmentOf(pid: number): Promise<string> {

@@ -3,10 +3,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CrashJourney, type Sweep } from './crash-journey.ts';
 
 const LIMIT_MS = 300_000;
-/** Right after each act; before each, which is the same but for what goes on beside, and during each, by turns. */
+/**
+ * Right after each act; at every other one moreover during or before it. Before an act is the same as after the one
+ * before, but for what goes on beside them.
+ */
 const EVERY_ACT: Sweep = {
   layer: 'acts',
-  moments: (point) => ['after', point % 2 === 0 ? 'before' : 'during'],
+  moments: (point) => (point % 2 === 1 ? ['after'] : ['after', point % 4 === 0 ? 'before' : 'during']),
 };
 
 describe('a server that dies at every act, one release replacing the other at once', () => {
@@ -26,6 +29,16 @@ describe('a server that dies at every act, one release replacing the other at on
   test('of a rollback', { timeout: LIMIT_MS }, async () => {
     const acts = await journey.dieAtEachPoint(journey.rollback, EVERY_ACT);
     expect(acts).toBeGreaterThan(15);
+  });
+
+  test('which are all the kinds of acts there are', async () => {
+    const { passed, died } = await journey.crash.points();
+    // A lease is renewed by the clock, at no point of its own.
+    const kinds = [...passed].filter((name) => name !== 'store.leases.acquire');
+    expect(kinds.filter((name) => !died.includes(`after ${name}`))).toEqual([]);
+    expect(kinds).toEqual(
+      expect.arrayContaining(['target.ensure', 'target.remove', 'target.runOnce', 'router.apply']),
+    );
   });
 
   test('and no request failed', async () => {

@@ -2,7 +2,10 @@
  * A server that dies when it is told to: the real one, with its points counted. Over its IPC channel it is armed with
  * `{at, layer, moment}` and disarmed by `disarm`, which it answers with the number of points passed.
  *
- * Usage: fork('crash-server.ts', [POINTS_FILE]), with the environment of `kiln serve`.
+ * Bundled together with the entries of the router and the bake worker, which are then beside it: it starts in half
+ * the time, and it starts often.
+ *
+ * Usage: fork('server.js', [POINTS_FILE]), with the environment of `kiln serve`.
  */
 import { enableCompileCache } from 'node:module';
 import path from 'node:path';
@@ -11,9 +14,9 @@ import { startServer } from '../../src/server.ts';
 import { loadSettings } from '../../src/settings.ts';
 import { type Arming, counted, countedParts, countFileChanges, Points } from './crash-points.ts';
 
-enableCompileCache();
+const here = import.meta.dirname;
+enableCompileCache(path.join(here, 'compile-cache'));
 
-const SOURCES = path.resolve(import.meta.dirname, '../../src');
 const settings = loadSettings({}, process.env);
 const points = new Points(process.argv[2] ?? '/dev/null');
 countFileChanges(settings.stateDirectory, points);
@@ -30,10 +33,10 @@ process.on('disconnect', () => process.exit(1));
 const log = pino({ level: settings.logLevel }, pino.destination({ dest: 1, sync: true }));
 const entries = {
   node: process.execPath,
-  router: path.join(SOURCES, 'routing/built-in/main.ts'),
-  bakeWorker: path.join(SOURCES, 'bakery/bundle/worker.ts'),
+  router: path.join(here, 'router.js'),
+  bakeWorker: path.join(here, 'bake-worker.js'),
   version: '0.0.0',
-  build: 'source',
+  build: 'crash',
 };
 const server = await startServer(settings, entries, log, {
   store: (store) => countedParts(store, 'store', points),
