@@ -14,7 +14,7 @@ const TAKE_OVER_LIMIT_MS = 60_000;
 const TAKE_OVER_POLL_MS = 20;
 
 /** What `server.json` says of the server that works the directory. */
-export const serverFileSchema = z.object({
+const serverFileSchema = z.object({
   url: z.string(),
   pid: z.number().int(),
   version: z.string(),

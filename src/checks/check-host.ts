@@ -1,6 +1,6 @@
 /** What `kiln check HOST [FILE]` does without any server: reads a file, runs its tests, reports. */
 import { readFile } from 'node:fs/promises';
-import { type Fault, KilnError } from '../domain/errors.ts';
+import { KilnError } from '../domain/errors.ts';
 import type { Clock } from '../domain/ports/clock.ts';
 import { parseHost } from './smolder/address.ts';
 import { parseCheckFile } from './smolder/parse.ts';
@@ -28,7 +28,7 @@ export interface CheckHostOptions {
 }
 
 /** Smolder's exit codes; 4 is not used, since what it stood for is a schema fault here. */
-export const CHECK_EXIT_CODES: Readonly<Record<CheckFileFault | 'passed' | 'failed', number>> = {
+const CHECK_EXIT_CODES: Readonly<Record<CheckFileFault | 'passed' | 'failed', number>> = {
   passed: 0,
   failed: 1,
   empty: 2,
@@ -43,15 +43,6 @@ export function checkFileExitCode(error: KilnError): number | undefined {
   const reason = error.code === 'check.invalid' ? error.details.reason : undefined;
   if (typeof reason !== 'string' || !Object.hasOwn(CHECK_EXIT_CODES, reason)) return undefined;
   return CHECK_EXIT_CODES[reason as CheckFileFault];
-}
-
-/** One line for each fault: `file:line:column: message`. */
-export function faultLines(faults: readonly Fault[]): readonly string[] {
-  return faults.map(({ location, message, expected, didYouMean }) => {
-    const place = location === undefined ? '' : `${location.file}:${location.line}:${location.column}: `;
-    const meant = didYouMean === undefined ? '' : ` Did you mean "${didYouMean}"?`;
-    return `${place}${message}${meant || (expected === undefined ? '' : ` Expected: ${expected}.`)}`;
-  });
 }
 
 /** Resolves with the exit code 0 or 1; a file that cannot be used is a `check.invalid` error with its own code. */

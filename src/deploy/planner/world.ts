@@ -102,24 +102,10 @@ export function readyCount(world: World, group: GroupWorld): number {
   return group.instances.filter((instance) => isReady(world, group, instance)).length;
 }
 
-export function isGroupReady(world: World, group: GroupWorld | undefined, size: number): boolean {
-  return group?.wish !== undefined && group.wish.desired >= size && readyCount(world, group) >= size;
-}
-
 /** No router sends to it or waits for it any more. */
 export function isLetGo(instance: InstanceWorld): boolean {
   return (
     instance.router === 'absent' || (instance.routerDraining && instance.inFlight === 0) || !isAlive(instance)
-  );
-}
-
-/** At weight 0 in force, with nothing in flight. */
-export function isQuiet(world: World, group: GroupWorld): boolean {
-  const weight = world.routing.weights[group.name] ?? 0;
-  return (
-    world.routing.inForce &&
-    weight === 0 &&
-    group.instances.every((one) => one.inFlight === 0 || !isAlive(one))
   );
 }
 
