@@ -15,13 +15,24 @@ find_node() {
   fi
 }
 
-# Installs the dependencies when they are missing or older than the lock file.
+needs_install() {
+  [ ! -f "$ROOT/node_modules/.package-lock.json" ] || [ "$ROOT/package-lock.json" -nt "$ROOT/node_modules/.package-lock.json" ]
+}
+
+install() {
+  command -v npm >/dev/null 2>&1 || { echo "kiln: npm is needed once, to install; it comes with Node 20 or newer." >&2; exit 69; }
+  echo "kiln: installing dependencies (once)…" >&2
+  (cd "$ROOT" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2) || exit 70
+  touch "$ROOT/node_modules/.package-lock.json"
+}
+
+# Installs the dependencies when they are missing or older than the lock file; two at once take turns.
 ensure_installed() {
-  if [ ! -f "$ROOT/node_modules/.package-lock.json" ] || [ "$ROOT/package-lock.json" -nt "$ROOT/node_modules/.package-lock.json" ]; then
-    command -v npm >/dev/null 2>&1 || { echo "kiln: npm is needed once, to install; it comes with Node 20 or newer." >&2; exit 69; }
-    echo "kiln: installing dependencies (once)…" >&2
-    (cd "$ROOT" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2) || exit 70
-    touch "$ROOT/node_modules/.package-lock.json"
+  if needs_install; then
+    (
+      if command -v flock >/dev/null 2>&1; then flock 9; fi
+      if needs_install; then install; fi
+    ) 9>"$ROOT/.install.lock" || exit $?
   fi
   find_node
   if [ -z "$KILN_NODE" ]; then
