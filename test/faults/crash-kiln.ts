@@ -63,7 +63,7 @@ export class CrashKiln {
   private constructor(kiln: Kiln, options: CrashKilnOptions) {
     this.kiln = kiln;
     this.options = options;
-    this.component = `shop-${randomBytes(3).toString('hex')}`;
+    this.component = `kiosk-${randomBytes(3).toString('hex')}`;
     this.host = `${this.component}.live.localhost`;
     this.pointsFile = path.join(kiln.directory, 'points');
   }
@@ -139,7 +139,7 @@ export class CrashKiln {
 
   /** Folder of the component as it is in this version. */
   async source(text: string): Promise<string> {
-    const directory = path.join(this.kiln.directory, 'shop');
+    const directory = path.join(this.kiln.directory, 'kiosk');
     await mkdir(path.join(directory, 'checks'), { recursive: true });
     const definition = {
       component: this.component,
