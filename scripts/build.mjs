@@ -1,11 +1,23 @@
 // Bundles every entry into dist/<build>/ and points the link dist/current at it in one step. A running server
 // keeps the build it began with: its folder stays until three newer ones exist.
-import { mkdir, mkdtemp, readdir, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import {
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 
 const BUILDS_KEPT = 3;
+const LONGEST_RUN_MS = 90 * 24 * 3600 * 1000;
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const dist = path.join(root, 'dist');
 
@@ -41,11 +53,24 @@ await writeFile(path.join(dist, '.built'), '');
 await utimes(path.join(dist, '.built'), startedAt, startedAt);
 await removeOldBuilds();
 
+/** A build that a process still runs from is kept, however old: it may load the rest of itself later. */
 async function removeOldBuilds() {
   const builds = (await readdir(dist)).filter((name) => /^\d+-/.test(name)).sort();
+  const running = await commandLines();
   for (const name of builds.slice(0, -BUILDS_KEPT)) {
     const folder = path.join(dist, name);
     const ageMs = Date.now() - (await stat(folder)).mtimeMs;
-    if (ageMs > 60_000) await rm(folder, { recursive: true, force: true });
+    const isUsed = running.some((line) => line.includes(folder));
+    if (ageMs > 60_000 && !(isUsed && ageMs < LONGEST_RUN_MS))
+      await rm(folder, { recursive: true, force: true });
   }
+}
+
+async function commandLines() {
+  const lines = [];
+  for (const entry of await readdir('/proc').catch(() => [])) {
+    if (!/^\d+$/.test(entry)) continue;
+    lines.push(await readFile(`/proc/${entry}/cmdline`, 'utf8').catch(() => ''));
+  }
+  return lines;
 }

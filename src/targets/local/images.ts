@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, lstat, mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { chmodSync, lstatSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { chmod, lstat, mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { asKilnError, KilnError } from '../../domain/errors.ts';
 import type { Digest } from '../../domain/ids.ts';
@@ -80,30 +81,38 @@ export class UnpackedImages {
 
 /**
  * A place inside an image for something to be mounted on: empty, and the same for all groups of the image.
- * Fails with `path.escapes` rather than follow a link of the image.
+ * Synchronous, so that two groups of one image never find it half made. Fails with `path.escapes` rather than
+ * follow a link of the image.
  */
-export async function makeMountPoint(
-  image: string,
-  relative: string,
-  kind: 'directory' | 'file',
-): Promise<void> {
+export function makeMountPoint(image: string, relative: string, kind: 'directory' | 'file'): void {
   const parts = relative.split('/').filter((part) => part !== '' && part !== '.');
   let at = image;
   for (const [index, part] of parts.entries()) {
-    const last = index === parts.length - 1;
-    at = path.join(at, part);
-    const found = await lstatIfThere(at);
+    const parent = at;
+    const isFile = kind === 'file' && index === parts.length - 1;
+    at = path.join(parent, part);
+    const found = lstatSync(at, { throwIfNoEntry: false });
     if (found === undefined) {
-      if (last && kind === 'file') await writeFile(at, '', { mode: 0o644 });
-      else await mkdir(at, { mode: 0o755 });
+      makeInside(parent, at, isFile);
       continue;
     }
-    const fits = last && kind === 'file' ? found.isFile() : found.isDirectory();
-    if (!fits) {
+    if (isFile ? !found.isFile() : !found.isDirectory()) {
       throw new KilnError('path.escapes', `${relative} cannot be put in its place: ${part} is in the way.`, {
         next: `Choose another path, or leave ${part} out of the image.`,
       });
     }
+  }
+}
+
+/** Folders of an image are read-only to their owner too, but for this moment. */
+function makeInside(parent: string, place: string, isFile: boolean): void {
+  const { mode } = statSync(parent);
+  chmodSync(parent, mode | 0o200);
+  try {
+    if (isFile) writeFileSync(place, '', { mode: 0o644 });
+    else mkdirSync(place, { mode: 0o755 });
+  } finally {
+    chmodSync(parent, mode);
   }
 }
 

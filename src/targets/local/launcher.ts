@@ -24,9 +24,9 @@ export async function makeGroupReady(
   if (sandbox === undefined) return makeView(layout, spec);
   const image = layout.image(spec.artifact);
   for (const volume of spec.process.volumes) {
-    if (!path.isAbsolute(volume.path)) await makeMountPoint(image, volume.path, 'directory');
+    if (!path.isAbsolute(volume.path)) makeMountPoint(image, volume.path, 'directory');
   }
-  for (const file of spec.files) await makeMountPoint(image, file.path, 'file');
+  for (const file of spec.files) makeMountPoint(image, file.path, 'file');
 }
 
 /** The instance's folder first, and then its process: whatever runs can be found. */
