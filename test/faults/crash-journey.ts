@@ -70,6 +70,25 @@ export class CrashJourney {
     }
   }
 
+  /** Dies right after acts that were passed and, their number having shifted, were never died at. */
+  async dieAtMissedActs(phase: Phase): Promise<readonly string[]> {
+    const missed = await this.missedActs();
+    for (const name of missed) {
+      await this.crash.arm({ layer: 'acts', at: 1, moment: 'after', name });
+      await phase();
+      if ((await this.crash.disarm()) === undefined) await this.crash.start();
+      await this.verify(`died after ${name}`);
+    }
+    return this.missedActs();
+  }
+
+  private async missedActs(): Promise<readonly string[]> {
+    const { passed, died } = await this.crash.points();
+    // A lease is renewed by the clock, at no point of its own.
+    const kinds = [...passed].filter((name) => name !== 'store.leases.acquire');
+    return kinds.filter((name) => !died.includes(`after ${name}`));
+  }
+
   /** A release of the image that does not serve, until all has settled or the server has died. */
   deploy = async (): Promise<void> => {
     const image = this.images[this.turn % this.images.length];

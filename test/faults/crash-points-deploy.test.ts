@@ -31,6 +31,10 @@ describe('a server that dies at every act, one release replacing the other at on
     expect(acts).toBeGreaterThan(15);
   });
 
+  test('of whatever kind it is', { timeout: LIMIT_MS }, async () => {
+    expect(await journey.dieAtMissedActs(journey.deploy)).toEqual([]);
+  });
+
   test('and no request failed', async () => {
     await journey.noRequestFailed();
   });

@@ -17,6 +17,8 @@ export interface Arming {
   /** The server dies at this point, counted from 1 since it was armed. */
   readonly at: number;
   readonly moment: Moment;
+  /** Only points of this name count: what goes on beside may shift the others by one from time to time. */
+  readonly name?: string;
 }
 
 export class Points {
@@ -62,8 +64,9 @@ export class Points {
   private momentAt(layer: Layer, name: string): Moment | undefined {
     const { arming } = this;
     if (arming?.layer !== layer) return undefined;
-    this.passed += 1;
     this.append(this.logFile, `${name}\n`);
+    if (arming.name !== undefined && arming.name !== name) return undefined;
+    this.passed += 1;
     return this.passed === arming.at ? arming.moment : undefined;
   }
 
