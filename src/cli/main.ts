@@ -7,6 +7,14 @@ const fromSource = here.endsWith('.ts');
 // Beside the build it belongs to, so that it goes with it; a folder that cannot be written only makes starts slower.
 if (!fromSource) enableCompileCache(fileURLToPath(new URL('./compile-cache', import.meta.url)));
 
+// Whoever read the output has enough of it (`| head`): that is the end, and no failure.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(0);
+  });
+}
+
 const { runCommandLine } = await import('./program.ts');
 process.exitCode = await runCommandLine({
   args: process.argv.slice(2),

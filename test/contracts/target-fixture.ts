@@ -256,7 +256,8 @@ export async function markedProcesses(mark: string): Promise<readonly number[]> 
   for (const pid of await readdir('/proc')) {
     if (!/^\d+$/.test(pid)) continue;
     try {
-      if ((await readFile(`/proc/${pid}/environ`, 'utf8')).includes(mark)) found.push(Number(pid));
+      const variables = (await readFile(`/proc/${pid}/environ`, 'utf8')).split('\0');
+      if (variables.includes(mark)) found.push(Number(pid));
     } catch {
       // It ended while it was looked at, or is another user's.
     }
