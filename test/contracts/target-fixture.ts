@@ -18,6 +18,9 @@ import type { Target } from '../../src/domain/ports/target.ts';
 import { type GroupObservation, type GroupSpec, serverGroupName } from '../../src/domain/server-group.ts';
 import { createLocalTarget, type LocalTargetOptions } from '../../src/targets/local/target.ts';
 
+/** Of this test process alone: processes are found by it on a machine where other tests run. */
+export const TEST_COMPONENT = `shop-${process.pid}`;
+
 export const NEVER = new AbortController().signal;
 
 export const systemClock: Clock = {
@@ -158,7 +161,7 @@ export interface SpecOptions {
 }
 
 export function groupSpec(artifact: Digest, options: SpecOptions = {}): GroupSpec {
-  const component = componentName(options.component ?? 'shop');
+  const component = componentName(options.component ?? TEST_COMPONENT);
   const environment = environmentName('stage/local');
   const name = processName('web');
   const release = options.release ?? 1;
@@ -256,8 +259,7 @@ export async function markedProcesses(mark: string): Promise<readonly number[]> 
   for (const pid of await readdir('/proc')) {
     if (!/^\d+$/.test(pid)) continue;
     try {
-      const variables = (await readFile(`/proc/${pid}/environ`, 'utf8')).split('\0');
-      if (variables.includes(mark)) found.push(Number(pid));
+      if ((await readFile(`/proc/${pid}/environ`, 'utf8')).includes(mark)) found.push(Number(pid));
     } catch {
       // It ended while it was looked at, or is another user's.
     }

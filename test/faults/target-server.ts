@@ -4,7 +4,9 @@ import { groupSpec, NEVER, serving, TargetFixture } from '../contracts/target-fi
 
 const { directory, artifact, isolation, run, listens, act } = JSON.parse(process.argv[2] ?? '{}');
 const target = await TargetFixture.at(directory, isolation === 'none' ? { isolation } : {}).target();
-const spec = groupSpec(artifact, { run, process: { listens } });
+// The component of the test that started this process.
+const component = `shop-${process.ppid}`;
+const spec = groupSpec(artifact, { component, run, process: { listens } });
 if (act === 'run') {
   void target.runOnce(spec, run, 'the run', 1, 60_000, NEVER);
 } else {

@@ -19,6 +19,7 @@ import {
   observed,
   serving,
   TargetFixture,
+  TEST_COMPONENT,
 } from '../contracts/target-fixture.ts';
 
 const SERVER = fileURLToPath(new URL('target-server.ts', import.meta.url));
@@ -125,10 +126,10 @@ describe.each(VARIANTS)('$name', ({ options }) => {
       const target = await fixture.target();
       await target.ensure(spec, 1, KEEP, NEVER);
       const [instance] = await serving(target, spec);
-      const marks = await markedProcesses('KILN_SERVER_GROUP=shop');
+      const marks = await markedProcesses(`KILN_SERVER_GROUP=${TEST_COMPONENT}-`);
       expect(marks).toEqual(await markedProcesses(`KILN_INSTANCE=${instance?.id}`));
       await target.remove(spec.group, 1, NEVER);
-      expect(await markedProcesses('KILN_SERVER_GROUP=shop')).toEqual([]);
+      expect(await markedProcesses(`KILN_SERVER_GROUP=${TEST_COMPONENT}-`)).toEqual([]);
       expect(await readdir(path.join(fixture.state, 'targets/local/instances'))).toEqual([]);
       await target.close();
       await rm(path.join(fixture.state, 'targets'), { recursive: true });
@@ -141,7 +142,7 @@ describe.each(VARIANTS)('$name', ({ options }) => {
     await killed(server);
     await eventually(
       'it has ended',
-      async () => (await markedProcesses('KILN_SERVER_GROUP=shop')).length === 0,
+      async () => (await markedProcesses(`KILN_SERVER_GROUP=${TEST_COMPONENT}-`)).length === 0,
     );
     const target = await fixture.target();
     const spec = groupSpec(artifact, { run: 'sleep 1; exit 7', process: { listens: false } });
@@ -253,7 +254,7 @@ describe.each(VARIANTS)('$name', ({ options }) => {
     );
     await eventually(
       'its shell is ready',
-      async () => (await markedProcesses('KILN_SERVER_GROUP=shop')).length >= 2,
+      async () => (await markedProcesses(`KILN_SERVER_GROUP=${TEST_COMPONENT}-`)).length >= 2,
     );
     await target.remove(spec.group, 1, NEVER);
     expect(await heard(target, spec.group)).toEqual(['heard TERM', 'heard INT']);
@@ -266,7 +267,7 @@ describe.each(VARIANTS)('$name', ({ options }) => {
     const volumes = [{ name: 'data', path: 'data', shared: true }];
     const spec = groupSpec(await fixture.image(), { run, process: { listens: false, stop, volumes } });
     await target.ensure(spec, 1, KEEP, NEVER);
-    const ready = path.join(fixture.state, 'targets/local/volumes/shop@stage.local/data/ready');
+    const ready = path.join(fixture.state, `targets/local/volumes/${TEST_COMPONENT}@stage.local/data/ready`);
     await eventually('it is deaf', async () => existsSync(ready));
     const giveUp = new AbortController();
     const removal = target.remove(spec.group, 1, giveUp.signal);
@@ -277,10 +278,10 @@ describe.each(VARIANTS)('$name', ({ options }) => {
       async () => (await observed(target, spec)).instances[0]?.phase.kind === 'stopping',
     );
     await target.close();
-    expect((await markedProcesses('KILN_SERVER_GROUP=shop')).length).toBeGreaterThan(0);
+    expect((await markedProcesses(`KILN_SERVER_GROUP=${TEST_COMPONENT}-`)).length).toBeGreaterThan(0);
     const next = await fixture.target();
     await eventually('it is gone', async () => (await next.observe(spec.group, NEVER)) === undefined);
-    expect(await markedProcesses('KILN_SERVER_GROUP=shop')).toEqual([]);
+    expect(await markedProcesses(`KILN_SERVER_GROUP=${TEST_COMPONENT}-`)).toEqual([]);
   });
 
   test('a port that somebody else listens on never becomes an endpoint', async () => {
@@ -290,7 +291,7 @@ describe.each(VARIANTS)('$name', ({ options }) => {
     const volumes = [{ name: 'data', path: 'data', shared: true }];
     const spec = groupSpec(await fixture.image(), { run, process: { volumes } });
     await target.ensure(spec, 1, KEEP, NEVER);
-    const file = path.join(fixture.state, 'targets/local/volumes/shop@stage.local/data/port');
+    const file = path.join(fixture.state, `targets/local/volumes/${TEST_COMPONENT}@stage.local/data/port`);
     const port = await eventually(
       'its port',
       async () => existsSync(file) && Number(readFileSync(file, 'utf8')),
@@ -320,7 +321,10 @@ describe.each(VARIANTS)('$name', ({ options }) => {
     const artifact = await fixture.image();
     const run = 'echo once; sleep 1; exit 5';
     const server = await serverDoes({ artifact, run, act: 'run' });
-    await eventually('it runs', async () => (await markedProcesses('KILN_SERVER_GROUP=shop')).length > 0);
+    await eventually(
+      'it runs',
+      async () => (await markedProcesses(`KILN_SERVER_GROUP=${TEST_COMPONENT}-`)).length > 0,
+    );
     await killed(server);
     const target = await fixture.target();
     const spec = groupSpec(artifact, { run });
@@ -332,7 +336,10 @@ describe.each(VARIANTS)('$name', ({ options }) => {
     const artifact = await fixture.image();
     const run = 'exec sleep 600';
     const server = await serverDoes({ artifact, run, act: 'run' });
-    await eventually('it runs', async () => (await markedProcesses('KILN_SERVER_GROUP=shop')).length > 1);
+    await eventually(
+      'it runs',
+      async () => (await markedProcesses(`KILN_SERVER_GROUP=${TEST_COMPONENT}-`)).length > 1,
+    );
     await killed(server);
     // As when the machine goes down: all is gone at once, and nothing was written.
     const [id] = readdirSync(path.join(fixture.state, 'targets/local/instances'));
@@ -348,7 +355,7 @@ describe.each(VARIANTS)('$name', ({ options }) => {
     const unknown = { code: 'migrate.failed', details: { outcome: 'unknown' } };
     await expect(again()).rejects.toMatchObject(unknown);
     await expect(again()).rejects.toMatchObject(unknown);
-    expect(await markedProcesses('KILN_SERVER_GROUP=shop')).toEqual([]);
+    expect(await markedProcesses(`KILN_SERVER_GROUP=${TEST_COMPONENT}-`)).toEqual([]);
   });
 
   test('a full disk is named, leaves no half image, and is no obstacle once there is room', async () => {
@@ -413,7 +420,7 @@ describe.each(VARIANTS)('$name', ({ options }) => {
     for (const folder of ['instances', 'groups', 'views']) {
       expect(existsSync(path.join(root, folder)) ? await readdir(path.join(root, folder)) : []).toEqual([]);
     }
-    expect(await readdir(path.join(root, 'logs/shop@stage.local'))).toEqual([instance.id]);
+    expect(await readdir(path.join(root, `logs/${TEST_COMPONENT}@stage.local`))).toEqual([instance.id]);
     expect(await markedProcesses(`KILN_INSTANCE=${instance.id}`)).toEqual([]);
   });
 });
