@@ -12,12 +12,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { systemClock } from '../src/clock.ts';
 import type { InstanceId, ProcessName, ServerGroupName, ServiceKey } from '../src/domain/ids.ts';
 import type { Router } from '../src/domain/ports/router.ts';
 import type { RoutedEndpoint, ServiceTable } from '../src/domain/routing.ts';
 import { BuiltInRouter } from '../src/routing/built-in/driver.ts';
 import { HaproxyRouter } from '../src/routing/haproxy/driver.ts';
+import { systemClock } from '../src/server/system-clock.ts';
 import { atLeast, atMost, median, type Row, report } from './result.ts';
 
 const { values } = parseArgs({

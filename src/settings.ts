@@ -1,10 +1,11 @@
 /** The only reader of environment variables and of the settings file (`settings.yaml` in the state directory). */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { type Fault, KilnError } from './domain/errors.ts';
+import { readIfThereSync } from './files/durable-file.ts';
 
 export interface Listen {
   readonly host: string;
@@ -104,13 +105,8 @@ export function parseListen(text: string, name: string): Listen {
 }
 
 function readSettingsFile(file: string): FileSettings {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return {};
-    throw error;
-  }
+  const text = readIfThereSync(file);
+  if (text === undefined) return {};
   const result = fileSchema.safeParse(parseYaml(text, file) ?? {});
   if (result.success) return result.data;
   const faults: Fault[] = result.error.issues.map((issue) => ({

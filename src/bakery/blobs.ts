@@ -9,6 +9,7 @@ import path from 'node:path';
 import { KilnError } from '../domain/errors.ts';
 import { type Digest, digest as parseDigest } from '../domain/ids.ts';
 import type { BlobStore } from '../domain/ports/blobs.ts';
+import { isMissing } from '../files/system-error.ts';
 
 const DIRECTORY_MODE = 0o700;
 const FILE_MODE = 0o600;
@@ -165,10 +166,6 @@ async function syncDirectory(folder: string): Promise<void> {
   } finally {
     await handle.close();
   }
-}
-
-export function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
 }
 
 function missing(digest: Digest): KilnError {

@@ -2,7 +2,8 @@
 import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Digest } from '../domain/ids.ts';
-import { type FileBlobStore, isMissing } from './blobs.ts';
+import { isMissing } from '../files/system-error.ts';
+import type { FileBlobStore } from './blobs.ts';
 import { endMarked } from './bundle/process-tree.ts';
 import { blobsOf, readManifest } from './oci-layout.ts';
 

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { KilnError } from '../domain/errors.ts';
+import { isMissing } from '../files/system-error.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -70,8 +71,7 @@ function readIfThere(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8');
   } catch (thrown) {
-    const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    if (isMissing(thrown)) return undefined;
     throw new KilnError('input.invalid', `${file} cannot be read.`, {
       cause: thrown,
       next: 'Run this as the user that runs the server, or set KILN_TOKEN and KILN_URL.',

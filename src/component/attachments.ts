@@ -2,6 +2,7 @@
 import { lstat, readFile, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import type { ComponentDefinition, EnvironmentSpec } from '../domain/component.ts';
+import { isSystemError } from '../files/system-error.ts';
 
 export const ATTACHMENT_LIMIT_BYTES = 256 * 1024;
 const ATTACHMENTS_LIMIT_BYTES = 2 * 1024 * 1024;
@@ -86,8 +87,4 @@ async function resolveInside(root: string, file: string): Promise<string | 'outs
     if (isSystemError(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return undefined;
     throw error;
   }
-}
-
-export function isSystemError(error: unknown, ...codes: readonly string[]): boolean {
-  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
 }

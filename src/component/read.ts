@@ -2,7 +2,8 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { ComponentDefinition } from '../domain/component.ts';
 import { type Fault, KilnError } from '../domain/errors.ts';
-import { attachmentPaths, isSystemError, readAttachments } from './attachments.ts';
+import { isSystemError } from '../files/system-error.ts';
+import { attachmentPaths, readAttachments } from './attachments.ts';
 import { invalidFile, parseComponent } from './parse.ts';
 import { readYaml } from './yaml-source.ts';
 

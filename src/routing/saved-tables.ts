@@ -7,7 +7,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import type { ServiceKey } from '../domain/ids.ts';
 import { compareGenerations, type Generation, type ServiceTable } from '../domain/routing.ts';
-import { replaceFile } from './state-file.ts';
+import { replaceFile } from '../files/durable-file.ts';
 import { generationSchema, serviceKeySchema, serviceTableSchema } from './table-schema.ts';
 
 export type SavedService =

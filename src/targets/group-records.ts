@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { asKilnError, KilnError } from '../domain/errors.ts';
 import type { Digest, Fence, InstanceId, ServerGroupName, ServiceKey } from '../domain/ids.ts';
 import type { GroupSpec } from '../domain/server-group.ts';
-import { DRAFT, readIfThere, removeDurably, writeDurably } from './durable-file.ts';
+import { DRAFT, readIfThere, removeFile, replaceFile } from '../files/durable-file.ts';
 import type { RestartHistory } from './restart-policy.ts';
 import { storedHistory, storedSpec } from './stored-spec.ts';
 import type { TargetLog } from './target-log.ts';
@@ -118,7 +118,7 @@ export class GroupRecords {
   }
 
   async deleteGroup(name: ServerGroupName): Promise<void> {
-    await this.#inTurn(() => removeDurably(this.#groupFile(name)));
+    await this.#inTurn(() => removeFile(this.#groupFile(name)));
     this.#groups.delete(name);
   }
 
@@ -148,7 +148,7 @@ export class GroupRecords {
     if (fence === highest) return;
     await this.#inTurn(async () => {
       const raised = new Map(this.#fences).set(service, Math.max(fence, this.#fences.get(service) ?? 0));
-      await writeDurably(
+      await replaceFile(
         path.join(this.#directory, 'fences.json'),
         JSON.stringify(Object.fromEntries(raised)),
       );
@@ -161,7 +161,7 @@ export class GroupRecords {
   }
 
   #write(file: string, value: object): Promise<void> {
-    return this.#inTurn(() => writeDurably(file, JSON.stringify(value)));
+    return this.#inTurn(() => replaceFile(file, JSON.stringify(value)));
   }
 
   #inTurn(act: () => Promise<void>): Promise<void> {

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, it } from 'vitest';
-import { systemClock } from '../../src/clock.ts';
 import { openRouter, type RouterDriver } from '../../src/routing/open-router.ts';
+import { systemClock } from '../../src/server/system-clock.ts';
 import { ENTRY, freePort, isInstalled, silentLog } from './router-subjects.ts';
 
 const isSkipped = !isInstalled('haproxy') && process.env.CI !== 'true';

@@ -6,12 +6,12 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { systemClock } from '../../src/clock.ts';
 import type { ProcessName, ServerGroupName, ServiceKey } from '../../src/domain/ids.ts';
 import type { Router } from '../../src/domain/ports/router.ts';
 import type { Pool, RoutedEndpoint, ServiceTable } from '../../src/domain/routing.ts';
 import { BuiltInRouter } from '../../src/routing/built-in/driver.ts';
 import { HaproxyRouter } from '../../src/routing/haproxy/driver.ts';
+import { systemClock } from '../../src/server/system-clock.ts';
 import type { Upstream } from './router-upstream.ts';
 
 export const ENTRY = path.resolve(import.meta.dirname, '../../src/routing/built-in/main.ts');

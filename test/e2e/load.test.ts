@@ -14,6 +14,8 @@ const HOST = 'shop.stage.localhost';
 const WANTED_REQUESTS = 120_000;
 const BUDGET_MS = 30_000;
 const LEAST_REQUESTS = 5_000;
+const SLOW_MS = 400;
+const BROKEN_SLOW_MS = 10_000;
 
 const WISHES: readonly (ShopWish & { readonly version: string })[] = [
   { version: '1.0.0', text: 'first', strategy: 'blue-green', keepWarm: '0s' },
@@ -40,10 +42,15 @@ test.skipIf(!hasHaproxy && process.env.CI !== 'true')(
 test('with the drain broken on purpose requests fail, and the load shows it', async () => {
   const serverEntry = path.join(import.meta.dirname, 'load-broken-server.ts');
   const broken = await openShop({ serverEntry });
-  const { failed } = await loadDuring(broken, async () => {
-    await deploy(broken, '2.0.0');
-    await onlyRelease(broken, 2);
-  });
+  // Long enough that what was in flight when traffic moved still is when the instances are stopped.
+  const { failed } = await loadDuring(
+    broken,
+    async () => {
+      await deploy(broken, '2.0.0');
+      await onlyRelease(broken, 2);
+    },
+    BROKEN_SLOW_MS,
+  );
   expect(failed).toBeGreaterThan(0);
 });
 
@@ -99,6 +106,7 @@ async function onlyRelease(shop: Kiln, release: number): Promise<void> {
 async function loadDuring(
   shop: Kiln,
   work: () => Promise<void>,
+  slowMs = SLOW_MS,
 ): Promise<{
   requests: number;
   failed: number;
@@ -107,7 +115,11 @@ async function loadDuring(
 }> {
   const address = await shop.routerAddress();
   const quick = await startLoad(address, HOST, { connections: 16, newPerSecond: 50 });
-  const slow = await startLoad(address, HOST, { path: '/slow?ms=400', connections: 8, newPerSecond: 5 });
+  const slow = await startLoad(address, HOST, {
+    path: `/slow?ms=${slowMs}`,
+    connections: 8,
+    newPerSecond: 5,
+  });
   await work();
   const [one, two] = await Promise.all([quick.stop(), slow.stop()]);
   return {

@@ -1,7 +1,7 @@
 /** Reads a growing log from where it last stopped, line by line, and keeps the last lines. */
 import { open, stat } from 'node:fs/promises';
 import { StringDecoder } from 'node:string_decoder';
-import { isMissing } from '../blobs.ts';
+import { isMissing } from '../../files/system-error.ts';
 
 const PIECE_BYTES = 64 * 1024;
 /** A longer line is cut, so that one that never ends costs no memory. */

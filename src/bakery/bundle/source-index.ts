@@ -10,7 +10,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import { isMissing } from '../blobs.ts';
+import { isMissing } from '../../files/system-error.ts';
 import { scannedEntries } from './columns.ts';
 import { KINDS, SCAN_STRIDE } from './tasks.ts';
 import type { KnownEntry, TreeEntry } from './tree.ts';

@@ -7,7 +7,8 @@ import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'n
 import path from 'node:path';
 import { z } from 'zod';
 import { type Digest, digest as parseDigest } from '../../domain/ids.ts';
-import { type FileBlobStore, isMissing } from '../blobs.ts';
+import { isMissing } from '../../files/system-error.ts';
+import type { FileBlobStore } from '../blobs.ts';
 import { APP_PREFIX, type StoredLayer } from './layer-store.ts';
 import { contentOffsets } from './layers.ts';
 import type { KnownEntry, TreeEntry } from './tree.ts';

@@ -3,7 +3,7 @@ import type { Dirent } from 'node:fs';
 import { open, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { KilnError } from '../../domain/errors.ts';
-import { isSystemError } from '../attachments.ts';
+import { isSystemError } from '../../files/system-error.ts';
 
 export interface Folder {
   readonly name: string;

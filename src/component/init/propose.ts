@@ -2,7 +2,7 @@
 import { access, constants, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { KilnError } from '../../domain/errors.ts';
-import { isSystemError } from '../attachments.ts';
+import { isSystemError } from '../../files/system-error.ts';
 import { COMPONENT_FILE } from '../read.ts';
 import { detectDockerfile } from './dockerfile.ts';
 import type { Draft } from './draft.ts';

@@ -1,7 +1,7 @@
 /** Writes all that HAProxy starts from, or is reloaded with: configuration, maps, states. */
 import { createHash } from 'node:crypto';
 import path from 'node:path';
-import { replaceFile } from '../state-file.ts';
+import { replaceFile } from '../../files/durable-file.ts';
 import { type ConfiguredServer, configurationText, luaScript } from './configuration.ts';
 import { FILES, type HaproxyInstance } from './instance.ts';
 import type { Slot } from './slots.ts';

@@ -1,8 +1,7 @@
 /** Which pool has which backend, on disk: a restarted server must find its servers where they are. */
-import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { asKilnError, KilnError } from '../../domain/errors.ts';
-import { replaceFile } from '../state-file.ts';
+import { KilnError } from '../../domain/errors.ts';
+import { readIfThere, replaceFile } from '../../files/durable-file.ts';
 import type { Slot } from './slots.ts';
 
 const FORMAT = 1;
@@ -26,13 +25,8 @@ export async function writeSlots(file: string, slots: readonly Slot[]): Promise<
 
 /** Undefined: there are none yet. */
 export async function readSlots(file: string): Promise<readonly Slot[] | undefined> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (thrown) {
-    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT') return undefined;
-    throw asKilnError(thrown);
-  }
+  const text = await readIfThere(file);
+  if (text === undefined) return undefined;
   try {
     return fileSchema.parse(JSON.parse(text)).slots;
   } catch (cause) {

@@ -2,7 +2,7 @@
 import { rename, writeFile } from 'node:fs/promises';
 import { z } from 'zod';
 import type { Digest, InstanceId, ServerGroupName, ServiceKey } from '../../domain/ids.ts';
-import { readIfThere } from '../durable-file.ts';
+import { readIfThere } from '../../files/durable-file.ts';
 import type { InstanceLayout } from './layout.ts';
 import type { ProcessIdentity } from './processes.ts';
 

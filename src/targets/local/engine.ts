@@ -5,7 +5,7 @@ import type { Digest, InstanceId, ServerGroupName } from '../../domain/ids.ts';
 import type { Clock } from '../../domain/ports/clock.ts';
 import type { LogLine, LogQuery, TargetCapabilities } from '../../domain/ports/target.ts';
 import type { GroupSpec } from '../../domain/server-group.ts';
-import { isMissing } from '../durable-file.ts';
+import { isMissing } from '../../files/system-error.ts';
 import {
   type EngineInstance,
   exclusiveVolumes,

@@ -13,6 +13,7 @@ import { readFileSync, statSync } from 'node:fs';
 import type { StopPolicy } from '../../domain/component.ts';
 import type { Clock } from '../../domain/ports/clock.ts';
 import type { Endpoint } from '../../domain/server-group.ts';
+import { isSystemError } from '../../files/system-error.ts';
 import type { EndCause, EngineInstance, EngineState } from '../instance-engine.ts';
 import {
   type InstanceDescription,
@@ -24,14 +25,7 @@ import { EndpointWatch } from './endpoint-watch.ts';
 import { removeTree } from './images.ts';
 import type { InstanceLayout } from './layout.ts';
 import { type Listener, readListeners } from './listeners.ts';
-import {
-  bootId,
-  childrenOf,
-  isAlive,
-  isSystemError,
-  livingProcess,
-  type ProcessIdentity,
-} from './processes.ts';
+import { bootId, childrenOf, isAlive, livingProcess, type ProcessIdentity } from './processes.ts';
 import { describeExit, type ExitStatus, exitStatus, parseStatus, type RunnerStatus } from './runner.ts';
 import { endTree, isMarked, killTree, type ProcessTree } from './termination.ts';
 

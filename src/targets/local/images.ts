@@ -4,11 +4,10 @@ import { chmod, lstat, mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/
 import path from 'node:path';
 import { asKilnError, KilnError } from '../../domain/errors.ts';
 import type { Digest } from '../../domain/ids.ts';
-import { isMissing } from '../durable-file.ts';
+import { isMissing, isSystemError } from '../../files/system-error.ts';
 import type { TargetParts } from '../target-parts.ts';
 import { whileWanted } from '../turns.ts';
 import type { LocalLayout } from './layout.ts';
-import { isSystemError } from './processes.ts';
 
 /** An image that nobody uses is kept this long after it was last asked for: a rollback may want it. */
 const KEEP_UNUSED_MS = 60 * 60 * 1000;

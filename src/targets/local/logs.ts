@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { InstanceId, ServerGroupName, ServiceKey } from '../../domain/ids.ts';
 import type { Clock } from '../../domain/ports/clock.ts';
 import type { LogLine, LogQuery } from '../../domain/ports/target.ts';
-import { isMissing } from '../durable-file.ts';
+import { isMissing } from '../../files/system-error.ts';
 import { groupOf } from '../instance-name.ts';
 import { removeTree } from './images.ts';
 import type { LocalLayout } from './layout.ts';

@@ -4,6 +4,7 @@
  * Reads are synchronous: /proc never waits for a disk, and a promise costs more than the read.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { isSystemError } from '../../files/system-error.ts';
 
 export interface ProcessIdentity {
   readonly pid: number;
@@ -137,13 +138,9 @@ function absentWhenGone<T>(read: () => T): T | undefined {
   try {
     return read();
   } catch (error) {
-    if (['ENOENT', 'ESRCH', 'EACCES', 'EPERM', 'EINVAL'].some((code) => isSystemError(error, code))) {
+    if (isSystemError(error, 'ENOENT', 'ESRCH', 'EACCES', 'EPERM', 'EINVAL')) {
       return undefined;
     }
     throw error;
   }
-}
-
-export function isSystemError(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
 }

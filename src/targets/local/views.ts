@@ -3,9 +3,9 @@ import { chmod, link, lstat, mkdir, readdir, readlink, rename, symlink, writeFil
 import path from 'node:path';
 import { asKilnError, KilnError } from '../../domain/errors.ts';
 import type { GroupSpec } from '../../domain/server-group.ts';
+import { isSystemError } from '../../files/system-error.ts';
 import { removeTree } from './images.ts';
 import type { LocalLayout } from './layout.ts';
-import { isSystemError } from './processes.ts';
 
 /**
  * Without a sandbox nothing can be mounted, so each group gets a view of its image in a folder of its own:

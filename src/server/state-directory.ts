@@ -2,12 +2,13 @@
  * The state directory: private to its user, of a known format, worked by one server at a time.
  * The lock is the operating system's, held through SQLite, so that it ends with its process, `kill -9` included.
  */
-import { chmodSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { KilnError } from './domain/errors.ts';
+import { KilnError } from '../domain/errors.ts';
+import { readIfThereSync } from '../files/durable-file.ts';
 
 const FORMAT = 1;
 const TAKE_OVER_LIMIT_MS = 60_000;
@@ -53,7 +54,7 @@ export async function openStateDirectory(
 }
 
 function assertFormat(directory: string): void {
-  const text = readIfThere(path.join(directory, 'format'));
+  const text = readIfThereSync(path.join(directory, 'format'));
   if (text === undefined) return;
   const found = Number(text.trim());
   if (found > FORMAT || !Number.isInteger(found)) {
@@ -113,15 +114,6 @@ function askToLeave(pid: number): void {
 }
 
 function readServerFile(directory: string): ServerFile | undefined {
-  const text = readIfThere(path.join(directory, 'server.json'));
+  const text = readIfThereSync(path.join(directory, 'server.json'));
   return text === undefined ? undefined : serverFileSchema.safeParse(JSON.parse(text)).data;
-}
-
-function readIfThere(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
-  }
 }

@@ -1,7 +1,7 @@
 /** `kiln down`: everything that runs is stopped; what is wished stays, and starts again with the next server. */
 
-import type { DeployParts } from './deploy/parts.ts';
-import { type ServiceKey, serviceKey } from './domain/ids.ts';
+import type { DeployParts } from '../deploy/parts.ts';
+import { type ServiceKey, serviceKey } from '../domain/ids.ts';
 
 const LEASE_MS = 60_000;
 const LIMIT_MS = 120_000;

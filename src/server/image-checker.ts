@@ -1,22 +1,18 @@
-/** Wires the checks to what runs: an image is booted on a target by itself, a release is asked through the router. */
+/** Checks an image by booting it on a target, by itself, as the owner of the component's place there. */
 import { randomUUID } from 'node:crypto';
-import { checkEnvironment } from './checks/environment-check.ts';
-import { BAKE_ENVIRONMENT, checkImage, imageCheckService } from './checks/image-check.ts';
-import { resolveRelease } from './config/resolve-release.ts';
-import { targetOf } from './deploy/group-spec.ts';
-import type { DeployParts } from './deploy/parts.ts';
-import type { Lease } from './domain/deployment.ts';
-import { KilnError } from './domain/errors.ts';
-import { type Fence, type ServiceKey, serviceParts } from './domain/ids.ts';
-import type { CheckResult, Image } from './domain/image.ts';
-import { parseListen } from './settings.ts';
+import { BAKE_ENVIRONMENT, checkImage, imageCheckService } from '../checks/image-check.ts';
+import { resolveRelease } from '../config/resolve-release.ts';
+import { targetOf } from '../deploy/group-spec.ts';
+import type { DeployParts } from '../deploy/parts.ts';
+import type { Lease } from '../domain/deployment.ts';
+import { KilnError } from '../domain/errors.ts';
+import { type Fence, type ServiceKey, serviceParts } from '../domain/ids.ts';
+import type { CheckResult, Image } from '../domain/image.ts';
 
 /** Renewed while a check goes on, so that one of a server that crashed keeps nobody waiting for long. */
 const LEASE_MS = 60_000;
 const RENEW_MS = 15_000;
 const SWEEP_LIMIT_MS = 60_000;
-/** A release has just become healthy: its checks are tried again for this long. */
-const WAIT_MS = 5_000;
 
 type CheckParts = Pick<DeployParts, 'store' | 'targets' | 'clock'> & { readonly holder: string };
 
@@ -112,23 +108,4 @@ export class ImageChecker {
     if (before !== undefined && before.holder !== holder) await store.leases.release(service, before.holder);
     return store.leases.acquire(service, holder, LEASE_MS, clock.now());
   }
-}
-
-/** The smoke checks of a release, through the router as any client would send them. */
-export function releaseChecker(
-  parts: Pick<DeployParts, 'store' | 'router' | 'clock'>,
-): DeployParts['checkRelease'] {
-  return async (release, signal) => {
-    const image = await parts.store.images.get(release.image);
-    const { listen } = await parts.router.status(signal);
-    return checkEnvironment({
-      release,
-      attachments: image?.definition.attachments ?? {},
-      router: parseListen(listen, 'router'),
-      waitMs: WAIT_MS,
-      clock: parts.clock,
-      newId: randomUUID,
-      signal,
-    });
-  };
 }

@@ -1,9 +1,10 @@
 /** The token of whoever owns the machine: in a file that only its user can read, hashed in the store. */
 import { randomBytes } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
-import type { Clock } from './domain/ports/clock.ts';
-import type { Store } from './domain/ports/store.ts';
-import { secretHash } from './http/auth.ts';
+import { writeFileSync } from 'node:fs';
+import type { Clock } from '../domain/ports/clock.ts';
+import type { Store } from '../domain/ports/store.ts';
+import { readIfThereSync } from '../files/durable-file.ts';
+import { secretHash } from '../http/auth.ts';
 
 const SECRET_BYTES = 32;
 
@@ -19,13 +20,7 @@ export async function ensureAdminToken(
 }
 
 function readSecret(file: string): string | undefined {
-  try {
-    const text = readFileSync(file, 'utf8').trim();
-    return text === '' ? undefined : text;
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
-  }
+  return readIfThereSync(file)?.trim() || undefined;
 }
 
 function makeSecret(file: string): string {

@@ -4,8 +4,9 @@ import { createServer as createHttpServer, type Server } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { createServer as createTcpServer, type Server as TcpServer } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
-import { KilnError } from './domain/errors.ts';
-import type { Listen, Settings } from './settings.ts';
+import { KilnError } from '../domain/errors.ts';
+import { readIfThereSync } from '../files/durable-file.ts';
+import type { Listen, Settings } from '../settings.ts';
 
 const CLOSE_LIMIT_MS = 3_000;
 const PORTS_TRIED = 20;
@@ -86,13 +87,8 @@ export async function routerListen(router: Settings['router'], file: string): Pr
 }
 
 function readPort(file: string): number | undefined {
-  try {
-    const port = Number(readFileSync(file, 'utf8').trim());
-    return Number.isInteger(port) && port > 0 ? port : undefined;
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
-  }
+  const port = Number(readIfThereSync(file)?.trim());
+  return Number.isInteger(port) && port > 0 ? port : undefined;
 }
 
 async function freePort({ host, port }: Listen, tries: number): Promise<number> {
