@@ -121,9 +121,20 @@ export class TargetFixture {
     return artifact;
   }
 
-  /** Removes all groups, and fails when anything of them is left. */
+  /** Removes all groups and the directory, and fails when anything of them is left. */
   async destroy(): Promise<void> {
-    for (const target of this.#open) await target.close();
+    let left: readonly string[] = [];
+    try {
+      for (const target of this.#open) await target.close();
+      await this.#removeGroups();
+      left = await processesUnder(this.state);
+    } finally {
+      await rm(this.directory, { recursive: true, force: true });
+    }
+    if (left.length > 0) throw new Error(`processes are left: ${left.join('; ')}`);
+  }
+
+  async #removeGroups(): Promise<void> {
     const target = await createLocalTarget({
       stateDirectory: this.state,
       hiddenPaths: [],
@@ -141,9 +152,6 @@ export class TargetFixture {
     } finally {
       await target.close();
     }
-    const left = await processesUnder(this.state);
-    await rm(this.directory, { recursive: true, force: true });
-    if (left.length > 0) throw new Error(`processes are left: ${left.join('; ')}`);
   }
 
   #image(artifact: Digest): string {

@@ -97,7 +97,8 @@ describe.each(VARIANTS)('$name', ({ options }) => {
     const server = await serverDoes({ artifact, run: 'node web.js', listens: true });
     await killed(server);
     const [id] = readdirSync(path.join(fixture.state, 'targets/local/instances'));
-    await rm(instanceFile(id as InstanceId, 'process.json'));
+    // It may not have been written yet.
+    await rm(instanceFile(id as InstanceId, 'process.json'), { force: true });
     const target = await fixture.target();
     const [instance] = await serving(target, groupSpec(artifact));
     expect(instance?.id).toBe(id);
@@ -458,6 +459,16 @@ describe('the sandbox', () => {
     const environments = await ask(instance, '/processes');
     expect(Array.isArray(environments) && environments.length).toBeLessThan(6);
     expect(JSON.stringify(environments)).not.toContain('VITEST');
+  });
+
+  test('that an earlier server died trying out leaves nothing', async () => {
+    await target.close();
+    const local = path.join(fixture.state, 'targets/local');
+    await mkdir(path.join(local, 'trial/srv/runtime'), { recursive: true });
+    const next = await fixture.target();
+    expect(await readdir(local)).not.toContain('trial');
+    await next.capabilities(NEVER);
+    expect(await readdir(local)).not.toContain('trial');
   });
 
   test('hides a state directory outside of /tmp too', async (context) => {

@@ -1,4 +1,4 @@
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import type { StopPolicy } from '../../domain/component.ts';
 import { KilnError } from '../../domain/errors.ts';
 import type { Digest, InstanceId, ServerGroupName } from '../../domain/ids.ts';
@@ -65,6 +65,8 @@ export class LocalEngine implements InstanceEngine {
   static async open(parts: LocalEngineParts): Promise<LocalEngine> {
     const engine = new LocalEngine(parts);
     await mkdir(parts.layout.instances, { recursive: true, mode: 0o700 });
+    // An earlier server may have died while it tried the sandbox out.
+    await rm(parts.layout.trial, { recursive: true, force: true });
     await parts.images.open();
     const marked = markedProcesses();
     for (const name of await readdir(parts.layout.instances)) await engine.#adopt(name as InstanceId, marked);

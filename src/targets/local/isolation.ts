@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { constants, readdirSync, readlinkSync } from 'node:fs';
-import { access, mkdtemp, realpath, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { access, mkdir, realpath, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { TargetLog } from '../target-log.ts';
 import type { Isolation } from './description.ts';
@@ -20,6 +19,8 @@ const TRIAL_MS = 5_000;
 export interface HostView {
   readonly stateDirectory: string;
   readonly hiddenPaths: readonly string[];
+  /** Made for the trial of the sandbox and removed after it. */
+  readonly trialDirectory: string;
   /** PATH as the instances get it. */
   readonly path: string;
 }
@@ -51,7 +52,7 @@ export class SandboxProbe {
       return undefined;
     }
     const sandbox = await describeHost(bwrap, this.#host);
-    const problem = await tryOut(sandbox);
+    const problem = await tryOut(sandbox, this.#host.trialDirectory);
     if (problem === undefined) return sandbox;
     this.#log.warn({ problem }, 'bwrap does not work on this machine: instances run without a sandbox');
     return undefined;
@@ -84,8 +85,8 @@ function rootEntries(): readonly RootEntry[] {
 }
 
 /** Says what went wrong, or undefined when a command ran to its end in a sandbox like those of instances. */
-async function tryOut(sandbox: SandboxHost): Promise<string | undefined> {
-  const directory = await mkdtemp(path.join(tmpdir(), 'kiln-sandbox-'));
+async function tryOut(sandbox: SandboxHost, directory: string): Promise<string | undefined> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
   try {
     const [program = '', ...args] = sandboxCommand({
       ...sandbox,

@@ -17,6 +17,8 @@ export interface LocalLayout {
   readonly views: string;
   readonly volumes: string;
   readonly logs: string;
+  /** Where the sandbox is tried out: here, not in the machine's /tmp, so that what a crash leaves of it is found. */
+  readonly trial: string;
   instance(id: InstanceId): InstanceLayout;
   image(digest: Digest): string;
   /** A group's own view of its image, where there is no sandbox to make one. */
@@ -52,6 +54,7 @@ export function localLayout(stateDirectory: string): LocalLayout {
     views: at('views'),
     volumes: at('volumes'),
     logs: at('logs'),
+    trial: at('trial'),
     instance: (id) => instanceLayout(at('instances', plain(id))),
     image: (digest) => at('images', plain(digest.slice(digest.indexOf(':') + 1))),
     view: (group) => at('views', plain(group)),

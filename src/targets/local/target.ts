@@ -25,7 +25,11 @@ export async function createLocalTarget(options: LocalTargetOptions): Promise<Ta
     layout,
     images: new UnpackedImages(layout, options.unpack),
     logs: new LogFiles(layout, clock),
-    probe: new SandboxProbe({ stateDirectory, hiddenPaths, path: options.path }, log, options.isolation),
+    probe: new SandboxProbe(
+      { stateDirectory, hiddenPaths, path: options.path, trialDirectory: layout.trial },
+      log,
+      options.isolation,
+    ),
     clock,
     log,
     path: options.path,
