@@ -1,5 +1,6 @@
 /** Checks a routing table that another process sent or a file holds. */
 import { z } from 'zod';
+import type { HealthSpec } from '../domain/component.ts';
 import type { InstanceId, ProcessName, ServerGroupName, ServiceKey } from '../domain/ids.ts';
 import type {
   Generation,
@@ -29,21 +30,26 @@ const endpoint: z.ZodType<RoutedEndpoint> = z.object({
   draining: z.boolean(),
 });
 
-const group: z.ZodType<RoutedGroup> = z.object({
-  group: groupName,
-  weight: z.number().nonnegative().finite(),
-  endpoints: z.array(endpoint),
+const health: z.ZodType<HealthSpec> = z.object({
+  // It goes into request lines and, with HAProxy, into its maps.
+  path: z.string().regex(/^\/[\x21-\x7e]*$/),
+  intervalMs: MILLISECONDS,
+  timeoutMs: MILLISECONDS,
+  startupMs: MILLISECONDS,
 });
+
+const group: z.ZodType<RoutedGroup> = z
+  .object({
+    group: groupName,
+    weight: z.number().nonnegative().finite(),
+    health: health.optional(),
+    endpoints: z.array(endpoint),
+  })
+  .transform(({ health, ...rest }) => (health === undefined ? rest : { ...rest, health }));
 
 const pool: z.ZodType<Pool> = z.object({
   process: processName,
-  health: z.object({
-    // It goes into request lines and, with HAProxy, into its configuration.
-    path: z.string().regex(/^\/[\x21-\x7e]*$/),
-    intervalMs: MILLISECONDS,
-    timeoutMs: MILLISECONDS,
-    startupMs: MILLISECONDS,
-  }),
+  health,
   groups: z.array(group),
   drainMs: MILLISECONDS,
   holdMs: MILLISECONDS,

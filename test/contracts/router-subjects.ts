@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { HealthSpec } from '../../src/domain/component.ts';
 import type { ProcessName, ServerGroupName, ServiceKey } from '../../src/domain/ids.ts';
 import type { Router } from '../../src/domain/ports/router.ts';
 import type { Pool, RoutedEndpoint, ServiceTable } from '../../src/domain/routing.ts';
@@ -157,6 +158,7 @@ export interface GroupOf {
   readonly weight?: number;
   readonly upstreams: readonly Upstream[];
   readonly draining?: readonly Upstream[];
+  readonly health?: HealthSpec;
 }
 
 /** Makes one service's tables, each of a later generation than the one before. */
@@ -194,6 +196,7 @@ export class TableMaker {
           groups: Object.entries(groups).map(([name, group]) => ({
             group: `${this.service.split('@')[0]}-${name}` as ServerGroupName,
             weight: group.weight ?? 100,
+            ...(group.health === undefined ? {} : { health: group.health }),
             endpoints: group.upstreams.map((each) =>
               endpointOf(each, group.draining?.includes(each) ?? false),
             ),

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import type { HealthSpec } from '../../src/domain/component.ts';
 import type { InstanceId } from '../../src/domain/ids.ts';
 import type { EndpointObservation } from '../../src/domain/routing.ts';
 import { ask, Load } from './router-client.ts';
@@ -126,6 +127,51 @@ export function tablesContract(subject: RouterSubject): void {
       sick.isHealthy = true;
       await healthy(maker, sick);
       await until('it serves', async () => (await get(maker)).text === sick.instance);
+    });
+
+    it.each([
+      { what: 'path', timeoutMs: 1_000 },
+      { what: 'path and a longer limit', timeoutMs: 3_000 },
+      { what: 'path and a shorter limit', timeoutMs: 400 },
+    ])('move traffic between groups whose checks have another $what, and no request fails', async (to) => {
+      const maker = newMaker();
+      const [old, fresh] = [await newUpstream('old'), await newUpstream('fresh')];
+      [old.healthPath, fresh.healthPath] = ['/old-health', '/fresh-health'];
+      const ofOld = { path: '/old-health', intervalMs: 100, timeoutMs: 1_000, startupMs: 10_000 };
+      const ofFresh = { path: '/fresh-health', intervalMs: 150, timeoutMs: to.timeoutMs, startupMs: 10_000 };
+      const apply = (groups: Parameters<TableMaker['table']>[0], health: HealthSpec) =>
+        place.router.apply(maker.table(groups, { health }), place.signal);
+      const bothStayUp = async () => {
+        const [oldChecks, freshChecks] = [old.checks, fresh.checks];
+        await until('both are checked', async () => {
+          expect((await observed(maker, old.instance))?.health).toBe('up');
+          expect((await observed(maker, fresh.instance))?.health).toBe('up');
+          return old.checks > oldChecks + 3 && fresh.checks > freshChecks + 3;
+        });
+      };
+
+      await apply({ v1: { upstreams: [old] } }, ofOld);
+      await healthy(maker, old);
+      const load = new Load(place.port, maker.host, { connections: 4, keepAlive: true });
+      const v2 = { upstreams: [fresh], health: ofFresh };
+      await apply({ v1: { upstreams: [old] }, v2: { ...v2, weight: 0 } }, ofOld);
+      await healthy(maker, old, fresh);
+      await bothStayUp();
+      const v1 = { upstreams: [old], weight: 0, health: ofOld };
+      await apply({ v1, v2: { upstreams: [fresh] } }, ofFresh);
+      await healthy(maker, old, fresh);
+      await bothStayUp();
+      await apply({ v1: { upstreams: [old] }, v2: { ...v2, weight: 0 } }, ofOld);
+      await healthy(maker, old, fresh);
+      await apply({ v1, v2: { upstreams: [fresh] } }, ofFresh);
+      await healthy(maker, old, fresh);
+      await apply({ v2: { upstreams: [fresh] } }, ofFresh);
+      await until('only the new one is held', async () => !(await observed(maker, old.instance)));
+      await healthy(maker, fresh);
+      const before = fresh.served;
+      await until('it goes on', () => fresh.served > before + 100);
+      await load.stop();
+      expect(load.failures).toEqual([]);
     });
 
     it('retry on another instance when nobody listens any more', async () => {

@@ -10,6 +10,8 @@ import type { Endpoint } from '../../src/domain/server-group.ts';
 export class Upstream {
   readonly instance: InstanceId;
   isHealthy = true;
+  /** Where health is asked; elsewhere there is no such page. */
+  healthPath = '/health';
   /** Requests that were answered, health checks aside. */
   served = 0;
   checks = 0;
@@ -68,9 +70,10 @@ export class Upstream {
 
   #answer(request: http.IncomingMessage, response: http.ServerResponse): void {
     const url = new URL(request.url ?? '/', 'http://instance');
-    if (url.pathname === '/health') {
+    if (request.headers['user-agent'] === 'kiln-health') {
       this.checks++;
-      response.writeHead(this.isHealthy ? 200 : 503).end();
+      const isThere = url.pathname === this.healthPath;
+      response.writeHead(isThere ? (this.isHealthy ? 200 : 503) : 404).end();
       return;
     }
     this.served++;

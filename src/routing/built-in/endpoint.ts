@@ -5,6 +5,7 @@
  *   draining                 no new requests; what is in flight goes on for drainMs, then is cut
  *   removed                  as draining, and forgotten once nothing is in flight
  */
+import type { HealthSpec } from '../../domain/component.ts';
 import type { InstanceId } from '../../domain/ids.ts';
 import type { EndpointHealth, EndpointObservation } from '../../domain/routing.ts';
 import type { Endpoint } from '../../domain/server-group.ts';
@@ -23,6 +24,8 @@ export class RoutedEndpointState implements ConnectionHolder {
   readonly address: Endpoint;
   readonly idle: UpstreamConnection[] = [];
   health: EndpointHealth = 'unknown';
+  /** How it is checked: as its own release asks. */
+  check: HealthSpec;
   isDraining = false;
   isRemoved = false;
   readonly #inFlight = new Set<InFlight>();
@@ -33,6 +36,7 @@ export class RoutedEndpointState implements ConnectionHolder {
   constructor(
     instance: InstanceId,
     address: Endpoint,
+    check: HealthSpec,
     /** Told when a removed endpoint has nothing in flight any more. */
     onQuiet: (endpoint: RoutedEndpointState) => void,
     /** Told when traffic found nobody listening, which no check need confirm. */
@@ -40,6 +44,7 @@ export class RoutedEndpointState implements ConnectionHolder {
   ) {
     this.instance = instance;
     this.address = address;
+    this.check = check;
     this.#onQuiet = onQuiet;
     this.#onRefused = onRefused;
   }

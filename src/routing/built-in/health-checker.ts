@@ -5,7 +5,6 @@
  * in a row take it out, and one refused connection does: nobody listens there. One pass takes it in.
  */
 import http from 'node:http';
-import type { HealthSpec } from '../../domain/component.ts';
 import type { RoutedEndpointState } from './endpoint.ts';
 import type { EndpointWatch } from './live-table.ts';
 import type { PoolState } from './pool.ts';
@@ -62,7 +61,7 @@ export class HealthChecker implements EndpointWatch {
   #check(endpoint: RoutedEndpointState, watched: Watched): void {
     watched.abort = new AbortController();
     watched.checks++;
-    checkOnce(endpoint, watched.pool.health, watched.abort.signal).then((result) => {
+    checkOnce(endpoint, watched.abort.signal).then((result) => {
       watched.abort = undefined;
       if (this.#watched.get(endpoint) !== watched) return;
       this.#learn(endpoint, watched, result);
@@ -87,25 +86,21 @@ export class HealthChecker implements EndpointWatch {
 }
 
 function delayAfter(endpoint: RoutedEndpointState, watched: Watched): number {
-  const { intervalMs } = watched.pool.health;
+  const { intervalMs } = endpoint.check;
   if (endpoint.health === 'up' && watched.failures === 0) return intervalMs;
   if (endpoint.health === 'unknown' && watched.checks < EAGER_CHECKS) return Math.min(FIRST_MS, intervalMs);
   return Math.min(RECHECK_MS, intervalMs);
 }
 
 /** One GET on a connection of its own, as a new client would come. Never rejects. */
-function checkOnce(
-  { address }: RoutedEndpointState,
-  health: HealthSpec,
-  signal: AbortSignal,
-): Promise<CheckResult> {
+function checkOnce({ address, check }: RoutedEndpointState, signal: AbortSignal): Promise<CheckResult> {
   return new Promise((resolve) => {
     const request = http.get({
       host: address.host,
       port: address.port,
-      path: health.path,
+      path: check.path,
       agent: false,
-      signal: AbortSignal.any([signal, AbortSignal.timeout(health.timeoutMs)]),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(check.timeoutMs)]),
       headers: { host: 'localhost', 'user-agent': 'kiln-health', connection: 'close' },
     });
     request.on('response', (response) => {

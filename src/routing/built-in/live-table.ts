@@ -2,6 +2,8 @@
  * The tables in force. Every change is made in one turn of the event loop, so that the next request sees all of
  * it or none; endpoints that stay keep their health, connections and requests in flight.
  */
+
+import type { HealthSpec } from '../../domain/component.ts';
 import { KilnError } from '../../domain/errors.ts';
 import type { ProcessName, ServiceKey } from '../../domain/ids.ts';
 import {
@@ -174,9 +176,8 @@ export class LiveTable {
   #putPools(live: LiveService, table: ServiceTable): void {
     const unused = new Map(live.endpoints);
     for (const pool of table.pools) {
-      const state = live.pools.get(pool.process) ?? new PoolState(pool.health);
+      const state = live.pools.get(pool.process) ?? new PoolState();
       live.pools.set(pool.process, state);
-      state.health = pool.health;
       state.drainMs = pool.drainMs;
       state.holdMs = pool.holdMs;
       state.groups = pool.groups.map((group) => this.#putGroup(live, pool, state, group, unused));
@@ -199,6 +200,7 @@ export class LiveTable {
     unused: Map<string, RoutedEndpointState>,
   ): GroupState {
     const before = state.groups.find((each) => each.name === group.group);
+    const check = group.health ?? pool.health;
     return {
       name: group.group,
       weight: group.weight,
@@ -207,7 +209,8 @@ export class LiveTable {
       endpoints: group.endpoints.map((routed) => {
         const key = endpointKey(pool.process, routed);
         unused.delete(key);
-        const endpoint = live.endpoints.get(key) ?? this.#addEndpoint(live, key, routed, state);
+        const endpoint = live.endpoints.get(key) ?? this.#addEndpoint(live, key, routed, check, state);
+        endpoint.check = check;
         if (routed.draining) endpoint.drain(pool.drainMs);
         else if (endpoint.isDraining) endpoint.undrain();
         return endpoint;
@@ -215,10 +218,17 @@ export class LiveTable {
     };
   }
 
-  #addEndpoint(live: LiveService, key: string, routed: RoutedEndpoint, pool: PoolState): RoutedEndpointState {
+  #addEndpoint(
+    live: LiveService,
+    key: string,
+    routed: RoutedEndpoint,
+    check: HealthSpec,
+    pool: PoolState,
+  ): RoutedEndpointState {
     const endpoint = new RoutedEndpointState(
       routed.instance,
       routed.endpoint,
+      check,
       (quiet) => live.leaving.delete(quiet),
       (refused) => this.#watch.refused(refused),
     );

@@ -1,5 +1,4 @@
 /** The groups of one process that share its traffic, and the requests that wait for the first healthy endpoint. */
-import type { HealthSpec } from '../../domain/component.ts';
 import type { ServerGroupName } from '../../domain/ids.ts';
 import { leastBusy, nextGroup, type WeighedGroup } from './balance.ts';
 import type { RoutedEndpointState } from './endpoint.ts';
@@ -17,16 +16,11 @@ export interface Waiting {
 }
 
 export class PoolState {
-  health: HealthSpec;
   drainMs = 0;
   holdMs = 0;
   isWithdrawn = false;
   groups: readonly GroupState[] = [];
   readonly #waiting = new Set<Waiting>();
-
-  constructor(health: HealthSpec) {
-    this.health = health;
-  }
 
   get waiting(): number {
     return this.#waiting.size;

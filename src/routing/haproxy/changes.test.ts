@@ -28,7 +28,10 @@ const held = (name: string, more: Partial<HeldServer> = {}): HeldServer => ({
   sessions: 0,
   ...more,
 });
-const commands = (has: HeldServer[], wants: WantedServer[]) => changesFor(has, wants).commands;
+const commands = (has: HeldServer[], wants: WantedServer[]) => {
+  const { arrivals, departures } = changesFor(has, wants);
+  return [...arrivals, ...departures];
+};
 
 describe('changesFor', () => {
   it('adds a server drained and checked, never ready', () => {
@@ -39,10 +42,10 @@ describe('changesFor', () => {
 
   it('admits it only after a passed check', () => {
     const unchecked = held('a', { isDrained: true, hasPassed: false });
-    expect(changesFor([unchecked], [wanted('a')])).toMatchObject({ commands: [], awaited: 1 });
+    expect(changesFor([unchecked], [wanted('a')])).toMatchObject({ arrivals: [], awaited: 1 });
     expect(commands([held('a', { isDrained: true, isRunning: false })], [wanted('a')])).toEqual([]);
     expect(changesFor([held('a', { isDrained: true })], [wanted('a')])).toMatchObject({
-      commands: ['set server kiln-b0001/a state ready'],
+      arrivals: ['set server kiln-b0001/a state ready'],
       awaited: 0,
     });
   });
@@ -66,7 +69,12 @@ describe('changesFor', () => {
   });
 
   it('leaves alone what is as it should be', () => {
-    expect(changesFor([held('a')], [wanted('a')])).toEqual({ commands: [], awaited: 0, leaving: [] });
+    expect(changesFor([held('a')], [wanted('a')])).toEqual({
+      arrivals: [],
+      departures: [],
+      awaited: 0,
+      leaving: [],
+    });
   });
 
   it('gives before it takes', () => {

@@ -12,7 +12,10 @@ import type { HeldServer } from './held.ts';
 import { fullName, serverWeights, type WantedServer } from './wanted.ts';
 
 export interface Changes {
-  readonly commands: readonly string[];
+  /** For servers that are wanted. */
+  readonly arrivals: readonly string[];
+  /** For servers that are to go, once no request is led to them. */
+  readonly departures: readonly string[];
   /** Servers that await their first passed check. */
   readonly awaited: number;
   /** Servers that are to go and are still there. */
@@ -30,11 +33,8 @@ export function changesFor(held: readonly HeldServer[], wanted: readonly WantedS
   return {
     // One command after the other comes into force, so what gives comes before what takes: at no moment is there
     // less than there was before or will be after.
-    commands: [
-      ...steps.flatMap((step) => step.giving),
-      ...steps.flatMap((step) => step.taking),
-      ...leaving.flatMap(leave),
-    ],
+    arrivals: [...steps.flatMap((step) => step.giving), ...steps.flatMap((step) => step.taking)],
+    departures: leaving.flatMap(leave),
     awaited: steps.filter((step) => step.isAwaited).length,
     leaving: leaving.filter((server) => !server.isParked),
   };

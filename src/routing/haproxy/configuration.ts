@@ -1,8 +1,8 @@
 /**
  * HAProxy's configuration, written once; later only when slots run out. Pure.
  *
- * Health checks take their path from a map by the backend's name, so that a pool with another path needs no
- * reload. A request is matched by `host/path/` against a map of prefixes, of which the longest wins.
+ * Health checks take their path from a map by the backend's name, or by the server's where its group has another,
+ * so that another path needs no reload. A request is matched by `host/path/` against a map of prefixes, of which the longest wins.
  *
  * After a reload the old worker still holds kept connections, takes no commands for its servers any more, and says
  * of every backend that nothing in it is usable. So whatever a kept connection brings it then goes, with the client's
@@ -28,6 +28,7 @@ interface ConfigurationFiles {
   readonly workerSocket: string;
   readonly routesMap: string;
   readonly healthMap: string;
+  readonly ownHealthMap: string;
   readonly holdMap: string;
   readonly probeSecret: string;
   readonly luaScript: string;
@@ -50,7 +51,7 @@ export function configurationText(input: ConfigurationInput): string {
     ...defaultsSection(),
     ...frontendSection(input),
     ...input.slots.flatMap((slot) =>
-      backendSection(slot, input.servers.get(slot.backend) ?? [], input.files.healthMap),
+      backendSection(slot, input.servers.get(slot.backend) ?? [], input.files),
     ),
     '',
   ].join('\n');
@@ -148,13 +149,20 @@ function frontendSection({ listen, files, forwardedPort }: ConfigurationInput): 
   ];
 }
 
-function backendSection(slot: Slot, servers: readonly ConfiguredServer[], healthMap: string): string[] {
+function backendSection(
+  slot: Slot,
+  servers: readonly ConfiguredServer[],
+  files: ConfigurationFiles,
+): string[] {
   return [
     `backend ${slot.backend}`,
     '  balance roundrobin',
     '  option httpchk',
     `  timeout check ${slot.checkTimeoutMs}ms`,
-    `  http-check send meth GET uri-lf "%[be_name,map(${healthMap},/)]" ver HTTP/1.1 hdr Host localhost hdr User-Agent kiln-health hdr Connection close`,
+    `  http-check set-var(check.path) be_name,map(${files.healthMap},/)`,
+    // Sets nothing where the server has none.
+    `  http-check set-var(check.path) srv_name,map(${files.ownHealthMap})`,
+    `  http-check send meth GET uri-lf "%[var(check.path)]" ver HTTP/1.1 hdr Host localhost hdr User-Agent kiln-health hdr Connection close`,
     '  http-check expect rstatus ^[23]',
     ...servers.map((server) => `  server ${server.name} ${server.address} ${serverOptions(server)}`),
     '',

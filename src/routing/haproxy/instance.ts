@@ -17,6 +17,7 @@ export const FILES = {
   workerSocket: 'worker.sock',
   routesMap: 'routes.map',
   healthMap: 'health.map',
+  ownHealthMap: 'own-health.map',
   holdMap: 'hold.map',
   luaScript: 'kiln.lua',
   serverState: 'server-state',

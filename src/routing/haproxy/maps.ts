@@ -18,24 +18,34 @@ export async function applyMaps(
   between: () => Promise<void>,
 ): Promise<MapsHeld> {
   const held = known ?? (await heldMaps(run));
-  await runMapCommands(run, [
-    ...mapChanges(FILES.healthMap, held.health, new Map([...held.health, ...wanted.health])),
-    ...mapChanges(FILES.holdMap, held.hold, new Map([...held.hold, ...wanted.hold])),
-  ]);
-  await between();
   const health = new Map([...held.health, ...wanted.health]);
   const hold = new Map([...held.hold, ...wanted.hold]);
+  const ownHealth = new Map([...held.ownHealth, ...wanted.ownHealth]);
+  await runMapCommands(run, [
+    // At every moment each server has its right path: own ones come before the backend's changes, and go after.
+    ...mapChanges(FILES.ownHealthMap, held.ownHealth, ownHealth),
+    ...mapChanges(FILES.healthMap, held.health, health),
+    ...mapChanges(FILES.ownHealthMap, ownHealth, wanted.ownHealth),
+    ...mapChanges(FILES.holdMap, held.hold, hold),
+  ]);
+  await between();
   await runMapCommands(run, mapChanges(FILES.routesMap, held.routes, wanted.routes));
-  return { routes: wanted.routes, health, hold };
+  return { routes: wanted.routes, health, ownHealth: wanted.ownHealth, hold };
 }
 
 async function heldMaps(run: RunCommands): Promise<MapsHeld> {
-  const [routes = '', health = '', hold = ''] = await run([
+  const [routes = '', health = '', ownHealth = '', hold = ''] = await run([
     `show map ${FILES.routesMap}`,
     `show map ${FILES.healthMap}`,
+    `show map ${FILES.ownHealthMap}`,
     `show map ${FILES.holdMap}`,
   ]);
-  return { routes: mapEntries(routes), health: mapEntries(health), hold: mapEntries(hold) };
+  return {
+    routes: mapEntries(routes),
+    health: mapEntries(health),
+    ownHealth: mapEntries(ownHealth),
+    hold: mapEntries(hold),
+  };
 }
 
 async function runMapCommands(run: RunCommands, commands: readonly string[]): Promise<void> {

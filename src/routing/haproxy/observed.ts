@@ -1,4 +1,5 @@
 /** What the routers hold for a service, from what HAProxy's worker and old workers say. Pure. */
+import type { InstanceId } from '../../domain/ids.ts';
 import type { EndpointObservation } from '../../domain/routing.ts';
 import type { HeldServer } from './held.ts';
 import { fullName, instanceOf, type WantedServer } from './wanted.ts';
@@ -17,18 +18,29 @@ export function endpointsOf(
     old.delete(name);
     return sessions;
   };
-  const endpoints: EndpointObservation[] = wanted.map((server) => ({
-    instance: server.instance,
-    health: healthOf(byName.get(fullName(server)), server.draining),
-    inFlight: inFlight(fullName(server)),
-    draining: server.draining,
-  }));
+  const endpoints = new Map<InstanceId, EndpointObservation>();
+  /** What was seen first counts; anywhere else an instance only has requests in flight. */
+  const add = (seen: EndpointObservation): void => {
+    const first = endpoints.get(seen.instance);
+    endpoints.set(
+      seen.instance,
+      first === undefined ? seen : { ...first, inFlight: first.inFlight + seen.inFlight },
+    );
+  };
+  for (const server of wanted) {
+    add({
+      instance: server.instance,
+      health: healthOf(byName.get(fullName(server)), server.draining),
+      inFlight: inFlight(fullName(server)),
+      draining: server.draining,
+    });
+  }
   const names = new Set(wanted.map(fullName));
   for (const server of held) {
     const name = fullName(server);
     const count = names.has(name) ? 0 : inFlight(name);
     if (count === 0) continue;
-    endpoints.push({
+    add({
       instance: instanceOf(server.name),
       health: healthOf(server, true),
       inFlight: count,
@@ -39,9 +51,9 @@ export function endpointsOf(
   for (const [name, count] of old) {
     const [backend = '', server = ''] = name.split('/');
     if (count === 0 || !backends.includes(backend)) continue;
-    endpoints.push({ instance: instanceOf(server), health: 'unknown', inFlight: count, draining: true });
+    add({ instance: instanceOf(server), health: 'unknown', inFlight: count, draining: true });
   }
-  return endpoints;
+  return [...endpoints.values()];
 }
 
 function healthOf(server: HeldServer | undefined, isDraining: boolean): EndpointObservation['health'] {

@@ -32,6 +32,7 @@ export function writeEverything(everything: Everything) {
       await replaceFile(instance.file('luaScript'), luaScript(STARTUP_HOLD_MS));
       await replaceFile(instance.file('routesMap'), mapText(everything.maps.routes));
       await replaceFile(instance.file('healthMap'), mapText(everything.maps.health));
+      await replaceFile(instance.file('ownHealthMap'), mapText(everything.maps.ownHealth));
       await replaceFile(instance.file('holdMap'), mapText(everything.maps.hold));
       await replaceFile(instance.file('serverState'), `${serverState}\n`);
       const configuration = instance.file('configuration');

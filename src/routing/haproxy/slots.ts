@@ -5,6 +5,7 @@
  * slots come in kinds by that time. A kind that runs out costs one reload, which provisions more.
  */
 import type { ServiceKey } from '../../domain/ids.ts';
+import type { ServiceTable } from '../../domain/routing.ts';
 
 export interface Slot {
   /** `kiln-b0001`. */
@@ -19,6 +20,29 @@ export const SPARE_SLOTS = 32;
 
 export function poolKey(service: ServiceKey, process: string): string {
   return `${service}#${process}`;
+}
+
+export function serviceOf(slot: Slot): ServiceKey {
+  const pool = slot.pool ?? '';
+  return pool.slice(0, pool.indexOf('#')) as ServiceKey;
+}
+
+/** A pool's checks may take as long as the slowest of its groups needs. */
+export function poolsOf(table: ServiceTable): { key: string; checkTimeoutMs: number }[] {
+  return table.pools.map((pool) => {
+    const limitsMs = [pool.health, ...pool.groups.map((group) => group.health)].map(
+      (health) => health?.timeoutMs ?? 0,
+    );
+    return {
+      key: poolKey(table.service, pool.process),
+      checkTimeoutMs: Math.max(1, Math.round(Math.max(...limitsMs))),
+    };
+  });
+}
+
+/** Of a slot that the pool is leaving for another. */
+export function movedKey(pool: string): string {
+  return `${pool}#moved`;
 }
 
 export interface Allocation {
@@ -37,9 +61,10 @@ export function allocate(
   for (const pool of pools) {
     const held = current.find((slot) => slot.pool === pool.key);
     if (held?.checkTimeoutMs === pool.checkTimeoutMs) continue;
-    // Its checks now take another time: it moves to a slot of that kind, and the old one is freed once it is quiet.
+    // Its checks now may take another time: it moves to a slot of that kind (see homes.ts), and the old one is
+    // freed once it is quiet.
     if (held !== undefined) {
-      current = current.map((slot) => (slot === held ? { ...slot, pool: `${pool.key}#moved` } : slot));
+      current = current.map((slot) => (slot === held ? { ...slot, pool: movedKey(pool.key) } : slot));
     }
     let free = current.findIndex((slot) => isFree(slot) && slot.checkTimeoutMs === pool.checkTimeoutMs);
     if (free === -1) {

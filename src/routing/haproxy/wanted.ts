@@ -2,7 +2,7 @@
 import type { InstanceId, ServerGroupName } from '../../domain/ids.ts';
 import type { Pool, RoutedEndpoint, ServiceTable } from '../../domain/routing.ts';
 import { hostOf } from '../match.ts';
-import { poolKey, type Slot } from './slots.ts';
+import { type Homes, homeOf } from './homes.ts';
 
 /** HAProxy's own limits of a server's weight. */
 const MAX_WEIGHT = 256;
@@ -24,6 +24,8 @@ export interface WantedMaps {
   readonly routes: ReadonlyMap<string, string>;
   /** Backend to the path of its health check. */
   readonly health: ReadonlyMap<string, string>;
+  /** Server to the path of its health check, where its group has one of its own. */
+  readonly ownHealth: ReadonlyMap<string, string>;
   /** Backend to how long a request may wait for the first healthy server. */
   readonly hold: ReadonlyMap<string, string>;
 }
@@ -41,41 +43,52 @@ export function instanceOf(name: string): InstanceId {
   return name.slice(0, name.lastIndexOf(':')) as InstanceId;
 }
 
-export function wantedServers(table: ServiceTable, slots: readonly Slot[]): readonly WantedServer[] {
-  return table.pools.flatMap((pool) => {
-    const backend = backendOf(table, pool, slots);
-    return pool.groups.flatMap((group) =>
-      group.endpoints.map((routed) => ({
-        backend,
-        name: serverName(routed),
-        instance: routed.instance,
-        group: group.group,
-        groupWeight: group.weight,
-        address: `${bracketed(routed.endpoint.host)}:${routed.endpoint.port}`,
-        intervalMs: pool.health.intervalMs,
-        draining: routed.draining,
-      })),
-    );
-  });
+/** Those of the backend that requests go to come first. */
+export function wantedServers(table: ServiceTable, homes: Homes): readonly WantedServer[] {
+  return table.pools.flatMap((pool) =>
+    backendsOf(table, pool, homes).flatMap((backend) => serversIn(backend, pool)),
+  );
 }
 
-export function wantedMaps(tables: Iterable<ServiceTable>, slots: readonly Slot[]): WantedMaps {
+function serversIn(backend: string, pool: Pool): readonly WantedServer[] {
+  return pool.groups.flatMap((group) =>
+    group.endpoints.map((routed) => ({
+      backend,
+      name: serverName(routed),
+      instance: routed.instance,
+      group: group.group,
+      groupWeight: group.weight,
+      address: `${bracketed(routed.endpoint.host)}:${routed.endpoint.port}`,
+      intervalMs: (group.health ?? pool.health).intervalMs,
+      draining: routed.draining,
+    })),
+  );
+}
+
+export function wantedMaps(tables: Iterable<ServiceTable>, homes: Homes): WantedMaps {
   const routes = new Map<string, string>();
   const health = new Map<string, string>();
+  const ownHealth = new Map<string, string>();
   const hold = new Map<string, string>();
   for (const table of tables) {
-    const backends = new Map(table.pools.map((pool) => [pool.process, backendOf(table, pool, slots)]));
     for (const pool of table.pools) {
-      const backend = backendOf(table, pool, slots);
-      health.set(backend, pool.health.path);
-      hold.set(backend, String(Math.round(pool.holdMs)));
+      for (const backend of backendsOf(table, pool, homes)) {
+        health.set(backend, pool.health.path);
+        hold.set(backend, String(Math.round(pool.holdMs)));
+      }
+      for (const group of pool.groups) {
+        const { path } = group.health ?? pool.health;
+        if (path === pool.health.path) continue;
+        for (const routed of group.endpoints) ownHealth.set(serverName(routed), path);
+      }
     }
+    const processes = new Set(table.pools.map((pool) => pool.process));
     for (const route of table.routes) {
-      const backend = backends.get(route.process);
-      if (backend !== undefined) routes.set(routeKey(route.host, route.path), backend);
+      if (!processes.has(route.process)) continue;
+      routes.set(routeKey(route.host, route.path), homeOf(table, route.process, homes).backend);
     }
   }
-  return { routes, health, hold };
+  return { routes, health, ownHealth, hold };
 }
 
 /** Ends with a slash, as the request's host and path do when they are looked up: a prefix is whole segments. */
@@ -110,11 +123,9 @@ export function serverWeights(
   );
 }
 
-function backendOf(table: ServiceTable, pool: Pool, slots: readonly Slot[]): string {
-  const key = poolKey(table.service, pool.process);
-  const slot = slots.find((each) => each.pool === key);
-  if (slot === undefined) throw new Error(`no backend was allocated for ${key}`);
-  return slot.backend;
+function backendsOf(table: ServiceTable, pool: Pool, homes: Homes): readonly string[] {
+  const { backend, next } = homeOf(table, pool.process, homes);
+  return next === undefined ? [backend] : [backend, next];
 }
 
 function bracketed(host: string): string {
