@@ -119,8 +119,11 @@ async function build(building: Building): Promise<KilnServer> {
     checkRelease: deploy.checkRelease,
   });
   closers.push(() => checks.close());
-  // Whoever holds the state directory knows that every earlier holder of a lease in it has ended.
-  if (store.engine === 'sqlite') await store.leases.releaseAll();
+  // Whoever holds the state directory knows that every earlier holder of a lease or a key in it has ended.
+  if (store.engine === 'sqlite') {
+    await store.leases.releaseAll();
+    await store.idempotency.releaseAll();
+  }
   await imageChecker.sweep();
   const owners = new Owners(deploy, holder);
   await owners.start();

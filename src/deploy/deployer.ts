@@ -14,7 +14,7 @@ import {
   serviceParts,
 } from '../domain/ids.ts';
 import { asPromoted, asTested, type Image } from '../domain/image.ts';
-import type { Change, ReleaseWithState } from '../domain/ports/store.ts';
+import type { CallAttempt, Change, ReleaseWithState } from '../domain/ports/store.ts';
 import type { Release } from '../domain/release.ts';
 import { observe } from './observe.ts';
 import type { Owners } from './owners.ts';
@@ -30,6 +30,8 @@ export interface DeployRequest {
   readonly strategy?: Strategy;
   readonly onConflict: OnConflict;
   readonly actor: string;
+  /** Of the call that asks for it: its key keeps the deployment from being made twice. */
+  readonly attempt?: CallAttempt;
 }
 
 export type DeployOutcome =
@@ -64,10 +66,10 @@ export class Deployer {
     const service = serviceKey(component, environment);
     if (await this.serves(service, release.number)) return { kind: 'unchanged', release };
     const strategy = servingStrategy(request.strategy ?? release.settings.deploy.strategy);
-    const { onConflict, actor } = request;
+    const { onConflict, actor, attempt } = request;
     const deployment = await store.deployments.create(
       { component, environment, reason: 'deploy', to: release.number, strategy, onConflict },
-      this.change(actor),
+      this.change(actor, attempt),
     );
     this.owners.wake(service);
     return { kind: 'started', release, deployment };
@@ -94,30 +96,36 @@ export class Deployer {
     readonly to?: ReleaseNumber;
     readonly onConflict: OnConflict;
     readonly actor: string;
+    readonly attempt?: CallAttempt;
   }): Promise<Deployment> {
-    const { component, environment, onConflict, actor } = request;
+    const { component, environment, onConflict, actor, attempt } = request;
     const service = serviceKey(component, environment);
     const to =
       request.to === undefined ? await this.lastServed(service) : await this.release(service, request.to);
     await this.assertFit(to);
     const deployment = await this.parts.store.deployments.create(
       { component, environment, reason: 'rollback', to: to.number, strategy: 'blue-green', onConflict },
-      this.change(actor),
+      this.change(actor, attempt),
     );
     this.owners.wake(service);
     return deployment;
   }
 
-  async cancel(id: DeploymentId, actor: string): Promise<void> {
+  async cancel(id: DeploymentId, actor: string, attempt?: CallAttempt): Promise<void> {
     const deployment = await this.deployment(id);
-    await this.parts.store.deployments.requestCancel(id, this.change(actor));
+    await this.parts.store.deployments.requestCancel(id, this.change(actor, attempt));
     this.owners.wake(serviceKey(deployment.component, deployment.environment));
   }
 
   /** Stops everything of the service until the next deployment. */
-  async stop(component: ComponentName, environment: EnvironmentName, actor: string): Promise<void> {
+  async stop(
+    component: ComponentName,
+    environment: EnvironmentName,
+    actor: string,
+    attempt?: CallAttempt,
+  ): Promise<void> {
     const service = serviceKey(component, environment);
-    await this.parts.store.services.setStopped(service, true, this.change(actor));
+    await this.parts.store.services.setStopped(service, true, this.change(actor, attempt));
     this.owners.wake(service);
   }
 
@@ -144,8 +152,8 @@ export class Deployer {
     }
   }
 
-  private change(actor: string): Change {
-    return { actor, atMs: this.parts.clock.now() };
+  private change(actor: string, attempt?: CallAttempt): Change {
+    return { actor, atMs: this.parts.clock.now(), ...(attempt === undefined ? {} : { attempt }) };
   }
 
   private async serves(service: ServiceKey, number: ReleaseNumber): Promise<boolean> {

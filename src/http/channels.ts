@@ -24,15 +24,28 @@ export function serveChannels(operations: Operations, { store, clock }: HttpPart
     items: await withVersions(await store.channels.history(params.component, params.channel)),
   }));
 
-  operations.json('channels.promote', async ({ params, body }, { actor }) => {
-    const image = await resolveImage(store, body.image);
-    const expected = body.expected === undefined ? undefined : (await resolveImage(store, body.expected)).id;
-    const why = body.why ?? `promoted by ${actor.name}`;
-    const { moved, move } = await promote(
-      store,
-      { ...params, image, why, ...present({ expected }) },
-      { actor: actor.name, atMs: clock.now() },
-    );
-    return { moved, move: { ...move, version: image.version } };
-  });
+  operations.json(
+    'channels.promote',
+    async ({ params, body }, { actor, attempt }) => {
+      const image = await resolveImage(store, body.image);
+      const expected =
+        body.expected === undefined ? undefined : (await resolveImage(store, body.expected)).id;
+      const why = body.why ?? `promoted by ${actor.name}`;
+      const { moved, move } = await promote(
+        store,
+        { ...params, image, why, ...present({ expected }) },
+        { actor: actor.name, atMs: clock.now(), ...present({ attempt }) },
+      );
+      return { moved, move: { ...move, version: image.version } };
+    },
+    {
+      // Carried out anew, it would move the channel back from where it was moved since.
+      async recover(_made, { params, body }) {
+        const { id, version } = await resolveImage(store, body.image);
+        const history = await store.channels.history(params.component, params.channel);
+        const move = history.find((one) => one.image === id);
+        return move && { moved: true, move: { ...move, version } };
+      },
+    },
+  );
 }

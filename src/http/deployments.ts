@@ -3,6 +3,7 @@ import { defaultImage, resolveImage } from '../catalog/resolve-image.ts';
 import type { Deployment } from '../domain/deployment.ts';
 import { KilnError } from '../domain/errors.ts';
 import type { DeploymentId } from '../domain/ids.ts';
+import type { Release } from '../domain/release.ts';
 import type { Operations } from './operations.ts';
 import type { DeployWish, HttpParts } from './parts.ts';
 import { deploymentView, present } from './views.ts';
@@ -16,12 +17,23 @@ export function serveDeployments(operations: Operations, parts: HttpParts): void
   const { deployer, store } = parts;
 
   operations.begins('deployments.start', {
-    async begin({ body }, { actor }) {
+    async begin({ body }, { actor, attempt }) {
       const wish = await resolveWish(parts, body, actor.name);
-      const outcome = await deployer.deploy({ ...wish, onConflict: body.onConflict });
+      const outcome = await deployer.deploy({
+        ...wish,
+        onConflict: body.onConflict,
+        ...present({ attempt }),
+      });
       const { number: release, version } = outcome.release;
       if (outcome.kind === 'unchanged') return { changed: false, release, version };
-      return { changed: true, release, version, deployment: deploymentView(outcome.deployment) };
+      return answerOf(outcome.release, outcome.deployment);
+    },
+    async recover(made) {
+      const deployment = await madeDeployment(parts, made);
+      if (deployment === undefined) return undefined;
+      const { component, environment, to } = deployment;
+      const release = await store.releases.get(component, environment, to);
+      return release && answerOf(release, deployment);
     },
     ended: ({ deployment }) => deployment === undefined || deploymentEnded(deployment),
     async wait(outcome, timeoutMs, signal) {
@@ -32,10 +44,15 @@ export function serveDeployments(operations: Operations, parts: HttpParts): void
   });
 
   operations.begins('deployments.rollback', {
-    async begin({ body }, { actor }) {
+    async begin({ body }, { actor, attempt }) {
       const { component, environment, onConflict, to } = body;
-      const request = { component, environment, onConflict, actor: actor.name, ...present({ to }) };
+      const request = { component, environment, onConflict, actor: actor.name, ...present({ to, attempt }) };
       return deploymentView(await deployer.rollback(request));
+    },
+    // Carried out anew, it would go back twice as far.
+    async recover(made) {
+      const deployment = await madeDeployment(parts, made);
+      return deployment && deploymentView(deployment);
     },
     ended: deploymentEnded,
     wait: async ({ id }, timeoutMs, signal) => deploymentView(await deployer.wait(id, timeoutMs, signal)),
@@ -62,16 +79,31 @@ export function serveDeployments(operations: Operations, parts: HttpParts): void
     return deploymentView(await deployer.wait(deployment.id, query.wait * 1000, signal));
   });
 
-  operations.json('deployments.cancel', async ({ params }, { actor, assertMayChange }) => {
-    const deployment = await required(parts, params.id);
-    assertMayChange(deployment.environment);
-    await deployer.cancel(deployment.id, actor.name);
-    return deploymentView(await required(parts, params.id));
-  });
+  operations.json(
+    'deployments.cancel',
+    async ({ params }, { actor, attempt, assertMayChange }) => {
+      const deployment = await required(parts, params.id);
+      assertMayChange(deployment.environment);
+      await deployer.cancel(deployment.id, actor.name, attempt);
+      return deploymentView(await required(parts, params.id));
+    },
+    { recover: async (_made, { params }) => deploymentView(await required(parts, params.id)) },
+  );
 }
 
 function deploymentEnded(deployment: Pick<Answer<'deployments.get'>, 'state'>): boolean {
   return deployment.state !== 'queued' && deployment.state !== 'running';
+}
+
+function answerOf(
+  { number, version }: Pick<Release, 'number' | 'version'>,
+  deployment: Deployment,
+): Answer<'deployments.start'> {
+  return { changed: true, release: number, version, deployment: deploymentView(deployment) };
+}
+
+async function madeDeployment({ store }: HttpParts, made: string): Promise<Deployment | undefined> {
+  return store.deployments.get(made as DeploymentId);
 }
 
 async function required({ store }: HttpParts, id: DeploymentId): Promise<Deployment> {

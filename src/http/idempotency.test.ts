@@ -45,8 +45,19 @@ describe('a write with an Idempotency-Key', () => {
   });
 
   test('while the first is under way is told to ask again', async () => {
-    await fixture.store.idempotency.begin('k1', 'admin-1', 'whatever', Date.now());
+    const finish = fixture.store.idempotency.finish;
+    const begun = Promise.withResolvers<void>();
+    const goOn = Promise.withResolvers<void>();
+    fixture.store.idempotency.finish = async (...args) => {
+      begun.resolve();
+      await goOn.promise;
+      return finish.apply(fixture.store.idempotency, args);
+    };
+    const first = send('k1');
+    await begun.promise;
     const answer = await send('k1');
+    goOn.resolve();
+    expect((await first).status).toBe(202);
     expect(answer.status).toBe(409);
     expect(await answer.json()).toMatchObject({ code: 'idempotency.in-progress', retryable: true });
     expect(answer.headers.get('retry-after')).toBe('1');
@@ -86,6 +97,74 @@ describe('a write with an Idempotency-Key', () => {
     expect(again).toEqual({ token: made });
     const use = await fixture.request('GET', '/api/v1/images', { token: String(secret) });
     expect(use.status).toBe(200);
+  });
+});
+
+describe('a write whose server died before it answered', () => {
+  /** Carried out by a server that ends before it answers; another one takes its place. */
+  async function lostAnswer(method: string, path: string, body?: object): Promise<void> {
+    const { idempotency } = fixture.store;
+    const { finish, forget } = idempotency;
+    idempotency.finish = () => Promise.reject(new Error('it died'));
+    idempotency.forget = () => Promise.resolve();
+    expect((await keyed(method, path, body)).status).toBe(500);
+    Object.assign(idempotency, { finish, forget });
+    expect(await membersOf(await keyed(method, path, body))).toMatchObject({
+      code: 'idempotency.in-progress',
+    });
+    await idempotency.releaseAll();
+  }
+
+  const keyed = (method: string, path: string, sent?: object) =>
+    fixture.request(method, `/api/v1${path}`, {
+      token,
+      headers: { 'idempotency-key': 'k1' },
+      ...(sent === undefined ? {} : { body: sent }),
+    });
+
+  test('is answered from what it made: a token is not made twice', async () => {
+    const before = (await fixture.store.tokens.list()).length;
+    const wish = { name: 'ci', role: 'viewer' };
+    await lostAnswer('POST', '/tokens', wish);
+    const again = await keyed('POST', '/tokens', wish);
+    expect(again.headers.get('idempotency-replayed')).toBe('true');
+    const { token: made, ...rest } = await membersOf(again);
+    expect(made).toMatchObject({ name: 'ci' });
+    expect(rest).toEqual({});
+    expect(await (await keyed('POST', '/tokens', wish)).json()).toEqual({ token: made });
+    expect(await fixture.store.tokens.list()).toHaveLength(before + 1);
+  });
+
+  test('deletes a token once, and says so', async () => {
+    const victim = await fixture.store.tokens.create({ name: 'x', role: 'viewer', environments: [] }, 'h', {
+      actor: 'test',
+      atMs: 1,
+    });
+    await lostAnswer('DELETE', `/tokens/${victim.id}`);
+    const again = await keyed('DELETE', `/tokens/${victim.id}`);
+    expect([again.status, await again.json()]).toEqual([200, { deleted: victim.id }]);
+  });
+
+  test('moves a channel once, though it was moved on since', async () => {
+    const [first, second] = [await fixture.image('1.0.0'), await fixture.image('2.0.0')];
+    const wish = { image: first.id };
+    await lostAnswer('POST', '/channels/storefront/proven', wish);
+    await fixture.request('POST', '/api/v1/channels/storefront/proven', {
+      token,
+      body: { image: second.id },
+    });
+    const again = await keyed('POST', '/channels/storefront/proven', wish);
+    expect(await again.json()).toMatchObject({ moved: true, move: { image: first.id } });
+    const history = await fixture.request('GET', '/api/v1/channels/storefront/proven', { token });
+    const { items } = await membersOf(history);
+    expect(items).toMatchObject([{ image: second.id }, { image: first.id }]);
+  });
+
+  test('is done again where what it began ended with the server', async () => {
+    await lostAnswer('POST', '/bakes', body);
+    const again = await keyed('POST', '/bakes', body);
+    expect([again.status, again.headers.get('idempotency-replayed')]).toEqual([202, null]);
+    expect(fixture.acts).toEqual(['bake', 'bake']);
   });
 });
 

@@ -15,6 +15,7 @@ import {
 import type { Actor } from '../domain/audit.ts';
 import { KilnError } from '../domain/errors.ts';
 import { type EnvironmentName, environmentName, isEnvironmentName } from '../domain/ids.ts';
+import type { CallAttempt } from '../domain/ports/store.ts';
 import { jsonAnswer } from './answers.ts';
 import { assertEnvironment, assertRole } from './auth.ts';
 import type { StreamParts } from './event-stream.ts';
@@ -36,6 +37,8 @@ export interface Caller {
   readonly actor: Actor;
   readonly signal: AbortSignal;
   readonly lastEventId?: string;
+  /** Present when the call has an Idempotency-Key: goes into every change that the call itself makes. */
+  readonly attempt?: CallAttempt;
   /** Fails with `auth.denied`; for operations whose environment only the handler can find. */
   readonly assertMayChange: (environment: EnvironmentName) => void;
 }
@@ -47,7 +50,18 @@ export type Handler<Name extends OperationName> = (
 
 type JsonOperation = Exclude<OperationAnswering<'json'>, BeginningOperation>;
 
+/**
+ * The answer to an earlier attempt at the call, which made this and ended before it was answered; undefined, as
+ * without it: the call is carried out anew. Needed where doing it twice would be more than doing it once.
+ */
+type Recover<Name extends OperationName> = (
+  made: string,
+  input: Input<Name>,
+  caller: Caller,
+) => Promise<Answer<Name> | undefined>;
+
 export interface Options<Name extends OperationName> {
+  readonly recover?: Recover<Name>;
   /** What is kept for the same key: without what must not be stored. */
   readonly remember?: (answer: Answer<Name>) => Answer<Name>;
 }
@@ -55,6 +69,7 @@ export interface Options<Name extends OperationName> {
 /** An operation that begins work: what it began is remembered under its key at once, and then waited for. */
 export interface Beginning<Name extends BeginningOperation> {
   readonly begin: Handler<Name>;
+  readonly recover?: Recover<Name>;
   readonly ended: (answer: Answer<Name>) => boolean;
   readonly wait: (answer: Answer<Name>, timeoutMs: number, signal: AbortSignal) => Promise<Answer<Name>>;
 }
@@ -71,20 +86,31 @@ export class Operations {
 
   json<Name extends JsonOperation>(name: Name, handle: Handler<Name>, options: Options<Name> = {}): void {
     this.#on(name, async (context, input, text, caller) => {
-      const perform = async () => ({ status: 200, body: await handle(input, caller) });
-      if (routeOf(name).method === 'get') return jsonAnswer(200, (await perform()).body);
-      return (await onceByKey(this.#parts, context, caller.actor, text, perform, options.remember)).answer;
+      if (routeOf(name).method === 'get') return jsonAnswer(200, await handle(input, caller));
+      const { recover, remember } = options;
+      const once = await onceByKey(this.#parts, context, caller.actor, text, {
+        perform: async (attempt) => ({ status: 200, body: await handle(input, attempted(caller, attempt)) }),
+        recover: async (made) => {
+          const body = await recover?.(made, input, caller);
+          return body && { status: 200, body };
+        },
+        ...(remember === undefined ? {} : { remember }),
+      });
+      return once.answer;
     });
   }
 
   begins<Name extends BeginningOperation>(name: Name, operation: Beginning<Name>): void {
     this.#on(name, async (context, input: Input<Name>, text, caller) => {
       const waitMs = preferredWaitMs(context.req.header('prefer'));
-      const perform = async () => {
-        const body = await operation.begin(input, caller);
-        return { status: operation.ended(body) ? 200 : 202, body };
-      };
-      const begun = await onceByKey(this.#parts, context, caller.actor, text, perform);
+      const withStatus = (body: Answer<Name>) => ({ status: operation.ended(body) ? 200 : 202, body });
+      const begun = await onceByKey(this.#parts, context, caller.actor, text, {
+        perform: async (attempt) => withStatus(await operation.begin(input, attempted(caller, attempt))),
+        recover: async (made) => {
+          const body = await operation.recover?.(made, input, caller);
+          return body && withStatus(body);
+        },
+      });
       if (begun.fresh === undefined || waitMs === 0 || operation.ended(begun.fresh)) return begun.answer;
       const later = await operation.wait(begun.fresh, waitMs, caller.signal);
       return jsonAnswer(operation.ended(later) ? 200 : 202, later, {
@@ -218,6 +244,10 @@ function environmentIn(part: unknown): EnvironmentName | undefined {
     return environmentName(part.environment);
   if ('level' in part && 'region' in part) return environmentName(`${part.level}/${part.region}`);
   return undefined;
+}
+
+function attempted(caller: Caller, attempt: CallAttempt | undefined): Caller {
+  return attempt === undefined ? caller : { ...caller, attempt };
 }
 
 function callerOf(context: Context<{ Variables: Variables }>, actor: Actor, closing: AbortSignal): Caller {

@@ -8,7 +8,7 @@ import type { ComponentName, DeploymentId, EnvironmentName, ReleaseNumber } from
 import type { Image } from '../domain/image.ts';
 import type { Clock } from '../domain/ports/clock.ts';
 import type { RouterStatus } from '../domain/ports/router.ts';
-import type { Store } from '../domain/ports/store.ts';
+import type { CallAttempt, Store } from '../domain/ports/store.ts';
 import type { LogLine, LogQuery } from '../domain/ports/target.ts';
 
 /** As the deployer knows it: addresses are added by who knows the router's. */
@@ -38,7 +38,9 @@ interface ReleaseName {
 }
 
 interface DeployerPart {
-  deploy(request: DeployWish & { readonly onConflict: OnConflict }): Promise<DeployOutcome>;
+  deploy(
+    request: DeployWish & { readonly onConflict: OnConflict; readonly attempt?: CallAttempt },
+  ): Promise<DeployOutcome>;
   plan(request: DeployWish, signal: AbortSignal): Promise<Plan>;
   rollback(request: {
     readonly component: ComponentName;
@@ -46,10 +48,16 @@ interface DeployerPart {
     readonly to?: ReleaseNumber;
     readonly onConflict: OnConflict;
     readonly actor: string;
+    readonly attempt?: CallAttempt;
   }): Promise<Deployment>;
-  cancel(id: DeploymentId, actor: string): Promise<void>;
+  cancel(id: DeploymentId, actor: string, attempt?: CallAttempt): Promise<void>;
   wait(id: DeploymentId, timeoutMs: number, signal: AbortSignal): Promise<Deployment>;
-  stop(component: ComponentName, environment: EnvironmentName, actor: string): Promise<void>;
+  stop(
+    component: ComponentName,
+    environment: EnvironmentName,
+    actor: string,
+    attempt?: CallAttempt,
+  ): Promise<void>;
 }
 
 interface ServicesPart {

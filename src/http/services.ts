@@ -21,12 +21,19 @@ export function serveServices(operations: Operations, parts: StreamParts): void 
     required(parts, params.component, placeOf(params), signal),
   );
 
-  operations.json('services.stop', async ({ params }, { actor, signal }) => {
-    const environment = placeOf(params);
-    await required(parts, params.component, environment, signal);
-    await deployer.stop(params.component, environment, actor.name);
-    return required(parts, params.component, environment, signal);
-  });
+  operations.json(
+    'services.stop',
+    async ({ params }, { actor, attempt, signal }) => {
+      const environment = placeOf(params);
+      await required(parts, params.component, environment, signal);
+      await deployer.stop(params.component, environment, actor.name, attempt);
+      return required(parts, params.component, environment, signal);
+    },
+    // Carried out anew, it would stop what was deployed since.
+    {
+      recover: (_made, { params }, { signal }) => required(parts, params.component, placeOf(params), signal),
+    },
+  );
 
   operations.stream('services.logs', async ({ params, query }, { signal }) => {
     const environment = placeOf(params);

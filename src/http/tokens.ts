@@ -16,7 +16,7 @@ export function serveTokens(operations: Operations, { store, clock, randomBytes 
 
   operations.json(
     'tokens.create',
-    async ({ body }, { actor }) => {
+    async ({ body }, { actor, attempt }) => {
       const atMs = clock.now();
       const { name, role, environments, expiresAtMs } = body;
       if (expiresAtMs !== undefined && expiresAtMs <= atMs) {
@@ -29,15 +29,30 @@ export function serveTokens(operations: Operations, { store, clock, randomBytes 
       const token = await store.tokens.create(
         { name, role, environments, ...present({ expiresAtMs }) },
         secretHash(secret),
-        { actor: actor.name, atMs },
+        { actor: actor.name, atMs, ...present({ attempt }) },
       );
       return { token, secret };
     },
-    { remember: ({ token }) => ({ token }) },
+    {
+      remember: ({ token }) => ({ token }),
+      // Its secret is lost with the answer: whoever asks again sees which token to delete.
+      async recover(made) {
+        const token = (await store.tokens.list()).find((one) => one.id === made);
+        return token && { token };
+      },
+    },
   );
 
-  operations.json('tokens.delete', async ({ params }, { actor }) => {
-    await store.tokens.delete(params.id, { actor: actor.name, atMs: clock.now() });
-    return { deleted: params.id };
-  });
+  operations.json(
+    'tokens.delete',
+    async ({ params }, { actor, attempt }) => {
+      await store.tokens.delete(params.id, {
+        actor: actor.name,
+        atMs: clock.now(),
+        ...present({ attempt }),
+      });
+      return { deleted: params.id };
+    },
+    { recover: async (made) => ({ deleted: made }) },
+  );
 }

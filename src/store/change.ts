@@ -9,12 +9,13 @@
  */
 import { KilnError } from '../domain/errors.ts';
 import type { Revision } from '../domain/ids.ts';
-import type { Change } from '../domain/ports/store.ts';
+import type { CallAttempt, Change } from '../domain/ports/store.ts';
 import { type AuditLine, chainHash } from './audit-chain.ts';
 import type { Writer } from './engine.ts';
 import { toJson } from './json.ts';
 import { SCHEMA_VERSION } from './migrate.ts';
 import { newerVersion } from './newer-version.ts';
+import { noteMade } from './note-made.ts';
 import type { EventTable, StateTable } from './schema.ts';
 
 export class ChangeTransaction {
@@ -24,6 +25,7 @@ export class ChangeTransaction {
   /** The number that the first event of this change gets. */
   readonly revision: Revision;
   readonly #state: StateTable;
+  readonly #attempt: CallAttempt | undefined;
   readonly #events: EventTable[] = [];
   #auditLine: AuditLine | undefined;
 
@@ -33,6 +35,7 @@ export class ChangeTransaction {
     this.atMs = change.atMs;
     this.revision = state.revision + 1;
     this.#state = state;
+    this.#attempt = change.attempt;
   }
 
   static async begin(db: Writer, change: Change): Promise<ChangeTransaction> {
@@ -68,12 +71,19 @@ export class ChangeTransaction {
     }
     const revision = this.#state.revision + this.#events.length;
     await this.db.insertInto('events').values(this.#events).execute();
+    await this.#noteMade();
     const head = await this.#recordAudit();
     await this.db
       .updateTable('state')
       .set({ revision, ...head })
       .execute();
     return revision;
+  }
+
+  async #noteMade(): Promise<void> {
+    const made = this.#auditLine?.subject ?? this.#events[0]?.subject;
+    if (this.#attempt === undefined || made === undefined) return;
+    await noteMade(this.db, this.actor, this.#attempt, made);
   }
 
   async #recordAudit(): Promise<{ audit_revision?: Revision; audit_hash?: string }> {

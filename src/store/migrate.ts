@@ -2,6 +2,7 @@
 import { KilnError } from '../domain/errors.ts';
 import type { Engine, Writer } from './engine.ts';
 import { createFirstSchema } from './migrations/001-first-schema.ts';
+import { addKeyedCalls } from './migrations/002-keyed-calls.ts';
 import { newerVersion } from './newer-version.ts';
 
 interface Migration {
@@ -10,7 +11,10 @@ interface Migration {
 }
 
 /** The n-th entry makes schema version n. A released one is never changed: add another. */
-const MIGRATIONS: readonly Migration[] = [{ name: 'first-schema', up: createFirstSchema }];
+const MIGRATIONS: readonly Migration[] = [
+  { name: 'first-schema', up: createFirstSchema },
+  { name: 'keyed-calls', up: addKeyedCalls },
+];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
 

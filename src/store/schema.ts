@@ -168,6 +168,10 @@ interface IdempotencyTable {
   /** Null until answered. */
   status: number | null;
   body: string | null;
+  /** Of the server that carries it out; null: nobody does. */
+  attempt: string | null;
+  /** Subject of what was made under the key. */
+  made: string | null;
   at_ms: number;
 }
 

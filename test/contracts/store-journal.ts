@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { AuditEntry } from '../../src/domain/audit.ts';
-import type { Store } from '../../src/domain/ports/store.ts';
+import type { KeyedCall, Store } from '../../src/domain/ports/store.ts';
 import { by, deployment, image, own, released, service } from './store-samples.ts';
 import { open, type StoreUnderTest, tamper } from './store-subjects.ts';
 
@@ -135,20 +135,67 @@ export function journalContract(underTest: () => StoreUnderTest): void {
     expect(told).not.toContain('hash-');
   });
 
-  it('answers a repeated request from what was saved, and frees a key that changed nothing', async () => {
+  it('answers a repeated call from what was saved, and frees the key of one that made nothing', async () => {
     const { idempotency } = underTest().store;
-    const answer = { requestHash: 'h', status: 201, body: '{"id":1}' };
-    expect(await idempotency.begin('k', 'alice', 'h', 0)).toBe('begun');
-    expect(await idempotency.begin('k', 'alice', 'h', 1)).toBe('in-progress');
-    expect(await idempotency.begin('k', 'bob', 'h', 1)).toBe('begun');
-    await idempotency.finish('k', 'alice', answer, 2);
-    expect(await idempotency.begin('k', 'alice', 'other', 3)).toEqual(answer);
-    await idempotency.forget('k', 'alice');
-    expect(await idempotency.begin('k', 'alice', 'h', 4)).toEqual(answer);
-    await idempotency.forget('k', 'bob');
-    expect(await idempotency.begin('k', 'bob', 'h', 5)).toBe('begun');
+    const answer = { status: 201, body: '{"id":1}' };
+    const first = keyed('alice', 'a1');
+    const second = keyed('alice', 'a2');
+    expect(await idempotency.begin(first, 0)).toEqual({ kind: 'begun' });
+    expect(await idempotency.begin(second, 1)).toEqual({ kind: 'in-progress' });
+    expect(await idempotency.begin({ ...second, requestHash: 'other' }, 1)).toEqual({ kind: 'mismatch' });
+    expect(await idempotency.begin(keyed('bob', 'b1'), 1)).toEqual({ kind: 'begun' });
+    await idempotency.finish(first, answer, 2);
+    expect(await idempotency.begin(second, 3)).toEqual({ kind: 'answered', answer });
+    expect(await idempotency.begin({ ...second, requestHash: 'other' }, 3)).toEqual({ kind: 'mismatch' });
+    await idempotency.forget(first);
+    expect(await idempotency.begin(second, 4)).toEqual({ kind: 'answered', answer });
+    await idempotency.forget(keyed('bob', 'b1'));
+    expect(await idempotency.begin(keyed('bob', 'b2'), 5)).toEqual({ kind: 'begun' });
     const dayMs = 24 * 60 * 60 * 1000;
-    expect(await idempotency.begin('k', 'alice', 'h', dayMs + 3)).toBe('begun');
+    expect(await idempotency.begin(second, dayMs + 3)).toEqual({ kind: 'begun' });
+  });
+
+  it('gives a key to the next attempt once nobody renews it, or all who held one are known to have ended', async () => {
+    const { idempotency } = underTest().store;
+    const [first, second, third] = [keyed('alice', 'a1'), keyed('alice', 'a2'), keyed('alice', 'a3')];
+    await idempotency.begin(first, 0);
+    await idempotency.renew(first, 10_000);
+    expect(await idempotency.begin(second, 24_000)).toEqual({ kind: 'in-progress' });
+    expect(await idempotency.begin(second, 26_000)).toEqual({ kind: 'begun' });
+    // Whoever was only slow changes nothing any more.
+    await idempotency.renew(first, 90_000);
+    await idempotency.forget(first);
+    await idempotency.finish(first, { status: 200, body: '{}' }, 26_000);
+    expect(await idempotency.begin(third, 27_000)).toEqual({ kind: 'in-progress' });
+    await idempotency.releaseAll();
+    expect(await idempotency.begin(third, 27_001)).toEqual({ kind: 'begun' });
+  });
+
+  it('notes what a call makes with what it makes, for the next attempt to learn', async () => {
+    const { store } = underTest();
+    const { idempotency } = store;
+    await released(store, 1);
+    const [first, second, third] = [keyed('alice', 'a1'), keyed('alice', 'a2'), keyed('alice', 'a3')];
+    await idempotency.begin(first, 0);
+    const made = await store.deployments.create(deployment(1), { ...by, attempt: first });
+    // Its answer was lost with the store's connection, say: it failed, and yet it made something.
+    await idempotency.forget(first);
+    expect(await idempotency.begin(second, 1)).toEqual({ kind: 'begun', made: made.id });
+    await idempotency.releaseAll();
+    expect(await idempotency.begin(third, 2)).toEqual({ kind: 'begun', made: made.id });
+  });
+
+  it('makes nothing for an attempt that no longer holds its key', async () => {
+    const { store } = underTest();
+    const [slow, next] = [keyed('alice', 'a1'), keyed('alice', 'a2')];
+    await store.idempotency.begin(slow, 0);
+    expect(await store.idempotency.begin(next, 60_000)).toEqual({ kind: 'begun' });
+    const before = await store.events.revision();
+    const create = store.images.create(image(1), { ...by, attempt: slow });
+    await expect(create).rejects.toMatchObject({ code: 'idempotency.in-progress', retryable: true });
+    expect(await store.events.revision()).toBe(before);
+    expect(await store.images.get(image(1).id)).toBeUndefined();
+    await store.images.create(image(1), { ...by, attempt: next });
   });
 
   it('answers a ping that was written, and stops waiting when told to', async () => {
@@ -187,6 +234,10 @@ export function journalContract(underTest: () => StoreUnderTest): void {
     await tamper(settings, 'alter table schema_migrations rename to something_else');
     await expect(open(settings)).rejects.toMatchObject({ code: 'input.invalid' });
   });
+}
+
+function keyed(actor: string, attempt: string): KeyedCall {
+  return { key: 'k', actor, attempt, requestHash: 'h' };
 }
 
 interface Seen {

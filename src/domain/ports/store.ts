@@ -30,10 +30,22 @@ import type { ChannelMove, CheckResult, Image } from '../image.ts';
 import type { Release, ReleaseState } from '../release.ts';
 import type { ServerGroup } from '../server-group.ts';
 
+/** One server's attempt at a call that came with an Idempotency-Key. */
+export interface CallAttempt {
+  readonly key: string;
+  /** Differs from one attempt to the next. */
+  readonly attempt: string;
+}
+
 /** Who makes a change and when. */
 export interface Change {
   readonly actor: string;
   readonly atMs: number;
+  /**
+   * Present: what is made is noted under the actor's key in the same transaction, which fails with
+   * `idempotency.in-progress` when another attempt holds the key.
+   */
+  readonly attempt?: CallAttempt;
 }
 
 export interface Page<Item> {
@@ -171,22 +183,37 @@ export interface TokenStore {
 }
 
 export interface SavedAnswer {
-  readonly requestHash: string;
   readonly status: number;
   readonly body: string;
 }
 
+export interface KeyedCall extends CallAttempt {
+  readonly actor: string;
+  /** Tells one call from another that has the same key by mistake. */
+  readonly requestHash: string;
+}
+
+export type KeyState =
+  /** The attempt holds the key. `made`: subject of what an earlier one made, which ended before it had answered. */
+  | { readonly kind: 'begun'; readonly made?: string }
+  /** Another attempt holds it, and has not answered yet. */
+  | { readonly kind: 'in-progress' }
+  | { readonly kind: 'answered'; readonly answer: SavedAnswer }
+  /** The key is of another call. */
+  | { readonly kind: 'mismatch' };
+
+type HeldCall = Omit<KeyedCall, 'requestHash'>;
+
+/** Keys of calls. One that is held must be renewed every few seconds: otherwise the next attempt gets it. */
 export interface IdempotencyStore {
-  /** `begun`: nobody had this key; `in-progress`: somebody has and has not answered yet. */
-  begin(
-    key: string,
-    actor: string,
-    requestHash: string,
-    atMs: number,
-  ): Promise<'begun' | 'in-progress' | SavedAnswer>;
-  finish(key: string, actor: string, answer: SavedAnswer, atMs: number): Promise<void>;
-  /** Forgets a key whose request failed before it changed anything. */
-  forget(key: string, actor: string): Promise<void>;
+  begin(call: KeyedCall, atMs: number): Promise<KeyState>;
+  renew(call: HeldCall, atMs: number): Promise<void>;
+  /** Does nothing when another attempt holds the key, as do `renew` and `forget`. */
+  finish(call: HeldCall, answer: SavedAnswer, atMs: number): Promise<void>;
+  /** For a call that failed: its key is free, and what was made under it stays known. */
+  forget(call: HeldCall): Promise<void>;
+  /** Only for whoever knows that every server that held a key has ended. */
+  releaseAll(): Promise<void>;
 }
 
 export interface EventStore {
