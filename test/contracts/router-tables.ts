@@ -150,6 +150,14 @@ export function tablesContract(subject: RouterSubject): void {
         });
       };
 
+      // Right after its start a router may hold what it cannot answer yet; from here on it does not, and has
+      // checked with each of these limits before.
+      await place.router.apply(
+        newMaker().table({ v1: { upstreams: [] } }, { health: ofFresh }),
+        place.signal,
+      );
+      await apply({ v1: { upstreams: [] } }, ofOld);
+      expect((await get(maker)).status).toBe(503);
       await apply({ v1: { upstreams: [old] } }, ofOld);
       await healthy(maker, old);
       const load = new Load(place.port, maker.host, { connections: 4, keepAlive: true });
