@@ -29,7 +29,13 @@ const artifactView = z
     provider: z.string(),
     region: z.string().optional(),
     arch: z.string(),
-    digest: digestText,
+    digest: digestText
+      .optional()
+      .openapi({ description: 'Of the OCI manifest, when this Kiln keeps the bytes' }),
+    reference: z
+      .string()
+      .optional()
+      .openapi({ description: 'The name that the provider gave, such as an AMI’s id' }),
     sizeBytes: z.int(),
   })
   .openapi('Artifact');

@@ -10,7 +10,6 @@ import type { BakeOutcome, BakeRecord } from './bake-record.ts';
 import type { FileBlobStore } from './blobs.ts';
 import type { GitFacts } from './git-facts.ts';
 import { imageTags } from './image-tags.ts';
-import { blobsOf, readManifest } from './oci-layout.ts';
 import { distinguished, versionTaken, type WantedVersion, wantedVersion } from './versions.ts';
 
 /** The source may change between looking at it and building it; twice means that it never rests. */
@@ -64,7 +63,7 @@ export class Baking {
       const job = await this.#prepare(record, request);
       const decided = await this.#decide(job);
       if (decided.image !== undefined) {
-        if (!(await this.#isWhole(decided.image))) await this.#restore(job, decided.image);
+        if (!(await this.#isWhole(decided.image, job))) await this.#restore(job, decided.image);
         return { kind: 'unchanged', image: decided.image, ...(await this.#verified(job, decided.image)) };
       }
       const made = await this.#make(job, decided.reuse);
@@ -82,7 +81,6 @@ export class Baking {
       this.#options.readGitFacts(request.directory, signal),
     ]);
     const parent = await this.#resolveBase(definition);
-    const base = parent?.artifacts[0]?.digest;
     const builder = this.#options.builders.find(({ kind }) => kind === definition.image.kind);
     if (builder === undefined) {
       throw new KilnError(
@@ -93,7 +91,8 @@ export class Baking {
         },
       );
     }
-    const build = { definition, directory: request.directory, ...(base === undefined ? {} : { base }) };
+    const base = parent === undefined ? {} : { base: { image: parent.id, artifacts: parent.artifacts } };
+    const build = { definition, directory: request.directory, ...base };
     record.note({ kind: 'stage', name: 'scan', detail: request.directory });
     const { inputKey } = await builder.plan(build, signal);
     const wanted = wantedVersion(request.version, definition.version, git?.describe);
@@ -114,7 +113,7 @@ export class Baking {
     }
     if (taken !== undefined) return { version, image: taken };
     const equal = await images.byInputKey(component, job.inputKey);
-    return equal !== undefined && (await this.#isWhole(equal)) ? { version, reuse: equal } : { version };
+    return equal !== undefined && (await this.#isWhole(equal, job)) ? { version, reuse: equal } : { version };
   }
 
   async #make(job: Job, reuse: Image | undefined): Promise<BuildResult> {
@@ -169,20 +168,11 @@ export class Baking {
     );
   }
 
-  async #isWhole(image: Image): Promise<boolean> {
-    const { blobs } = this.#options;
-    try {
-      for (const artifact of image.artifacts) {
-        const manifest = await readManifest(blobs, artifact.digest);
-        for (const blob of blobsOf(artifact.digest, manifest)) {
-          if (!(await blobs.has(blob))) return false;
-        }
-      }
-      return true;
-    } catch (error) {
-      if (error instanceof KilnError && error.code === 'blob.missing') return false;
-      throw error;
+  async #isWhole(image: Image, { builder, signal }: Job): Promise<boolean> {
+    for (const artifact of image.artifacts) {
+      if (!(await builder.isWhole(artifact, signal))) return false;
     }
+    return true;
   }
 
   /** `component@channel` → the image that the channel holds now. */

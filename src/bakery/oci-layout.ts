@@ -82,6 +82,19 @@ export function blobsOf(digest: Digest, manifest: Manifest): readonly Digest[] {
   return [digest, manifest.config.digest, ...manifest.layers.map((layer) => layer.digest)];
 }
 
+/** Whether the manifest and all that it names are there. */
+export async function isWholeInBlobs(blobs: BlobStore, digest: Digest): Promise<boolean> {
+  try {
+    for (const blob of blobsOf(digest, await readManifest(blobs, digest))) {
+      if (!(await blobs.has(blob))) return false;
+    }
+    return true;
+  } catch (error) {
+    if (error instanceof KilnError && error.code === 'blob.missing') return false;
+    throw error;
+  }
+}
+
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -13,7 +13,7 @@ import {
   serviceKey,
   serviceParts,
 } from '../domain/ids.ts';
-import { asPromoted, asTested, type Image } from '../domain/image.ts';
+import { asPromoted, asTested, type Image, isStored } from '../domain/image.ts';
 import type { CallAttempt, Change, ReleaseWithState } from '../domain/ports/store.ts';
 import type { Release } from '../domain/release.ts';
 import { observe } from './observe.ts';
@@ -284,7 +284,7 @@ function draft(
   environment: EnvironmentName,
   resolved: ResolvedRelease,
 ): Omit<Release, 'number' | 'createdAtMs' | 'createdBy'> {
-  const artifact = image.artifacts.find((one) => one.kind === 'bundle');
+  const artifact = image.artifacts.filter(isStored).find((one) => one.kind === 'bundle');
   if (artifact === undefined) {
     throw new KilnError(
       'target.unsupported',

@@ -1,16 +1,44 @@
 import type { ArtifactKind, ComponentDefinition } from './component.ts';
+import { KilnError } from './errors.ts';
 import type { ChannelName, ComponentName, Digest, ImageId } from './ids.ts';
 
-/** One form of an image, where it is kept. */
-export interface Artifact {
+interface ArtifactForm {
   readonly kind: ArtifactKind;
-  /** `local` for the blob store of this Kiln. */
+  /** Who keeps it: `local` for this Kiln itself, else such as `docker`, `amazon`, `digitalocean`. */
   readonly provider: string;
   readonly region?: string;
+  /** `amd64`, `arm64`… */
   readonly arch: string;
-  /** Digest of the OCI manifest, for bundles and containers. */
-  readonly digest: Digest;
   readonly sizeBytes: number;
+}
+
+/** Bytes in the blob store: the digest is that of the OCI manifest that names them. */
+export interface StoredArtifact extends ArtifactForm {
+  readonly digest: Digest;
+  readonly reference?: never;
+}
+
+/** Kept by a provider under its own name, such as the id of an AMI. */
+export interface ProviderArtifact extends ArtifactForm {
+  readonly reference: string;
+  readonly digest?: never;
+}
+
+/** One form of an image, where it is kept. */
+export type Artifact = StoredArtifact | ProviderArtifact;
+
+export function isStored(artifact: Artifact): artifact is StoredArtifact {
+  return artifact.digest !== undefined;
+}
+
+/** For whoever works on blobs alone; fails with `target.unsupported` where a provider keeps the artifact. */
+export function storedDigest(artifact: Artifact): Digest {
+  if (isStored(artifact)) return artifact.digest;
+  throw new KilnError(
+    'target.unsupported',
+    `The ${artifact.kind} ${artifact.reference} is kept by ${artifact.provider}, not here.`,
+    { next: 'Choose an artifact whose provider is local.' },
+  );
 }
 
 export interface CheckResult {

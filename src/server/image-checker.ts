@@ -7,7 +7,7 @@ import type { DeployParts } from '../deploy/parts.ts';
 import type { Lease } from '../domain/deployment.ts';
 import { KilnError } from '../domain/errors.ts';
 import { type Fence, type ServiceKey, serviceParts } from '../domain/ids.ts';
-import type { CheckResult, Image } from '../domain/image.ts';
+import { type CheckResult, type Image, isStored } from '../domain/image.ts';
 
 /** Renewed while a check goes on, so that one of a server that crashed keeps nobody waiting for long. */
 const LEASE_MS = 60_000;
@@ -27,7 +27,7 @@ export class ImageChecker {
   }
 
   async check(image: Image, signal: AbortSignal): Promise<readonly CheckResult[]> {
-    const artifact = image.artifacts.find((one) => one.kind === 'bundle');
+    const artifact = image.artifacts.filter(isStored).find((one) => one.kind === 'bundle');
     if (artifact === undefined) {
       throw new KilnError(
         'target.unsupported',

@@ -1,6 +1,6 @@
 import { KilnError } from '../domain/errors.ts';
 import type { ComponentName, Digest, ImageId } from '../domain/ids.ts';
-import type { CheckResult, Image } from '../domain/image.ts';
+import { type CheckResult, type Image, isStored } from '../domain/image.ts';
 import type { Change, ImageStore, Page, PageRequest } from '../domain/ports/store.ts';
 import type { ChangeTransaction } from './change.ts';
 import type { Database } from './database.ts';
@@ -140,7 +140,7 @@ async function insertImage(tx: ChangeTransaction, image: NewImage): Promise<void
       body: toJson(image),
     })
     .execute();
-  const digests = [...new Set(image.artifacts.map((artifact) => artifact.digest))];
+  const digests = [...new Set(image.artifacts.filter(isStored).map((artifact) => artifact.digest))];
   if (digests.length === 0) return;
   await tx.db
     .insertInto('image_artifacts')

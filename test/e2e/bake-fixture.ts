@@ -16,7 +16,7 @@ import { removeUnpacked, unpackBundle } from '../../src/bakery/unpack.ts';
 import { readComponent } from '../../src/component/read.ts';
 import type { KilnError } from '../../src/domain/errors.ts';
 import type { Digest } from '../../src/domain/ids.ts';
-import type { Image } from '../../src/domain/image.ts';
+import { type Image, isStored } from '../../src/domain/image.ts';
 import type { Clock } from '../../src/domain/ports/clock.ts';
 import type { Store } from '../../src/domain/ports/store.ts';
 import { openStore } from '../../src/store/open.ts';
@@ -146,7 +146,7 @@ export async function openKitchen(
 }
 
 export function digestOf(image: Image): Digest {
-  const [artifact] = image.artifacts;
+  const [artifact] = image.artifacts.filter(isStored);
   if (artifact === undefined) throw new Error('an image has an artifact');
   return artifact.digest;
 }

@@ -8,7 +8,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { KilnError } from '../../domain/errors.ts';
 import type { Digest } from '../../domain/ids.ts';
-import type { Artifact } from '../../domain/image.ts';
+import { type Artifact, storedDigest } from '../../domain/image.ts';
 import type {
   BuildDifference,
   Builder,
@@ -20,7 +20,7 @@ import type {
 import type { Clock } from '../../domain/ports/clock.ts';
 import type { FileBlobStore } from '../blobs.ts';
 import { removeOldLogs } from '../build-logs.ts';
-import { writeManifest } from '../oci-layout.ts';
+import { isWholeInBlobs, writeManifest } from '../oci-layout.ts';
 import { BuildCommands, type BuildHost } from './build-command.ts';
 import { BuildRun } from './build-run.ts';
 import { ToolVersions } from './build-tools.ts';
@@ -114,9 +114,14 @@ export class BundleBuilder implements Builder {
       if (prepared.source.steps.length === 0) return prepared.entries;
       return this.#inFolder((folder) => this.#run(request, prepared, folder, true, onProgress, signal));
     });
-    onProgress({ kind: 'stage', name: 'compare', detail: artifact.digest });
-    const before = await this.#images.read(artifact.digest, signal);
+    const digest = storedDigest(artifact);
+    onProgress({ kind: 'stage', name: 'compare', detail: digest });
+    const before = await this.#images.read(digest, signal);
     return compareTrees(before, (await this.#onBase(request, again, signal)).filter(isKnown));
+  }
+
+  isWhole(artifact: Artifact): Promise<boolean> {
+    return isWholeInBlobs(this.#options.blobs, storedDigest(artifact));
   }
 
   /** Layers that cached steps stand on, of steps used since then; older ones are forgotten. */
@@ -147,7 +152,7 @@ export class BundleBuilder implements Builder {
     const inputKey = inputKeyOf({
       definition: { ...request.definition, image: { ...image, build: source.steps } },
       source: this.#layers.memberships.ofTree(entries),
-      base: request.base,
+      base: baseDigest(request),
       tools: await this.#versions.of(commands, signal),
       arch: this.#options.arch,
     });
@@ -168,9 +173,10 @@ export class BundleBuilder implements Builder {
     entries: readonly TreeEntry[],
     signal: AbortSignal,
   ): Promise<readonly TreeEntry[]> {
-    if (request.base === undefined) return entries;
+    const base = baseDigest(request);
+    if (base === undefined) return entries;
     const merged = new Map<string, TreeEntry>();
-    for (const entry of await this.#images.read(request.base, signal)) merged.set(entry.path, entry);
+    for (const entry of await this.#images.read(base, signal)) merged.set(entry.path, entry);
     for (const entry of entries) merged.set(entry.path, entry);
     return withoutImpliedDirectories(sortByPath([...merged.values()]));
   }
@@ -278,4 +284,14 @@ async function onceAgainWhenChanged<Result>(work: () => Promise<Result>): Promis
     if (!(error instanceof KilnError && error.code === 'source.changed')) throw error;
     return work();
   }
+}
+
+/** Undefined: it stands on nothing. */
+function baseDigest({ base, definition }: BuildRequest): Digest | undefined {
+  if (base === undefined) return undefined;
+  const bundle = base.artifacts.find((artifact) => artifact.kind === 'bundle');
+  if (bundle !== undefined) return storedDigest(bundle);
+  throw new KilnError('input.invalid', `The base ${definition.image.base} has no bundle to stand on.`, {
+    next: 'Name a component as `image.base` whose images are bundles.',
+  });
 }

@@ -1,13 +1,19 @@
 import type { ArtifactKind, ComponentDefinition } from '../component.ts';
-import type { Digest } from '../ids.ts';
+import type { Digest, ImageId } from '../ids.ts';
 import type { Artifact } from '../image.ts';
 
 export interface BuildRequest {
   readonly definition: ComponentDefinition;
   /** Absolute path of the component's folder; only read. */
   readonly directory: string;
-  /** Digests of resolved bases. */
-  readonly base?: Digest;
+  /** What the base stood for when the bake began. */
+  readonly base?: ResolvedBase;
+}
+
+/** A channel of another component, resolved: later moves of the channel change nothing for this bake. */
+export interface ResolvedBase {
+  readonly image: ImageId;
+  readonly artifacts: readonly Artifact[];
 }
 
 export type BuildProgress =
@@ -47,5 +53,7 @@ export interface Builder {
     onProgress: (progress: BuildProgress) => void,
     signal: AbortSignal,
   ): Promise<readonly BuildDifference[]>;
+  /** Whether all of the artifact is still where it was put. */
+  isWhole(artifact: Artifact, signal: AbortSignal): Promise<boolean>;
   close(): Promise<void>;
 }
