@@ -109,7 +109,8 @@ async function build(building: Building): Promise<KilnServer> {
     log,
     checkRelease: releaseChecker({ store, router, clock: systemClock }),
   };
-  const holder = `${hostname()}:${process.pid}:${randomUUID()}`;
+  const holders = `${hostname()}:${state.id}:`;
+  const holder = `${holders}${process.pid}:${randomUUID()}`;
   const imageChecker = new ImageChecker({ store, targets, clock: systemClock, holder });
   const checks = new CheckRuns({
     store,
@@ -119,11 +120,11 @@ async function build(building: Building): Promise<KilnServer> {
     checkRelease: deploy.checkRelease,
   });
   closers.push(() => checks.close());
-  // Whoever holds the state directory knows that every earlier holder of a lease or a key in it has ended.
-  if (store.engine === 'sqlite') {
-    await store.leases.releaseAll();
-    await store.idempotency.releaseAll();
-  }
+  // Whoever holds the state directory knows that every server which held it before has ended, and what these held
+  // in the store is free; a store in the directory itself is held by nobody else.
+  const ended = store.engine === 'sqlite' ? '' : holders;
+  await store.leases.releaseAll(ended);
+  await store.idempotency.releaseAll(ended);
   await imageChecker.sweep();
   const owners = new Owners(deploy, holder);
   await owners.start();
@@ -135,6 +136,7 @@ async function build(building: Building): Promise<KilnServer> {
     router,
     log,
     clock: systemClock,
+    holder,
     randomBytes,
     hosts: settings.hosts,
     bakery,

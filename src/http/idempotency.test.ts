@@ -112,7 +112,7 @@ describe('a write whose server died before it answered', () => {
     expect(await membersOf(await keyed(method, path, body))).toMatchObject({
       code: 'idempotency.in-progress',
     });
-    await idempotency.releaseAll();
+    await idempotency.releaseAll('here:');
   }
 
   const keyed = (method: string, path: string, sent?: object) =>

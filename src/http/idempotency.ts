@@ -19,7 +19,7 @@ const RENEW_MS = 5_000;
 const ATTEMPT_BYTES = 16;
 const REPLAYED = { 'idempotency-replayed': 'true' };
 
-type Parts = Pick<HttpParts, 'store' | 'clock' | 'log' | 'randomBytes'>;
+type Parts = Pick<HttpParts, 'store' | 'clock' | 'holder' | 'log' | 'randomBytes'>;
 
 export interface Performed<Body> {
   readonly status: number;
@@ -52,7 +52,7 @@ export async function onceByKey<Body>(
   if (key === undefined) return fresh(await work.perform(undefined));
   assertKey(key);
   const { idempotency } = parts.store;
-  const attempt = Buffer.from(parts.randomBytes(ATTEMPT_BYTES)).toString('hex');
+  const attempt = `${parts.holder}:${Buffer.from(parts.randomBytes(ATTEMPT_BYTES)).toString('hex')}`;
   const call = { key, actor: actor.name, attempt, requestHash: hashOf(context, text) };
   const state = await idempotency.begin(call, parts.clock.now());
   if (state.kind === 'in-progress') throw inProgress();

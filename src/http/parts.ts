@@ -112,6 +112,8 @@ export interface HttpParts {
   readonly server: ServerPart;
   readonly clock: Clock;
   readonly log: HttpLog;
+  /** Names this server in what it holds in the store. */
+  readonly holder: string;
   /** Random bytes for secrets and request ids. */
   readonly randomBytes: (count: number) => Uint8Array;
   /** Host names, beside those of loopback, by which the server may be called. */

@@ -2,6 +2,7 @@
  * The state directory: private to its user, of a known format, worked by one server at a time.
  * The lock is the operating system's, held through SQLite, so that it ends with its process, `kill -9` included.
  */
+import { randomUUID } from 'node:crypto';
 import { chmodSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -11,6 +12,7 @@ import { KilnError } from '../domain/errors.ts';
 import { readIfThereSync } from '../files/durable-file.ts';
 
 const FORMAT = 1;
+const ID = /^[0-9a-f-]{36}$/;
 const TAKE_OVER_LIMIT_MS = 60_000;
 const TAKE_OVER_POLL_MS = 20;
 
@@ -25,6 +27,8 @@ export type ServerFile = z.infer<typeof serverFileSchema>;
 
 export interface StateDirectory {
   readonly path: string;
+  /** Of this directory alone, and the same for every server that works it. */
+  readonly id: string;
   file(name: string): string;
   writeServerFile(content: ServerFile): void;
   release(): void;
@@ -42,6 +46,7 @@ export async function openStateDirectory(
   writeFileSync(path.join(directory, 'format'), `${FORMAT}\n`, { mode: 0o600 });
   return {
     path: directory,
+    id: ownId(path.join(directory, 'id')),
     file: (name) => path.join(directory, name),
     writeServerFile: (content) => {
       // In one step: whoever reads it meanwhile finds the older one or this one, whole.
@@ -51,6 +56,15 @@ export async function openStateDirectory(
     },
     release: () => lock.close(),
   };
+}
+
+function ownId(file: string): string {
+  const known = readIfThereSync(file)?.trim();
+  // A crash may have cut it short.
+  if (known !== undefined && ID.test(known)) return known;
+  const id = randomUUID();
+  writeFileSync(file, `${id}\n`, { mode: 0o600 });
+  return id;
 }
 
 function assertFormat(directory: string): void {

@@ -14,6 +14,7 @@
  */
 import type { IdempotencyStore, KeyedCall, KeyState, SavedAnswer } from '../domain/ports/store.ts';
 import type { Database } from './database.ts';
+import { beginsWith } from './prefix.ts';
 
 /** Answers are forgotten after a day. */
 const KEPT_MS = 24 * 60 * 60 * 1000;
@@ -94,9 +95,13 @@ export class Idempotency implements IdempotencyStore {
     });
   }
 
-  releaseAll(): Promise<void> {
+  releaseAll(attempts: string): Promise<void> {
     return this.#database.coordinate(async (db) => {
-      await db.updateTable('idempotency').set({ attempt: null }).execute();
+      await db
+        .updateTable('idempotency')
+        .set({ attempt: null })
+        .where(beginsWith('attempt', attempts))
+        .execute();
     });
   }
 

@@ -8,6 +8,7 @@ import type { ServiceKey } from '../domain/ids.ts';
 import type { LeaseStore } from '../domain/ports/store.ts';
 import type { Database } from './database.ts';
 import type { Reader } from './engine.ts';
+import { beginsWith } from './prefix.ts';
 import type { LeaseTable } from './schema.ts';
 
 export class Leases implements LeaseStore {
@@ -44,9 +45,13 @@ export class Leases implements LeaseStore {
     });
   }
 
-  releaseAll(): Promise<void> {
+  releaseAll(holders: string): Promise<void> {
     return this.#database.coordinate(async (db) => {
-      await db.updateTable('leases').set({ holder: null, expires_at_ms: 0 }).execute();
+      await db
+        .updateTable('leases')
+        .set({ holder: null, expires_at_ms: 0 })
+        .where(beginsWith('holder', holders))
+        .execute();
     });
   }
 

@@ -167,8 +167,10 @@ export function journalContract(underTest: () => StoreUnderTest): void {
     await idempotency.forget(first);
     await idempotency.finish(first, { status: 200, body: '{}' }, 26_000);
     expect(await idempotency.begin(third, 27_000)).toEqual({ kind: 'in-progress' });
-    await idempotency.releaseAll();
-    expect(await idempotency.begin(third, 27_001)).toEqual({ kind: 'begun' });
+    await idempotency.releaseAll('b');
+    expect(await idempotency.begin(third, 27_001)).toEqual({ kind: 'in-progress' });
+    await idempotency.releaseAll('a');
+    expect(await idempotency.begin(third, 27_002)).toEqual({ kind: 'begun' });
   });
 
   it('notes what a call makes with what it makes, for the next attempt to learn', async () => {
@@ -181,7 +183,7 @@ export function journalContract(underTest: () => StoreUnderTest): void {
     // Its answer was lost with the store's connection, say: it failed, and yet it made something.
     await idempotency.forget(first);
     expect(await idempotency.begin(second, 1)).toEqual({ kind: 'begun', made: made.id });
-    await idempotency.releaseAll();
+    await idempotency.releaseAll('');
     expect(await idempotency.begin(third, 2)).toEqual({ kind: 'begun', made: made.id });
   });
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { DeploymentId } from '../../src/domain/ids.ts';
+import { componentName, type DeploymentId, environmentName, serviceKey } from '../../src/domain/ids.ts';
 import type { Store } from '../../src/domain/ports/store.ts';
 import { by, deployment, group, own, released, service } from './store-samples.ts';
 import { open, type StoreUnderTest } from './store-subjects.ts';
@@ -36,6 +36,18 @@ export function ownershipContract(underTest: () => StoreUnderTest): void {
     await leases.release(service, 'b');
     expect(await leases.holder(service)).toBeUndefined();
     expect(await leases.acquire(service, 'b', 100, 1160)).toMatchObject({ fence: 3 });
+  });
+
+  it('frees what a server held that is known to have ended, and nothing of the others', async () => {
+    const { leases } = underTest().store;
+    const other = serviceKey(componentName('other'), environmentName('live/uk'));
+    await leases.acquire(service, 'host_1:a%:7', 60_000, 0);
+    await leases.acquire(other, 'host_1:b:7', 60_000, 0);
+    await leases.releaseAll('host_1:a%:');
+    expect(await leases.acquire(service, 'host_1:a%:8', 60_000, 1)).toMatchObject({ fence: 2 });
+    expect(await leases.acquire(other, 'host_1:b:8', 60_000, 1)).toBeUndefined();
+    await leases.releaseAll('');
+    expect(await leases.acquire(other, 'host_1:b:8', 60_000, 2)).toMatchObject({ fence: 2 });
   });
 
   it('gives a free lease to exactly one of many who ask at once, over two stores', async () => {

@@ -258,6 +258,7 @@ function smallParts(store: Store, acts: string[], logged: string[]): HttpParts {
       },
     },
     clock: systemClock,
+    holder: 'here:1',
     log: { info: log, warn: log, error: log },
     randomBytes,
     hosts: ['kiln.example.com'],

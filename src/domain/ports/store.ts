@@ -169,8 +169,11 @@ export interface LeaseStore {
   /** Takes or renews the lease; undefined while somebody else holds it. A change of hands raises the fence. */
   acquire(service: ServiceKey, holder: string, ttlMs: number, nowMs: number): Promise<Lease | undefined>;
   release(service: ServiceKey, holder: string): Promise<void>;
-  /** Only for whoever knows that every holder has ended, by having taken what each of them needed to live. */
-  releaseAll(): Promise<void>;
+  /**
+   * All of holders whose names begin so. Only for whoever knows that each of them has ended, by having taken what
+   * each of them needed to live.
+   */
+  releaseAll(holders: string): Promise<void>;
   holder(service: ServiceKey): Promise<Lease | undefined>;
 }
 
@@ -212,8 +215,8 @@ export interface IdempotencyStore {
   finish(call: HeldCall, answer: SavedAnswer, atMs: number): Promise<void>;
   /** For a call that failed: its key is free, and what was made under it stays known. */
   forget(call: HeldCall): Promise<void>;
-  /** Only for whoever knows that every server that held a key has ended. */
-  releaseAll(): Promise<void>;
+  /** All of attempts whose names begin so, as with leases. */
+  releaseAll(attempts: string): Promise<void>;
 }
 
 export interface EventStore {
