@@ -18,7 +18,9 @@ export const checkResultView = z
     passed: z.boolean(),
     passedCount: z.int(),
     failedCount: z.int(),
-    failures: z.array(z.string()).openapi({ description: 'First failures, one line each' }),
+    failures: z.array(z.string()).openapi({
+      description: 'First failures, one line each, below it the last lines of a log where there is one',
+    }),
     atMs,
   })
   .openapi('CheckResult');

@@ -7,14 +7,16 @@
  */
 import type { HealthSpec } from '../domain/component.ts';
 import { asKilnError } from '../domain/errors.ts';
+import type { InstanceId } from '../domain/ids.ts';
 import type { Clock } from '../domain/ports/clock.ts';
 import type { Target } from '../domain/ports/target.ts';
 import type { Endpoint, GroupObservation, GroupSpec, InstanceView } from '../domain/server-group.ts';
 import { httpGet } from './http-get.ts';
 
 const STARTUP_WITHOUT_HEALTH_MS = 60_000;
-const STAYS_UP_MS = 3_000;
-const POLL_MS = 100;
+/** A program that fails at once has failed by then; one that works on is not held up for long. */
+const STAYS_UP_MS = 1_000;
+const POLL_MS = 25;
 const LOG_TAIL_LINES = 20;
 
 export type Boot =
@@ -42,7 +44,7 @@ export async function waitUntilUp(watch: Watch): Promise<Boot> {
     kind: 'failed',
     spec,
     why,
-    logTail: await logTail(watch),
+    logTail: await logTail(watch, first?.id),
   });
   let first: InstanceView | undefined;
   for (;;) {
@@ -50,7 +52,7 @@ export async function waitUntilUp(watch: Watch): Promise<Boot> {
     const observation = await target.observe(spec.group, signal);
     const instance = observation?.instances[0];
     first ??= instance;
-    const verdict = judge(observation, first, spec);
+    const verdict = judge(observation, spec);
     if (verdict.kind === 'failed') return failed(verdict.why);
     if (instance !== undefined && (await isUp(verdict, instance, watch))) {
       return verdict.kind === 'listens'
@@ -75,21 +77,17 @@ type Verdict =
   | { readonly kind: 'failed'; readonly why: string };
 
 /** Pure: what one observation says. */
-function judge(
-  observation: GroupObservation | undefined,
-  first: InstanceView | undefined,
-  spec: GroupSpec,
-): Verdict {
+function judge(observation: GroupObservation | undefined, spec: GroupSpec): Verdict {
   if (observation === undefined) return { kind: 'waits', why: 'the target does not know the group yet' };
   const [instance] = observation.instances;
   if (instance?.phase.kind === 'exited') {
     const { exitCode, signal } = instance.phase;
     return { kind: 'failed', why: endWords(exitCode, signal) };
   }
+  // The target may have put another in its place already.
+  if (observation.lastEnd !== undefined) return { kind: 'failed', why: `it ${observation.lastEnd}` };
   if (observation.health.kind !== 'steady') return { kind: 'failed', why: observation.health.why };
   if (instance === undefined) return { kind: 'waits', why: 'no instance was started' };
-  if (first !== undefined && instance.id !== first.id)
-    return { kind: 'failed', why: 'it ended and was started again' };
   if (instance.phase.kind !== 'running') return { kind: 'waits', why: 'it is still starting' };
   if (!spec.process.listens) return { kind: 'runs' };
   const { endpoint } = instance.phase;
@@ -99,8 +97,8 @@ function judge(
 }
 
 function endWords(exitCode: number | null, signal: string | null): string {
-  if (signal !== null) return `it was ended by ${signal}`;
-  return exitCode === null ? 'it ended, and how is not known' : `it ended with exit code ${exitCode}`;
+  if (signal !== null) return `it ended by ${signal}`;
+  return exitCode === null ? 'it ended, and nobody saw how' : `it exited with code ${exitCode}`;
 }
 
 async function isUp(
@@ -129,12 +127,18 @@ async function answersHealthy(
   }
 }
 
-/** The last lines that the group wrote, for the record of a failure. */
-async function logTail({ spec, target, signal }: Watch): Promise<readonly string[]> {
+/** The last lines that the first instance wrote, for the record of a failure; of all where the first was not seen. */
+async function logTail(
+  { spec, target, signal }: Watch,
+  first: InstanceId | undefined,
+): Promise<readonly string[]> {
   const lines: string[] = [];
   try {
     const query = { tail: LOG_TAIL_LINES, follow: false };
-    for await (const line of target.logs([spec.group], query, signal)) lines.push(line.text);
+    for await (const line of target.logs([spec.group], query, signal)) {
+      const isItsOwn = first === undefined || line.instance === first;
+      if (isItsOwn && line.text.trim() !== '') lines.push(line.text);
+    }
   } catch (thrown) {
     signal.throwIfAborted();
     // The boot has failed already; that its log cannot be read is said where the log would stand.

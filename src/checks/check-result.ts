@@ -6,7 +6,7 @@ export type CheckKind = 'boot' | 'standard' | 'smoke' | 'in-image';
 
 export interface Findings {
   readonly passedCount: number;
-  /** One line for each thing that failed; never a secret. */
+  /** A text for each thing that failed: one line, and below it the last of a log where there is one. */
   readonly failures: readonly string[];
 }
 
@@ -17,6 +17,7 @@ export interface Recorder {
 }
 
 const MAX_FAILURES = 50;
+const MAX_LINES = 20;
 const MAX_LINE_LENGTH = 500;
 
 export function checkResult(kind: CheckKind, findings: readonly Findings[], recorder: Recorder): CheckResult {
@@ -28,9 +29,14 @@ export function checkResult(kind: CheckKind, findings: readonly Findings[], reco
     passed: failures.length === 0,
     passedCount: findings.reduce((sum, finding) => sum + finding.passedCount, 0),
     failedCount: failures.length,
-    failures: failures.slice(0, MAX_FAILURES).map((line) => line.slice(0, MAX_LINE_LENGTH)),
+    failures: failures.slice(0, MAX_FAILURES).map(shortened),
     atMs: recorder.now(),
   };
+}
+
+function shortened(failure: string): string {
+  const lines = failure.split('\n').slice(0, MAX_LINES);
+  return lines.map((line) => line.slice(0, MAX_LINE_LENGTH)).join('\n');
 }
 
 export function smokeFindings(file: string, run: CheckRun): Findings {

@@ -23,6 +23,8 @@ import { checkStandardEndpoints } from './standard-check.ts';
 /** Where images are checked before they belong to any environment. */
 export const BAKE_ENVIRONMENT = environmentName('bake/local');
 const REMOVE_TIMEOUT_MS = 120_000;
+/** Enough for a stack trace with the error above it. */
+const SHOWN_LINES = 15;
 
 export interface ImageCheckRequest {
   readonly image: Image;
@@ -46,7 +48,10 @@ export function imageCheckService(image: Image): ServiceKey {
   return serviceKey(image.component, BAKE_ENVIRONMENT);
 }
 
-/** A failed check is a result; an error is what kept the check from being made. Its groups are removed either way. */
+/**
+ * A failed check is a result; an error is what kept the check from being made. Its groups and volumes are removed
+ * either way.
+ */
 export async function checkImage(request: ImageCheckRequest): Promise<readonly CheckResult[]> {
   const { image, target, signal } = request;
   const settings = image.definition.environments[BAKE_ENVIRONMENT] ?? image.definition.defaults;
@@ -55,6 +60,8 @@ export async function checkImage(request: ImageCheckRequest): Promise<readonly C
     .filter((process) => process.instances.desired > 0)
     .map((process) => groupSpec(process, request));
   return removingAfterwards(specs, request, async () => {
+    // A check that was killed may have left some.
+    await target.removeVolumes(imageCheckService(image), request.fence, signal);
     await target.prepare(request.artifact, signal);
     for (const spec of specs) await target.ensure(spec, request.fence, { afresh: true }, signal);
     request.onProgress?.(`booting ${image.component} ${image.version}`);
@@ -125,8 +132,8 @@ async function examine(
 
 function bootFindings(boot: Boot): Findings {
   if (boot.kind === 'up') return { passedCount: 1, failures: [] };
-  const tail = boot.logTail.length === 0 ? '' : `: ${boot.logTail.slice(-5).join(' | ')}`;
-  return { passedCount: 0, failures: [`${boot.spec.process.name}: ${boot.why}${tail}`] };
+  const tail = boot.logTail.slice(-SHOWN_LINES).map((line) => `\n  │ ${line}`);
+  return { passedCount: 0, failures: [`${boot.spec.process.name}: ${boot.why}${tail.join('')}`] };
 }
 
 /** Empty where no process says that it keeps the standard. */
@@ -168,23 +175,29 @@ async function inImageFindings(
 /** Removal does not listen to the caller's signal: a cancelled check must not leave instances behind. */
 async function removingAfterwards<T>(
   specs: readonly GroupSpec[],
-  { target, fence }: ImageCheckRequest,
+  request: ImageCheckRequest,
   work: () => Promise<T>,
 ): Promise<T> {
+  const { image, target, fence } = request;
+  const service = imageCheckService(image);
+  const limit = (): AbortSignal => AbortSignal.timeout(REMOVE_TIMEOUT_MS);
   let outcome: { readonly value: T } | { readonly thrown: unknown };
   try {
     outcome = { value: await work() };
   } catch (thrown) {
     outcome = { thrown };
   }
-  const removals = await Promise.allSettled(
-    specs.map((spec) => target.remove(spec.group, fence, AbortSignal.timeout(REMOVE_TIMEOUT_MS))),
+  const removals = await Promise.allSettled(specs.map((spec) => target.remove(spec.group, fence, limit())));
+  const failures: unknown[] = removals.flatMap((removal) =>
+    removal.status === 'rejected' ? [removal.reason] : [],
   );
-  const failures = removals.flatMap((removal) => (removal.status === 'rejected' ? [removal.reason] : []));
+  if (failures.length === 0) {
+    await target.removeVolumes(service, fence, limit()).catch((thrown: unknown) => failures.push(thrown));
+  }
   if ('value' in outcome && failures.length === 0) return outcome.value;
   if ('thrown' in outcome && failures.length === 0) throw asKilnError(outcome.thrown);
   const first = asKilnError('thrown' in outcome ? outcome.thrown : failures[0]);
-  throw new KilnError(first.code, `${first.message} Its server groups could not be removed.`, {
+  throw new KilnError(first.code, `${first.message} What it had started could not be removed.`, {
     cause: new AggregateError(['thrown' in outcome ? outcome.thrown : undefined, ...failures], first.message),
     retryable: first.retryable,
     next: first.next ?? 'Run `kiln status`, and remove what is left of the check.',

@@ -49,7 +49,7 @@ export interface CheckResult {
   readonly passed: boolean;
   readonly passedCount: number;
   readonly failedCount: number;
-  /** First failures, one line each; never a secret. */
+  /** First failures, one line each, below it the last lines of a log where there is one; never a secret. */
   readonly failures: readonly string[];
   readonly atMs: number;
 }

@@ -89,6 +89,8 @@ export interface GroupObservation {
   readonly group: ServerGroupName;
   readonly instances: readonly InstanceView[];
   readonly health: GroupHealth;
+  /** How the last one ended that nobody had asked to, as in `exited with code 3`; its place may be taken since. */
+  readonly lastEnd?: string;
 }
 
 export type GroupHealth =

@@ -19,8 +19,8 @@ type CheckParts = Pick<DeployParts, 'store' | 'targets' | 'clock'> & { readonly 
 export class ImageChecker {
   private readonly parts: CheckParts;
   private count = 0;
-  /** How many checks of a component are under way here: they share its lease. */
-  private readonly underWay = new Map<ServiceKey, number>();
+  /** The last one of each component that was asked for: each starts fresh, so they take turns. */
+  private readonly last = new Map<ServiceKey, Promise<unknown>>();
 
   constructor(parts: CheckParts) {
     this.parts = parts;
@@ -40,20 +40,25 @@ export class ImageChecker {
     const { config, settings } = resolveRelease(image, BAKE_ENVIRONMENT);
     this.count += 1;
     const release = this.count;
-    return this.owning(imageCheckService(image), (fence) =>
-      checkImage({
-        image,
-        artifact: artifact.digest,
-        target: targetOf(this.parts, settings.target),
-        fence,
-        release,
-        environment: settings.environment,
-        files: config.files,
-        clock: this.parts.clock,
-        newId: randomUUID,
-        signal,
-      }),
-    );
+    const service = imageCheckService(image);
+    const inItsTurn = () => {
+      signal.throwIfAborted();
+      return this.owning(service, (fence) =>
+        checkImage({
+          image,
+          artifact: artifact.digest,
+          target: targetOf(this.parts, settings.target),
+          fence,
+          release,
+          environment: settings.environment,
+          files: config.files,
+          clock: this.parts.clock,
+          newId: randomUUID,
+          signal,
+        }),
+      );
+    };
+    return this.takeTurn(service, inItsTurn);
   }
 
   /** Removes what checks of a server that crashed have left running. */
@@ -72,12 +77,21 @@ export class ImageChecker {
     }
   }
 
+  private takeTurn<Result>(service: ServiceKey, work: () => Promise<Result>): Promise<Result> {
+    const turn = (this.last.get(service) ?? Promise.resolve()).then(work, work);
+    this.last.set(service, turn);
+    const leave = (): void => {
+      if (this.last.get(service) === turn) this.last.delete(service);
+    };
+    turn.then(leave, leave);
+    return turn;
+  }
+
   private async owning<Result>(
     service: ServiceKey,
     work: (fence: Fence) => Promise<Result>,
   ): Promise<Result> {
     const { store, holder } = this.parts;
-    this.underWay.set(service, (this.underWay.get(service) ?? 0) + 1);
     // One that fails leaves the rest of the lease's time for the next.
     const renewal = setInterval(() => this.acquire(service).catch(() => undefined), RENEW_MS);
     try {
@@ -95,9 +109,7 @@ export class ImageChecker {
       return await work(lease.fence);
     } finally {
       clearInterval(renewal);
-      const left = (this.underWay.get(service) ?? 1) - 1;
-      this.underWay.set(service, left);
-      if (left === 0) await store.leases.release(service, holder);
+      await store.leases.release(service, holder);
     }
   }
 

@@ -10,17 +10,20 @@ import { NO_HISTORY } from './restart-policy.ts';
 export function observeGroup(
   group: ServerGroupName,
   record: GroupRecord | undefined,
-  instances: readonly EngineInstance[],
+  held: readonly EngineInstance[],
   nowMs: number,
 ): GroupObservation | undefined {
-  if (record === undefined && instances.length === 0) return undefined;
-  const members = instances.filter((instance) => instance.kind === 'member');
-  const views = members.map((instance) => view(instance, record));
+  if (record === undefined && held.length === 0) return undefined;
+  const members = held.filter((instance) => instance.kind === 'member');
+  const instances = members.map((instance) => view(instance, record)).sort((a, b) => a.ordinal - b.ordinal);
+  if (record === undefined) return { group, instances, health: { kind: 'steady' } };
+  const settled = settleEnds(record, members);
+  const { lastWhy } = settled.history;
   return {
     group,
-    instances: views.sort((a, b) => a.ordinal - b.ordinal),
-    health:
-      record === undefined ? { kind: 'steady' } : groupHealth(settleEnds(record, members), members, nowMs),
+    instances,
+    health: groupHealth(settled, members, nowMs),
+    ...(lastWhy === undefined ? {} : { lastEnd: lastWhy }),
   };
 }
 

@@ -66,6 +66,8 @@ export interface InstanceEngine {
   discard(id: InstanceId): Promise<void>;
   /** The group is gone: what it shared between its instances can go. */
   discardGroup(group: ServerGroupName, artifactsInUse: ReadonlySet<Digest>): Promise<void>;
+  /** Nothing of the service runs: its volumes go, with what is on them. */
+  removeVolumes(service: ServiceKey): Promise<void>;
   /** The last lines of its output. */
   tail(id: InstanceId, lines: number): Promise<readonly string[]>;
   logs(groups: readonly ServerGroupName[], query: LogQuery, signal: AbortSignal): AsyncIterable<LogLine>;

@@ -10,7 +10,7 @@ import { groupOf, newInstanceId } from './instance-name.ts';
 import { Runs } from './runs.ts';
 import type { TargetLog } from './target-log.ts';
 import { Turns, whileWanted } from './turns.ts';
-import { refuseSecondHolder, volumeHolders } from './volume-rule.ts';
+import { refuseRemovalInUse, refuseSecondHolder, volumeHolders } from './volume-rule.ts';
 
 /** When nothing else wakes it, a group is looked at this often; also the pause after a failed launch. */
 const LOOK_AGAIN_MS = 1_000;
@@ -141,6 +141,16 @@ export class SupervisedTarget implements Target {
     const removal = this.#removeAll(group);
     removal.catch((error) => this.#warn(group, error));
     await whileWanted(removal, signal);
+  }
+
+  async removeVolumes(service: ServiceKey, fence: Fence, signal: AbortSignal): Promise<void> {
+    await this.#records.admit(service, fence);
+    const turn = this.#turns.take(`volumes of ${service}`, async () => {
+      signal.throwIfAborted();
+      refuseRemovalInUse(service, await this.#engine.instances());
+      await this.#engine.removeVolumes(service);
+    });
+    await whileWanted(turn, signal);
   }
 
   runOnce(

@@ -1,4 +1,5 @@
 import { KilnError } from '../domain/errors.ts';
+import type { ServiceKey } from '../domain/ids.ts';
 import type { GroupSpec } from '../domain/server-group.ts';
 import { type EngineInstance, exclusiveVolumes } from './instance-engine.ts';
 
@@ -28,6 +29,15 @@ export function refuseSecondHolder(spec: GroupSpec, instances: readonly EngineIn
   }
   const holder = volumeHolders(spec, instances).find((instance) => instance.group !== spec.group);
   if (holder !== undefined && spec.desired > 0) throw volumeBusy(volume, holder);
+}
+
+/** Fails with `volume.busy` while any instance of the service lives: it may hold one of its volumes. */
+export function refuseRemovalInUse(service: ServiceKey, instances: readonly EngineInstance[]): void {
+  const living = instances.find((one) => one.service === service && one.state.kind !== 'ended');
+  if (living === undefined) return;
+  throw new KilnError('volume.busy', `The volumes of ${service} may be in use: ${living.id} runs.`, {
+    next: `Stop ${living.group} first.`,
+  });
 }
 
 export function volumeBusy(volume: string, holder: EngineInstance): KilnError {

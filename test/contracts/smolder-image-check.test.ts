@@ -66,11 +66,12 @@ const TEST_FILES = {
 
 const SERVICE = serviceKey(componentName('storefront'), BAKE_ENVIRONMENT);
 
-/** The target, with one of its calls failing. */
-function failing(target: Target, call: keyof Target, error: KilnError): Target {
+/** The target, with one of its calls failing, the first time or from a later one on. */
+function failing(target: Target, call: keyof Target, error: KilnError, fromCall = 1): Target {
+  let calls = 0;
   return new Proxy(target, {
     get(real, key) {
-      if (key === call) return () => Promise.reject(error);
+      if (key === call && ++calls >= fromCall) return () => Promise.reject(error);
       const value: unknown = Reflect.get(real, key);
       return typeof value === 'function' ? value.bind(real) : value;
     },
@@ -243,8 +244,8 @@ describe.each([
   );
 
   it.each([
-    [{ run: 'sh -c "echo out of clay >&2; exit 3"' }, /^web: it ended .*out of clay/],
-    [{ run: 'sh -c "kill -9 $$"' }, /^web: it (was ended by SIGKILL|ended and was started again)/],
+    [{ run: 'sh -c "echo out of clay >&2; exit 3"' }, /^web: it exited with code 3\n {2}│ out of clay$/],
+    [{ run: 'sh -c "sleep 0.2; kill -9 $$"' }, /^web: it ended by SIGKILL$/],
     [
       { health: { path: '/health', intervalMs: 1, timeoutMs: 500, startupMs: 1_500 } },
       /health path \/health did not/,
@@ -264,6 +265,16 @@ describe.each([
     expect(results).toMatchObject([{ kind: 'boot', passed: false, failedCount: 1 }]);
     expect(results[0]?.failures[0]).toMatch(why);
     await expectNothingLeft();
+  });
+
+  it('starts fresh: nothing that an earlier check wrote to a volume is there', async () => {
+    const onceOnly = `sh -c 'if [ -e data/mark ]; then echo not fresh; exit 9; fi; echo x > data/mark; exec node server.mjs'`;
+    const web = { ...WEB, run: onceOnly, volumes: [{ name: 'data', path: 'data', shared: false }] };
+    expect(await checkImage(request({ processes: [web] }))).toMatchObject([{ passed: true }]);
+    // Nor what one left that was killed.
+    const killed = failing(target, 'removeVolumes', new KilnError('timeout', 'It was killed.'), 2);
+    await expect(checkImage(request({ processes: [web] }, { target: killed }))).rejects.toThrow();
+    expect(await checkImage(request({ processes: [web] }))).toMatchObject([{ failures: [] }]);
   });
 
   it('wants a worker to stay up, and starts nothing that has no instances', async () => {

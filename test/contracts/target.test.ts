@@ -177,6 +177,15 @@ describe.each(VARIANTS)('$name', ({ options }) => {
     const [second] = await serving(target, young);
     if (second === undefined) throw new Error('one was serving');
     expect(await ask(second, '/read', { file: 'var/data/kept' })).toBe('precious');
+    await expect(target.removeVolumes(young.service, FENCE, NEVER)).rejects.toMatchObject({
+      code: 'volume.busy',
+    });
+    await target.remove(young.group, FENCE, NEVER);
+    await target.removeVolumes(young.service, FENCE, NEVER);
+    await target.ensure(old, FENCE, KEEP, NEVER);
+    const [third] = await serving(target, old);
+    if (third === undefined) throw new Error('one was serving');
+    expect(await ask(third, '/read', { file: 'var/data/kept' })).toBe('failed: ENOENT');
   });
 
   test('changes are hinted at', async () => {

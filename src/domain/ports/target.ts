@@ -63,6 +63,11 @@ export interface Target {
   /** Stops what is left of the group, by its stop policy, and removes all it had but volumes. */
   remove(group: ServerGroupName, fence: Fence, signal: AbortSignal): Promise<void>;
   /**
+   * Removes every volume of the service with what is on it, for what was only tried out. Fails with `volume.busy`
+   * while anything of the service runs.
+   */
+  removeVolumes(service: ServiceKey, fence: Fence, signal: AbortSignal): Promise<void>;
+  /**
    * Runs a command of the image to its end, once per key: asked again, it joins the run that is under way
    * or returns its recorded result.
    */

@@ -1,7 +1,7 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import type { StopPolicy } from '../../domain/component.ts';
 import { KilnError } from '../../domain/errors.ts';
-import type { Digest, InstanceId, ServerGroupName } from '../../domain/ids.ts';
+import type { Digest, InstanceId, ServerGroupName, ServiceKey } from '../../domain/ids.ts';
 import type { Clock } from '../../domain/ports/clock.ts';
 import type { LogLine, LogQuery, TargetCapabilities } from '../../domain/ports/target.ts';
 import type { GroupSpec } from '../../domain/server-group.ts';
@@ -151,6 +151,10 @@ export class LocalEngine implements InstanceEngine {
     await removeTree(this.#parts.layout.view(group));
     const running = [...this.#held.values()].map((held) => held.description.artifact);
     await this.#parts.images.removeUnused(new Set([...artifactsInUse, ...running]), this.#parts.clock.now());
+  }
+
+  removeVolumes(service: ServiceKey): Promise<void> {
+    return removeTree(this.#parts.layout.volumesOf(service));
   }
 
   tail(id: InstanceId, lines: number): Promise<readonly string[]> {

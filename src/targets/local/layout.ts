@@ -23,6 +23,7 @@ export interface LocalLayout {
   image(digest: Digest): string;
   /** A group's own view of its image, where there is no sandbox to make one. */
   view(group: ServerGroupName): string;
+  volumesOf(service: ServiceKey): string;
   volume(service: ServiceKey, name: string): string;
   keptLogs(service: ServiceKey): string;
 }
@@ -58,6 +59,7 @@ export function localLayout(stateDirectory: string): LocalLayout {
     instance: (id) => instanceLayout(at('instances', plain(id))),
     image: (digest) => at('images', plain(digest.slice(digest.indexOf(':') + 1))),
     view: (group) => at('views', plain(group)),
+    volumesOf: (service) => at('volumes', serviceFolder(service)),
     volume: (service, name) => at('volumes', serviceFolder(service), plain(name)),
     keptLogs: (service) => at('logs', serviceFolder(service)),
   };
