@@ -29,7 +29,13 @@ export const deploymentView = z
     createdAtMs: atMs,
     createdBy: z.string(),
     endedAtMs: atMs.optional(),
-    failure: z.object({ code: z.string(), message: z.string() }).optional(),
+    failure: z
+      .object({
+        code: z.string(),
+        message: z.string(),
+        next: z.string().optional().openapi({ description: 'What to do about it' }),
+      })
+      .optional(),
   })
   .openapi('Deployment');
 

@@ -83,7 +83,7 @@ export function deploymentFailure(deployment: Deployment): KilnError | undefined
     isErrorCode(code) ? code : 'deployment.failed',
     [`${first} (${serves})`, ...seen].join('\n'),
     {
-      next: `Correct that, bake and deploy again; what runs now: kiln status ${component}, kiln logs ${component} ${environment}`,
+      next: `${failure?.next ?? 'Correct that, bake and deploy again.'} What runs now: kiln status ${component}, kiln logs ${component} ${environment}`,
       details: { deployment: deployment.id },
     },
   );

@@ -16,7 +16,7 @@ import {
 import { asPromoted, asTested, type Image, isStored } from '../domain/image.ts';
 import type { CallAttempt, Change, ReleaseWithState } from '../domain/ports/store.ts';
 import type { Release } from '../domain/release.ts';
-import { observe } from './observe.ts';
+import { emptyMemory, observe } from './observe.ts';
 import type { Owners } from './owners.ts';
 import type { DeployParts } from './parts.ts';
 import { type Preview, preview } from './planner/preview.ts';
@@ -81,7 +81,7 @@ export class Deployer {
     const service = serviceKey(component, environment);
     const release = await this.previewedRelease(request);
     const strategy = servingStrategy(request.strategy ?? release.settings.deploy.strategy);
-    const { world } = await observe(this.parts, service, { prepared: new Set() }, signal);
+    const { world } = await observe(this.parts, service, emptyMemory(), signal);
     const unchanged = world.service.serving === release.number && !world.service.stopped;
     const from = world.service.serving === undefined ? {} : { from: world.service.serving };
     const shared = { unchanged, ...from, to: release.number, strategy };

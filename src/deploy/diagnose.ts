@@ -1,6 +1,6 @@
 /** Why a release did not get healthy, as far as can be seen from outside: its health path's answer, its last words. */
 import type { ReleaseNumber, ServerGroupName } from '../domain/ids.ts';
-import type { Target } from '../domain/ports/target.ts';
+import type { LogLine, Target } from '../domain/ports/target.ts';
 import { targetOf } from './group-spec.ts';
 import type { DeployParts } from './parts.ts';
 import {
@@ -27,10 +27,12 @@ export async function diagnose(
 ): Promise<readonly string[]> {
   const said: string[] = [];
   for (const group of groupsOf(world, number)) {
-    const ill = group.instances.find((one) => !isReady(world, group, one));
+    const ill = group.instances
+      .filter((one) => !isReady(world, group, one))
+      .sort((a, b) => Number(a.hasBeenReady) - Number(b.hasBeenReady) || a.startedAtMs - b.startedAtMs)[0];
     if (group.wish === undefined || (ill === undefined && group.health.kind === 'steady')) continue;
     if (ill !== undefined && isAlive(ill)) said.push(...(await askHealth(world, group, ill, signal)));
-    said.push(...(await lastWords(targetOf(parts, group.wish.target), group.name, signal)));
+    said.push(...(await lastWords(targetOf(parts, group.wish.target), group.name, ill, signal)));
   }
   return said;
 }
@@ -63,17 +65,22 @@ async function askHealth(
 async function lastWords(
   target: Target,
   group: ServerGroupName,
+  ill: InstanceWorld | undefined,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const limit = AbortSignal.any([signal, AbortSignal.timeout(LOG_LIMIT_MS)]);
-  const lines: string[] = [];
+  const lines: LogLine[] = [];
   try {
-    for await (const { text } of target.logs([group], { tail: LOG_LINES, follow: false }, limit)) {
-      lines.push(`  │ ${text.slice(0, LINE_LENGTH)}`);
-    }
+    for await (const line of target.logs([group], { tail: LOG_LINES, follow: false }, limit))
+      lines.push(line);
   } catch {
     // A log that cannot be read must not keep the deployment from going back.
     signal.throwIfAborted();
   }
-  return lines.length === 0 ? [] : [`The last lines of ${group}:`, ...lines.slice(-LOG_LINES)];
+  // One that was just started in the place of another has said nothing yet: then what was said before it.
+  const own = lines.filter((line) => line.instance === ill?.id);
+  const told = (own.length > 0 ? own : lines).slice(-LOG_LINES);
+  const who = own.length > 0 && ill !== undefined ? ill.id : group;
+  const texts = told.map(({ text }) => `  │ ${text.slice(0, LINE_LENGTH)}`);
+  return texts.length === 0 ? [] : [`The last lines of ${who}:`, ...texts];
 }

@@ -1,18 +1,24 @@
 /** Makes the planner's world from what is stored, what the targets see and what the routers hold. */
-import { type ReleaseNumber, type ServiceKey, serviceParts } from '../domain/ids.ts';
+import { type InstanceId, type ReleaseNumber, type ServiceKey, serviceParts } from '../domain/ids.ts';
 import type { ReleaseWithState } from '../domain/ports/store.ts';
 import type { EndpointObservation, RouterObservation } from '../domain/routing.ts';
 import type { GroupObservation, InstanceView, ServerGroup } from '../domain/server-group.ts';
 import type { DeployParts } from './parts.ts';
-import type { GroupWorld, InstanceWorld, World } from './planner/world.ts';
+import { type GroupWorld, type InstanceWorld, isReady, type World } from './planner/world.ts';
 import type { SeenGroups, Stored } from './stored.ts';
 import { type TableContent, tableContent } from './table-content.ts';
 
 /** What the owner remembers between two looks; lost in a crash, and then found out again. */
 export interface Memory {
   readonly prepared: Set<ReleaseNumber>;
+  /** Instances that were seen to be ready. */
+  ready: ReadonlySet<InstanceId>;
   /** The content that the routers acknowledged last from this owner, as text. */
   applied?: string;
+}
+
+export function emptyMemory(): Memory {
+  return { prepared: new Set(), ready: new Set() };
 }
 
 export interface Observation {
@@ -40,13 +46,23 @@ export async function observe(
     nowMs: parts.clock.now(),
     service: stored.state,
     releases,
-    groups: groupWorlds(stored.wishes, seen, routed),
+    groups: groupWorlds(stored.wishes, seen, routed, memory.ready),
     ...(stored.running === undefined ? {} : { deployment: stored.running }),
     queued: stored.queued,
     prepared: memory.prepared,
     routing: { inForce: knowsUs && memory.applied === JSON.stringify(wanted), weights: routed.weights },
   };
+  memory.ready = readyOnce(world);
   return { world, wanted };
+}
+
+/** Those that are ready now or were before, as long as they are there. */
+function readyOnce(world: World): ReadonlySet<InstanceId> {
+  return new Set(
+    world.groups.flatMap((group) =>
+      group.instances.filter((one) => one.hasBeenReady || isReady(world, group, one)).map((one) => one.id),
+    ),
+  );
 }
 
 async function readStored(parts: DeployParts, service: ServiceKey): Promise<Stored> {
@@ -105,6 +121,7 @@ function groupWorlds(
   wishes: readonly ServerGroup[],
   seen: SeenGroups,
   routed: RouterObservation,
+  ready: ReadonlySet<InstanceId>,
 ): readonly GroupWorld[] {
   const endpoints = new Map<string, EndpointObservation>(routed.endpoints.map((one) => [one.instance, one]));
   const wishOf = new Map<string, ServerGroup>(wishes.map((wish) => [wish.name, wish]));
@@ -118,13 +135,19 @@ function groupWorlds(
       name,
       ...(wish === undefined ? {} : { wish }),
       present: observation !== undefined,
-      instances: (observation?.instances ?? []).map((one) => instanceWorld(one, endpoints.get(one.id))),
+      instances: (observation?.instances ?? []).map((one) =>
+        instanceWorld(one, endpoints.get(one.id), ready.has(one.id)),
+      ),
       health: observation?.health ?? { kind: 'steady' },
     };
   });
 }
 
-function instanceWorld(view: InstanceView, endpoint: EndpointObservation | undefined): InstanceWorld {
+function instanceWorld(
+  view: InstanceView,
+  endpoint: EndpointObservation | undefined,
+  hasBeenReady: boolean,
+): InstanceWorld {
   return {
     id: view.id,
     ordinal: view.ordinal,
@@ -133,5 +156,6 @@ function instanceWorld(view: InstanceView, endpoint: EndpointObservation | undef
     router: endpoint?.health ?? 'absent',
     routerDraining: endpoint?.draining ?? false,
     inFlight: endpoint?.inFlight ?? 0,
+    hasBeenReady,
   };
 }

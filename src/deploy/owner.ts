@@ -11,7 +11,7 @@ import { asKilnError, type KilnError } from '../domain/errors.ts';
 import type { Fence, ServiceKey } from '../domain/ids.ts';
 import { type ActContext, act, changeOf, decide } from './act.ts';
 import { groupSpec, targetOf } from './group-spec.ts';
-import { type Memory, type Observation, observe } from './observe.ts';
+import { emptyMemory, type Memory, type Observation, observe } from './observe.ts';
 import type { DeployParts } from './parts.ts';
 import { plan } from './planner/plan.ts';
 import { describeStep, type Step } from './planner/steps.ts';
@@ -29,7 +29,7 @@ export class ServiceOwner {
   readonly service: ServiceKey;
   private readonly parts: DeployParts;
   private readonly holder: string;
-  private memory: Memory = { prepared: new Set() };
+  private memory: Memory = emptyMemory();
   private fence: Fence | undefined;
   private renewedAt = Number.NEGATIVE_INFINITY;
   private sequence = 0;
@@ -99,7 +99,7 @@ export class ServiceOwner {
   }
 
   private forget(): void {
-    this.memory = { prepared: new Set() };
+    this.memory = emptyMemory();
     this.fence = undefined;
     this.sequence = 0;
     this.renewedAt = Number.NEGATIVE_INFINITY;
@@ -154,7 +154,12 @@ export class ServiceOwner {
     if (!isOurs || !isFinal || step.kind === 'decide' || step.kind === 'finish') throw error;
     this.parts.log.warn({ service: this.service, step: step.kind, code: error.code }, error.message);
     await decide(context, {
-      abandoned: { atMs: this.parts.clock.now(), code: error.code, why: error.message },
+      abandoned: {
+        atMs: this.parts.clock.now(),
+        code: error.code,
+        why: error.message,
+        ...(error.next === undefined ? {} : { next: error.next }),
+      },
     });
   }
 

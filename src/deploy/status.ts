@@ -3,7 +3,7 @@ import type { Deployment } from '../domain/deployment.ts';
 import { type ComponentName, type EnvironmentName, type ReleaseNumber, serviceKey } from '../domain/ids.ts';
 import type { EndpointHealth } from '../domain/routing.ts';
 import type { Endpoint, GroupHealth } from '../domain/server-group.ts';
-import { observe } from './observe.ts';
+import { emptyMemory, observe } from './observe.ts';
 import type { DeployParts } from './parts.ts';
 import { type GroupWorld, isReady, releaseOf, type World } from './planner/world.ts';
 
@@ -62,7 +62,7 @@ export async function serviceStatuses(
   return Promise.all(
     services.map(async ({ component, environment }) => {
       const service = serviceKey(component, environment);
-      const { world } = await observe(parts, service, { prepared: new Set() }, signal);
+      const { world } = await observe(parts, service, emptyMemory(), signal);
       return serviceStatus(world);
     }),
   );

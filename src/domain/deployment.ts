@@ -25,7 +25,13 @@ export interface Decisions {
   readonly migratedAtMs?: number;
   readonly verifiedAtMs?: number;
   readonly checkedAtMs?: number;
-  readonly abandoned?: { readonly atMs: number; readonly code: string; readonly why: string };
+  readonly abandoned?: {
+    readonly atMs: number;
+    readonly code: string;
+    readonly why: string;
+    /** What to do about it, where more is known than for any failure. */
+    readonly next?: string;
+  };
   readonly cancelRequestedAtMs?: number;
 }
 
@@ -43,7 +49,7 @@ export interface Deployment {
   readonly createdAtMs: number;
   readonly createdBy: string;
   readonly endedAtMs?: number;
-  readonly failure?: { readonly code: string; readonly message: string };
+  readonly failure?: { readonly code: string; readonly message: string; readonly next?: string };
 }
 
 /** The state of one component in one environment that is not in any release. */

@@ -37,6 +37,8 @@ export interface ServerGroup {
   readonly role: GroupRole;
   readonly target: string;
   readonly desired: number;
+  /** When this size was asked for; absent where an older Kiln asked. */
+  readonly askedAtMs?: number;
   /** Instances that are to go: out of the router first, then stopped once drained or at `untilMs`. */
   readonly leaving: readonly LeavingInstance[];
   /** Set when the group no longer serves: removed when drained and this time has passed. */

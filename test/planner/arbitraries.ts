@@ -28,6 +28,8 @@ const temper: fc.Arbitrary<Temper> = fc.constantFrom(
   'good',
   'late',
   'never-healthy',
+  'one-sick',
+  'port-stolen',
   'crashing',
 );
 const mishap: fc.Arbitrary<Mishap> = fc.oneof(

@@ -15,7 +15,7 @@ import {
   releaseOf,
   type World,
 } from '../../src/deploy/planner/world.ts';
-import { keepBusy, type Mishap, type Nature, passTime, strike, take } from './nature.ts';
+import { keepBusy, type Mishap, type Nature, passTime, remember, strike, take } from './nature.ts';
 import { GRACE_MS } from './worlds.ts';
 
 export interface Script {
@@ -45,6 +45,7 @@ export function travel(plan: (world: World) => Step, start: World, script: Scrip
     const next = script.mishaps[taken];
     if (next !== undefined) world = strike(world, next.mishap, next.pick);
     if (script.nature.alwaysBusy) world = keepBusy(world);
+    world = remember(world);
     const step = plan(world);
     if (step.kind === 'finish') outcome = step.state;
     judge.see(world, step);
@@ -116,6 +117,7 @@ class Judge {
         group.name === step.group ? group.instances.filter(isAlive).map((one) => one.id) : [],
       );
     }
+    if (step.kind === 'wait') this.seePatience(world);
     if (step.kind === 'shift') this.seeShift(world, step.weights);
     if (step.kind === 'verify') this.verified = true;
     if (step.kind === 'finish') this.seeFinish(world, step);
@@ -155,6 +157,26 @@ class Judge {
       if (this.abandoned && wish.release === world.deployment?.to)
         this.blame('an abandoned deployment goes forward');
       this.verified = false;
+    }
+  }
+
+  /** Nothing new is waited for longer than its health check gives it, however long the deployment may take. */
+  private seePatience(world: World): void {
+    const { deployment } = world;
+    if (deployment === undefined || this.abandoned) return;
+    const begunMs = deployment.decisions.startedAtMs ?? world.nowMs;
+    for (const group of world.groups) {
+      const { wish } = group;
+      if (wish?.release !== deployment.to) continue;
+      const startupMs = processOf(releaseOf(world, wish.release), wish.process)?.health?.startupMs;
+      if (startupMs === undefined) continue;
+      const isLate = (sinceMs: number) => world.nowMs - Math.max(sinceMs, begunMs) >= startupMs;
+      const late = group.instances.find(
+        (one) => isAlive(one) && !one.hasBeenReady && isLate(one.startedAtMs),
+      );
+      if (late !== undefined) this.blame(`it waits for ${late.id} past its startup time`);
+      if (group.health.kind === 'backing-off' && isLate(wish.askedAtMs ?? begunMs))
+        this.blame(`it waits for ${group.name}, which keeps ending, past its startup time`);
     }
   }
 

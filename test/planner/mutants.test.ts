@@ -95,6 +95,18 @@ const MUTANTS: readonly Mutant[] = [
     replace: 'world.nowMs < 0',
   },
   {
+    fault: 'it is patient with one that never gets healthy beside those that are',
+    file: 'forward.ts',
+    find: 'if (late !== undefined) return `',
+    replace: 'if (late !== undefined && readyCount(world, group) === 0) return `',
+  },
+  {
+    fault: 'it lets instances end again and again until the deadline',
+    file: 'forward.ts',
+    find: "group.health.kind === 'backing-off' && hadItsTime",
+    replace: 'false && hadItsTime',
+  },
+  {
     fault: 'it leaves replaced groups behind',
     file: 'keep.ts',
     find: 'return firstAct(others.map(',

@@ -2,11 +2,17 @@
 
 import { applyStep, checkRouting, letTimePass } from '../../src/deploy/planner/simulate.ts';
 import type { Step } from '../../src/deploy/planner/steps.ts';
-import { type GroupWorld, type InstanceWorld, isAlive, type World } from '../../src/deploy/planner/world.ts';
+import {
+  type GroupWorld,
+  type InstanceWorld,
+  isAlive,
+  isReady,
+  type World,
+} from '../../src/deploy/planner/world.ts';
 import type { ReleaseNumber } from '../../src/domain/ids.ts';
 
 /** How the instances of a release behave once started. */
-export type Temper = 'good' | 'late' | 'never-healthy' | 'crashing';
+export type Temper = 'good' | 'late' | 'never-healthy' | 'one-sick' | 'crashing' | 'port-stolen';
 
 export interface Nature {
   readonly tempers: ReadonlyMap<ReleaseNumber, Temper>;
@@ -64,6 +70,17 @@ function changeOne(world: World, pick: number, change: (one: InstanceWorld) => I
   return checkRouting({ ...world, groups });
 }
 
+/** As the owner does who looks. */
+export function remember(world: World): World {
+  const groups = world.groups.map((group) => ({
+    ...group,
+    instances: group.instances.map((one) =>
+      isReady(world, group, one) ? { ...one, hasBeenReady: true } : one,
+    ),
+  }));
+  return { ...world, groups };
+}
+
 export function keepBusy(world: World): World {
   const groups = world.groups.map((group) => ({
     ...group,
@@ -106,12 +123,15 @@ function live(nowMs: number, before: GroupWorld, after: GroupWorld, temper: Temp
     );
     return restart(nowMs, { ...after, instances });
   }
-  if (temper === 'never-healthy') {
-    const instances = after.instances.map((one) =>
-      one.router === 'up' ? { ...one, router: 'down' as const } : one,
+  if (temper === 'never-healthy' || temper === 'one-sick') {
+    const instances = after.instances.map((one, index) =>
+      one.router === 'up' && (index === 0 || temper === 'never-healthy')
+        ? { ...one, router: 'down' as const }
+        : one,
     );
     return restart(nowMs, { ...after, instances });
   }
+  if (temper === 'port-stolen') return loseItsPort(nowMs, after);
   return crash(nowMs, after);
 }
 
@@ -135,8 +155,20 @@ function restart(nowMs: number, group: GroupWorld): GroupWorld {
     router: 'absent' as const,
     routerDraining: false,
     inFlight: 0,
+    hasBeenReady: false,
   }));
-  return { ...group, instances: [...alive, ...started] };
+  return { ...group, health: { kind: 'steady' }, instances: [...alive, ...started] };
+}
+
+/** Every instance ends soon after it was started, and the release is not to blame: it never counts as bad. */
+function loseItsPort(nowMs: number, group: GroupWorld): GroupWorld {
+  const wish = group.wish;
+  if (wish === undefined || wish.desired === 0) return group;
+  if (group.health.kind === 'backing-off') {
+    return group.health.untilMs > nowMs ? group : restart(nowMs, group);
+  }
+  const why = 'its port is taken by another process';
+  return { ...group, instances: [], health: { kind: 'backing-off', untilMs: nowMs + 500, why } };
 }
 
 function crash(nowMs: number, group: GroupWorld): GroupWorld {

@@ -17,6 +17,8 @@ import type { Release, ReleaseState } from '../../src/domain/release.ts';
 
 export const GRACE_MS = 1_000;
 export const TIMEOUT_MS = 60_000;
+/** More than those need that come up late. */
+export const STARTUP_MS = 30_000;
 
 export interface Shape {
   readonly strategy: Exclude<Strategy, 'canary'>;
@@ -41,6 +43,7 @@ function processSpec(name: string, shape: Shape, listens: boolean): ProcessSpec 
     run: 'serve',
     listens,
     standard: false,
+    ...(listens ? { health: { path: '/', intervalMs: 1_000, timeoutMs: 1_000, startupMs: STARTUP_MS } } : {}),
     instances: { min: Math.min(shape.min, desired), desired, max: desired + 3 },
     stop: { signals: ['SIGTERM', 'SIGKILL'], graceMs: GRACE_MS },
     volumes: exclusive ? [{ name: 'data', path: 'data', shared: false }] : [],
@@ -98,6 +101,7 @@ export function runningGroups(of: Release, nowMs: number, warm: boolean): GroupW
           router: process.listens ? ('up' as const) : ('absent' as const),
           routerDraining: false,
           inFlight: 0,
+          hasBeenReady: true,
         })),
       };
     });

@@ -3,7 +3,7 @@
  * abandoned release go. Where what served before cannot be healthy again within its limit, the deployment
  * ends all the same and traffic stays where it can be answered; keeping goes on from there.
  */
-import type { Deployment } from '../../domain/deployment.ts';
+import type { Decisions, Deployment } from '../../domain/deployment.ts';
 import type { Release } from '../../domain/release.ts';
 import {
   allTrafficTo,
@@ -77,11 +77,17 @@ function removeAbandoned(world: World, deployment: Deployment): Step | undefined
 }
 
 function end(world: World, deployment: Deployment): Step {
-  const abandoned = deployment.decisions.abandoned ?? { code: 'deployment.failed', why: 'it was abandoned' };
+  const abandoned: NonNullable<Decisions['abandoned']> = deployment.decisions.abandoned ?? {
+    atMs: world.nowMs,
+    code: 'deployment.failed',
+    why: 'it was abandoned',
+  };
   if (abandoned.code === 'release.bad' && releaseOf(world, deployment.to).bad === undefined) {
     const [why = abandoned.why] = abandoned.why.split('\n', 1);
     return { kind: 'mark-bad', release: deployment.to, why };
   }
   const state = abandoned.code === 'deployment.cancelled' ? 'cancelled' : 'failed';
-  return { kind: 'finish', state, failure: { code: abandoned.code, message: abandoned.why } };
+  const { code, why: message, next } = abandoned;
+  const failure = { code, message, ...(next === undefined ? {} : { next }) };
+  return { kind: 'finish', state, failure };
 }

@@ -9,12 +9,16 @@ import {
   groupFor,
   groupsOf,
   isAlive,
+  isReady,
   isRouted,
   processOf,
   readyCount,
   releaseOf,
   type World,
 } from './world.ts';
+
+const STARTUP_NEXT =
+  'Find out from its log what it waits for; if it only needs longer, raise `startup` of its health check.';
 
 export function goForward(world: World, deployment: Deployment): Step {
   const release = releaseOf(world, deployment.to);
@@ -71,9 +75,9 @@ function sizesFor(
 /** The reasons to abandon, the most telling first. */
 function giveUp(world: World, deployment: Deployment): Step | undefined {
   const { decisions } = deployment;
-  const abandon = (code: string, why: string): Step => ({
+  const abandon = (code: string, why: string, next?: string): Step => ({
     kind: 'decide',
-    decisions: { abandoned: { atMs: world.nowMs, code, why } },
+    decisions: { abandoned: { atMs: world.nowMs, code, why, ...(next === undefined ? {} : { next }) } },
   });
   if (decisions.cancelRequestedAtMs !== undefined) return abandon('deployment.cancelled', 'it was cancelled');
   for (const group of groupsOf(world, deployment.to)) {
@@ -81,11 +85,8 @@ function giveUp(world: World, deployment: Deployment): Step | undefined {
     if (hasLostItsTraffic(world, deployment, group)) {
       return abandon('deployment.failed', `${group.name} stopped being healthy after it had got traffic`);
     }
-    const startupMs = startupExceeded(world, deployment, group);
-    if (startupMs !== undefined) {
-      const why = `${group.name} was not healthy within ${startupMs / 1000} s of starting (health.startup)`;
-      return abandon('deployment.failed', why);
-    }
+    const late = startupExceeded(world, deployment, group);
+    if (late !== undefined) return abandon('deployment.failed', late, STARTUP_NEXT);
   }
   if (decisions.deadlineMs !== undefined && world.nowMs >= decisions.deadlineMs) {
     return abandon('deployment.timeout', `it was not done in time: ${whatIsMissing(world, deployment)}`);
@@ -107,20 +108,26 @@ function hasLostItsTraffic(world: World, deployment: Deployment, group: GroupWor
 }
 
 /**
- * The time that was given, when no instance of the group is ready though one has had all of it. Counted within
- * this deployment, since an instance kept warm was healthy long before.
+ * Why the group has not come up in the time that its health check gives (`health.startup`): an instance that had
+ * all of it and was never ready, or instances that keep ending. Counted within this deployment, since an instance
+ * kept warm was healthy long before. What was ready once and is not now has until the deployment's own deadline.
  */
-function startupExceeded(world: World, deployment: Deployment, group: GroupWorld): number | undefined {
+function startupExceeded(world: World, deployment: Deployment, group: GroupWorld): string | undefined {
   const { wish } = group;
   const process = wish && processOf(releaseOf(world, wish.release), wish.process);
   if (wish === undefined || wish.desired === 0 || process?.health === undefined) return undefined;
-  if (readyCount(world, group) > 0) return undefined;
   const { startupMs } = process.health;
   const begunMs = deployment.decisions.startedAtMs ?? world.nowMs;
-  const hadItsTime = group.instances.some(
-    (one) => isAlive(one) && world.nowMs - Math.max(one.startedAtMs, begunMs) >= startupMs,
+  const hadItsTime = (sinceMs: number) => world.nowMs - Math.max(sinceMs, begunMs) >= startupMs;
+  const limit = `within ${startupMs / 1000} s of starting (health.startup)`;
+  const late = group.instances.find(
+    (one) => isAlive(one) && !one.hasBeenReady && !isReady(world, group, one) && hadItsTime(one.startedAtMs),
   );
-  return hadItsTime ? startupMs : undefined;
+  if (late !== undefined) return `${late.id} was not healthy ${limit}`;
+  if (group.health.kind === 'backing-off' && hadItsTime(wish.askedAtMs ?? begunMs)) {
+    return `${group.name} was not healthy ${limit}; the last instance that ended: ${group.health.why}`;
+  }
+  return undefined;
 }
 
 function whatIsMissing(world: World, deployment: Deployment): string {

@@ -48,7 +48,8 @@ export function scaleTo(
     wish.leaving.length === 0 &&
     wish.keepWarmUntilMs === undefined;
   if (asWished) return undefined;
-  return { kind: 'scale', group: wishFor(release, process, size), from: wish?.desired ?? 0 };
+  const group = { ...wishFor(release, process, size), askedAtMs: world.nowMs };
+  return { kind: 'scale', group, from: wish?.desired ?? 0 };
 }
 
 /** All traffic of every routed process to this release, none to any other group. */

@@ -152,6 +152,7 @@ function newInstance(world: World, wish: ServerGroup, ordinal: number): Instance
     router: 'absent',
     routerDraining: false,
     inFlight: 0,
+    hasBeenReady: false,
   };
 }
 

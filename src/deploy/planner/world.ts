@@ -18,6 +18,8 @@ export interface InstanceWorld {
   readonly router: EndpointHealth | 'absent';
   readonly routerDraining: boolean;
   readonly inFlight: number;
+  /** It was seen to be ready before, whatever it is now. */
+  readonly hasBeenReady: boolean;
 }
 
 export interface GroupWorld {
