@@ -5,9 +5,17 @@ import type { Kiln } from './kiln.ts';
 
 /**
  * How it behaves outside the check of the fresh image: `ill` answers 503 on its health path, `hangs` never answers, `late` listens after seconds,
- * `silent` never listens, `crashes` ends at once, `wrong-page` fails its smoke check.
+ * `one-silent` listens in all instances but the second, `silent` never listens, `crashes` ends at once, `wrong-page` fails its smoke check.
  */
-export type Behaviour = 'well' | 'ill' | 'hangs' | 'late' | 'silent' | 'crashes' | 'wrong-page';
+export type Behaviour =
+  | 'well'
+  | 'ill'
+  | 'hangs'
+  | 'late'
+  | 'one-silent'
+  | 'silent'
+  | 'crashes'
+  | 'wrong-page';
 
 export interface ShopWish {
   readonly text: string;
@@ -52,7 +60,9 @@ const server = createServer((request, response) => {
 });
 console.log('release ' + release + ' starts as ' + behaviour);
 const listen = () => server.listen(Number(process.env.PORT), process.env.HOST);
-if (behaviour === 'silent') setInterval(() => {}, 1000);
+const isSecond = /-1-[0-9a-f]{8}$/.test(process.env.KILN_INSTANCE);
+if (behaviour === 'one-silent' && isSecond) console.log('the second one has nothing to say');
+if (behaviour === 'silent' || (behaviour === 'one-silent' && isSecond)) setInterval(() => {}, 1000);
 else if (behaviour === 'late') setTimeout(listen, 4000);
 else listen();
 // An upgraded connection says back whatever it is told.

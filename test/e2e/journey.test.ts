@@ -193,10 +193,17 @@ describe('a release that cannot serve', () => {
       /answers \/health with status 503/,
     ],
     ['never answers', { behaviour: 'hangs' }, 6, 'deployment.failed', /does not answer \/health within 1 s/],
+    [
+      'has one silent instance beside good ones',
+      { behaviour: 'one-silent', instances: 3 },
+      6,
+      'deployment.failed',
+      /v\d+-1-\w+ was not healthy within 2 s[\s\S]*The last lines of \S+-1-\w+:[\s\S]*nothing to say[\s\S]*→ .*startup/,
+    ],
     ['never listens', { behaviour: 'silent' }, 6, 'deployment.failed', /does not listen on the PORT/],
     [
       'crashes at once',
-      { behaviour: 'crashes' },
+      { behaviour: 'crashes', startup: '60s' },
       6,
       'release.bad',
       /exited with code 3[\s\S]*the fixture was told to crash/,
@@ -238,11 +245,11 @@ describe('a release that cannot serve', () => {
   );
 
   test('one whose ports another process takes never gets there, and that process gets no request', async () => {
-    await bakeShop(kiln, '12.0.0', { ...good, text: 'robbed', behaviour: 'silent', timeout: '8s' });
+    await bakeShop(kiln, '12.0.0', { ...good, text: 'robbed', behaviour: 'silent', startup: '3s' });
     const squatter = squatOnPortsOf('12.0.0');
     try {
       const result = await kiln.run('deploy', 'shop@12.0.0', 'stage/local');
-      expect(result).toMatchObject({ code: 6, stderr: expect.stringContaining('[deployment.timeout]') });
+      expect(result).toMatchObject({ code: 6, stderr: expect.stringContaining('[deployment.failed]') });
       expect(result.stderr).toContain('is taken by another process');
       expect(squatter.ports.size).toBeGreaterThan(0);
       expect(squatter.pages()).toBe(0);

@@ -125,7 +125,7 @@ function startupExceeded(world: World, deployment: Deployment, group: GroupWorld
   );
   if (late !== undefined) return `${late.id} was not healthy ${limit}`;
   if (group.health.kind === 'backing-off' && hadItsTime(wish.askedAtMs ?? begunMs)) {
-    return `${group.name} was not healthy ${limit}; the last instance that ended: ${group.health.why}`;
+    return `${group.name} was not healthy ${limit}: ${group.health.why}`;
   }
   return undefined;
 }
