@@ -51,9 +51,19 @@ describe('the server’s address', () => {
 
   test('is KILN_URL, else what the state directory says, else the default', () => {
     expect(serverAddress({}, folder)).toEqual({ url: 'http://127.0.0.1:7070' });
+    for (const [listen, url] of [
+      ['127.0.0.1:7171', 'http://127.0.0.1:7171'],
+      ['0.0.0.0:7171', 'http://127.0.0.1:7171'],
+      [':7171', 'http://127.0.0.1:7171'],
+      ['[::]:7171', 'http://[::1]:7171'],
+      ['127.0.0.1:0', 'http://127.0.0.1:7070'],
+    ]) {
+      expect(serverAddress({ KILN_LISTEN: listen }, folder)).toEqual({ url });
+    }
     write('server.json', JSON.stringify({ url: 'http://127.0.0.1:9', pid: 1, version: '1', startedAtMs: 1 }));
     write('token', 'secret\n');
     expect(serverAddress({}, folder)).toEqual({ url: 'http://127.0.0.1:9', token: 'secret' });
+    expect(serverAddress({ KILN_LISTEN: '127.0.0.1:7171' }, folder).url).toBe('http://127.0.0.1:9');
     expect(serverAddress({ KILN_URL: 'http://localhost:8/' }, folder)).toEqual({
       url: 'http://localhost:8',
       token: 'secret',

@@ -7,7 +7,7 @@ import { isMissing } from '../files/system-error.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-const DEFAULT_URL = 'http://127.0.0.1:7070';
+const DEFAULT_LISTEN = '127.0.0.1:7070';
 
 export interface ServerFile {
   readonly url: string;
@@ -51,12 +51,12 @@ export interface ServerAddress {
 }
 
 /**
- * KILN_URL, else what the state directory says, else the default. The token of the state directory is sent only
+ * KILN_URL, else what the state directory says, else where a server started from here would listen. The token of the state directory is sent only
  * to the server it belongs to or to this machine: a KILN_URL of somewhere else needs its own KILN_TOKEN.
  */
 export function serverAddress(env: Environment, directory: string): ServerAddress {
   const own = readServerFile(directory)?.url;
-  const url = (env.KILN_URL || own || DEFAULT_URL).replace(/\/+$/, '');
+  const url = (env.KILN_URL || own || urlOfListen(env.KILN_LISTEN || DEFAULT_LISTEN)).replace(/\/+$/, '');
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
     throw new KilnError('input.invalid', `"${url}" is not the address of a server.`, {
       next: 'Set KILN_URL to an address such as http://127.0.0.1:7070.',
@@ -65,6 +65,14 @@ export function serverAddress(env: Environment, directory: string): ServerAddres
   const local = url === own || /^(localhost|127\.0\.0\.1|\[::1\])$/.test(new URL(url).hostname);
   const token = env.KILN_TOKEN || (local ? readIfThere(path.join(directory, 'token'))?.trim() : undefined);
   return { url, ...(token ? { token } : {}) };
+}
+
+/** Who listens on every address of the machine is reached on its loopback. Port 0 could be any: then it says nothing. */
+function urlOfListen(listen: string): string {
+  const [, host = '', port = ''] = /^(.*):(\d+)$/.exec(listen) ?? [];
+  if (port === '' || Number(port) === 0) return `http://${DEFAULT_LISTEN}`;
+  if (host === '[::]') return `http://[::1]:${port}`;
+  return `http://${host === '' || host === '0.0.0.0' ? '127.0.0.1' : host}:${port}`;
 }
 
 function readIfThere(file: string): string | undefined {

@@ -9,6 +9,8 @@ export interface Tool {
   readonly package: string;
   /** A command that must end well for the tool to be of use; undefined: that it is there is enough. */
   readonly works?: readonly string[];
+  /** What to do when that fails. */
+  readonly mend?: string;
 }
 
 export const TOOLS: readonly Tool[] = [
@@ -26,6 +28,7 @@ export const TOOLS: readonly Tool[] = [
     gives: 'a sandbox around each instance, which hides Kiln’s state and token',
     package: 'bubblewrap',
     works: ['--ro-bind', '/', '/', '--unshare-pid', '--die-with-parent', 'true'],
+    mend: 'let users make namespaces: as root, sysctl kernel.unprivileged_userns_clone=1 (Ubuntu: kernel.apparmor_restrict_unprivileged_userns=0); in a container, allow them to it',
   },
   {
     name: 'haproxy',
@@ -48,6 +51,7 @@ export const TOOLS: readonly Tool[] = [
     gives: 'container images and the docker target',
     package: 'docker.io',
     works: ['info', '--format', '{{.ServerVersion}}'],
+    mend: 'as root, start the engine (systemctl start docker) and let your user use it (adduser USER docker, then log in anew)',
   },
   {
     name: 'chromium',

@@ -1,6 +1,6 @@
 /** The command line as people meet it: real processes, the real launcher, a real server. */
 import { spawn } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Kiln, ROOT, until } from './kiln.ts';
@@ -125,6 +125,36 @@ describe('answers and exit codes', () => {
     expect((await as('status')).code).toBe(0);
     expect(await as('stop', 'storefront', 'stage/local')).toMatchObject({ code: 5 });
     expect(await as('tokens', 'list')).toMatchObject({ code: 5 });
+  });
+});
+
+describe('without a server of its own', () => {
+  const stranger = async () => ({
+    KILN_STATE: path.join(kiln.directory, 'nobody'),
+    KILN_LISTEN: new URL((await kiln.serverFile())?.url ?? '').host,
+  });
+
+  test('version is the client’s, and says that the server there refuses it', async () => {
+    const { code, output } = await launch(['version'], await stranger());
+    expect(code).toBe(0);
+    expect(output).toMatch(/^kiln \d+\.\d+/m);
+    expect(output).toMatch(/the server at http:\/\/127\.0\.0\.1:\d+ refuses us .*another user/);
+  });
+
+  test('doctor says what a tool that does not work complains of, and what to do', async () => {
+    const folder = path.join(kiln.directory, 'tools');
+    await mkdir(folder);
+    const engine = `#!/bin/sh
+[ "$1" = --version ] && { echo Docker version 1.2.3; exit; }
+echo; echo 'Client:' >&2; echo 'ERROR: Cannot connect to the engine' >&2; echo 'errors printing info' >&2; exit 1
+`;
+    await writeFile(path.join(folder, 'docker'), engine, { mode: 0o755 });
+    const { output } = await launch(['doctor'], {
+      ...(await stranger()),
+      PATH: `${folder}:${process.env.PATH}`,
+    });
+    expect(output).toMatch(/docker engine is there but does not work: ERROR: Cannot connect to the engine$/m);
+    expect(output).toMatch(/to mend it: .*start the engine/);
   });
 });
 

@@ -1,5 +1,5 @@
 /** What this machine has of what Kiln can use. Needs no server; says of one what it knows when it answers. */
-import { execFile } from 'node:child_process';
+import { type ExecFileException, execFile } from 'node:child_process';
 import { constants } from 'node:fs';
 import { access, glob } from 'node:fs/promises';
 import path from 'node:path';
@@ -20,7 +20,9 @@ interface Finding {
   readonly path?: string;
   readonly gives: string;
   readonly package: string;
+  /** What it says of itself, and what to do, where it is broken. */
   readonly why?: string;
+  readonly mend?: string;
 }
 
 export async function run(context: Context): Promise<number> {
@@ -45,7 +47,22 @@ async function examine(tool: Tool, context: Context): Promise<Finding> {
   const probe = await runTool(found, tool.works);
   return probe.worked
     ? { ...shared, state: 'present' }
-    : { ...shared, state: 'broken', why: probe.text.trim().split('\n').at(-1) ?? '' };
+    : {
+        ...shared,
+        state: 'broken',
+        why: complaint(probe.text),
+        ...(tool.mend === undefined ? {} : { mend: tool.mend }),
+      };
+}
+
+/** The line that says what is wrong, of all that a failing tool says. */
+function complaint(text: string): string {
+  const lines = text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '');
+  const telling = lines.find((line) => /error|cannot|can't|denied|failed|not permitted|no such/i.test(line));
+  return telling ?? lines.at(-1) ?? 'it ends with a failure and says nothing';
 }
 
 async function findCommand(commands: readonly string[], searchPath: string): Promise<string | undefined> {
@@ -72,9 +89,15 @@ async function isExecutable(file: string): Promise<boolean> {
 function runTool(file: string, args: readonly string[]): Promise<{ worked: boolean; text: string }> {
   return new Promise((resolve) => {
     execFile(file, args, { timeout: PROBE_LIMIT_MS }, (error, stdout, stderr) =>
-      resolve({ worked: error === null, text: stdout || stderr || error?.message || '' }),
+      resolve({ worked: error === null, text: told(error, stdout, stderr) }),
     );
   });
+}
+
+function told(error: ExecFileException | null, stdout: string, stderr: string): string {
+  if (error === null) return stdout.trim() || stderr;
+  if (error.killed) return `it gave no answer within ${PROBE_LIMIT_MS / 1000} s`;
+  return stderr.trim() || stdout.trim() || error.message;
 }
 
 type ServerState =
@@ -103,7 +126,7 @@ function report(
   const toolLines = tools.map((tool) => {
     if (tool.state === 'present') return `${sign.present} ${tool.name}  ${colors.dim(tool.version ?? '')}`;
     if (tool.state === 'broken')
-      return `${sign.broken} ${tool.name} is there but does not work: ${tool.why}\n    would give: ${tool.gives}`;
+      return `${sign.broken} ${tool.name} is there but does not work: ${tool.why}\n    would give: ${tool.gives}${tool.mend === undefined ? '' : `\n    to mend it: ${tool.mend}`}`;
     return `${sign.missing} ${tool.name} is missing; would give: ${tool.gives}\n    Debian package: ${tool.package}`;
   });
   return [nodeLine, ...toolLines, ...serverLines(state, sign)].join('\n');

@@ -54,7 +54,8 @@ function detail(context: Context, image: Image): string {
     `${context.terminal.colors.bold(`${image.component}@${image.version}`)}  ${image.id}`,
     `  input key  ${image.inputKey}`,
     ...image.artifacts.map(
-      (one) => `  artifact   ${one.kind} ${one.arch} ${one.digest ?? one.reference} (${sizeText(one.sizeBytes)})`,
+      (one) =>
+        `  artifact   ${one.kind} ${one.arch} ${one.digest ?? one.reference} (${sizeText(one.sizeBytes)})`,
     ),
     `  channels   ${image.channels.join(', ') || '-'}`,
     ...Object.entries(image.tags).map(([key, value]) => `  tag        ${key}=${value}`),

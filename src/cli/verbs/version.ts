@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { asKilnError } from '../../domain/errors.ts';
 import { answer, type Context, hint } from '../context.ts';
+import { serverAddress } from '../environment.ts';
 
 export async function run(context: Context): Promise<number> {
   const server = await serverVersion(context);
@@ -19,7 +20,15 @@ async function serverVersion(context: Context): Promise<{ server?: string }> {
     return { server: (await context.client().call('server.get', {}, { signal: context.signal })).version };
   } catch (thrown) {
     const error = asKilnError(thrown);
-    hint(context, error.message);
+    const { url } = serverAddress(context.env, context.stateDirectory);
+    // Most likely another user's: it would say as little to anybody without a token of its own.
+    const refuses = error.code.startsWith('auth.');
+    hint(
+      context,
+      refuses
+        ? `the server at ${url} refuses us (${error.message} ${error.next ?? ''}); is it another user’s?`
+        : error.message,
+    );
     return {};
   }
 }
