@@ -30,6 +30,7 @@ const bundle = await rolldown({
     cli: 'src/cli/main.ts',
     server: 'src/main.ts',
     router: 'src/routing/built-in/main.ts',
+    baker: 'src/bakery/bundle/baker-main.ts',
     'bake-worker': 'src/bakery/bundle/worker.ts',
   },
   platform: 'node',

@@ -23,6 +23,7 @@ function entries(): Entries {
   return {
     node: process.execPath,
     router: file('routing/built-in/main.ts', 'router.js'),
+    baker: file('bakery/bundle/baker-main.ts', 'baker.js'),
     bakeWorker: file('bakery/bundle/worker.ts', 'bake-worker.js'),
     version: packageJson.version,
     build: fromSource ? 'source' : path.basename(folder),

@@ -6,10 +6,8 @@ import path from 'node:path';
 import type { Logger } from 'pino';
 import { Bakery } from './bakery/bakery.ts';
 import { FileBlobStore } from './bakery/blobs.ts';
-import { BundleBuilder } from './bakery/bundle/bundle-builder.ts';
-import { WorkerPool } from './bakery/bundle/worker-pool.ts';
+import { Baker } from './bakery/bundle/baker.ts';
 import { readGitFacts } from './bakery/git-facts.ts';
-import { unpackBundle } from './bakery/unpack.ts';
 import { CheckRuns } from './checks/check-runs.ts';
 import { readComponent } from './component/read.ts';
 import { Deployer } from './deploy/deployer.ts';
@@ -36,12 +34,13 @@ import { openStore } from './store/open.ts';
 import { TARGETS } from './targets/registry.ts';
 
 const BAKE_THREADS = 2;
-const POOL_IDLE_MS = 30_000;
+const BAKER_IDLE_MS = 120_000;
 
 /** Entry files of the processes and threads that the server starts, and what tells one build from another. */
 export interface Entries {
   readonly node: string;
   readonly router: string;
+  readonly baker: string;
   readonly bakeWorker: string;
   readonly version: string;
   readonly build: string;
@@ -187,20 +186,17 @@ async function buildBakery(
   { settings, entries, state, closers }: Building,
   store: Store,
 ): Promise<{ bakery: Bakery; unpack: Unpack }> {
-  const pool = new WorkerPool({
+  const blobs = new FileBlobStore(state.file('blobs'));
+  const builder = new Baker({
+    blobs,
+    entry: entries.baker,
     workerEntry: entries.bakeWorker,
     threads: BAKE_THREADS,
-    idleMs: POOL_IDLE_MS,
-  });
-  const blobs = new FileBlobStore(state.file('blobs'));
-  const builder = new BundleBuilder({
-    blobs,
-    pool,
+    idleMs: BAKER_IDLE_MS,
     stateDirectory: state.path,
     host: { searchPath: settings.path, network: settings.buildNetwork, bwrap: settings.bwrap },
-    clock: systemClock,
     arch: process.arch === 'x64' ? 'amd64' : process.arch,
-    randomId: randomUUID,
+    randomId: () => randomBytes(6).toString('hex'),
   });
   closers.push(() => builder.close());
   const bakery = new Bakery({
@@ -209,23 +205,26 @@ async function buildBakery(
     builders: [builder],
     clock: systemClock,
     stateDirectory: state.path,
-    readDefinition: async (directory) => (await readComponent(directory)).definition,
+    readDefinition: async (directory) => {
+      builder.prepare();
+      return (await readComponent(directory)).definition;
+    },
     readGitFacts,
     cachedLayers: (sinceMs) => builder.cachedLayers(sinceMs),
     randomId: randomUUID,
   });
   await bakery.sweep();
   closers.push(() => bakery.close());
-  return { bakery, unpack: unpackInto({ blobs, pool }) };
+  return { bakery, unpack: unpackInto(builder) };
 }
 
 type Unpack = Parameters<(typeof TARGETS)[string]>[0]['unpack'];
 
 /** The bakery makes the directory itself, in one step when all is there. */
-function unpackInto(parts: Parameters<typeof unpackBundle>[0]): Unpack {
+function unpackInto(builder: Baker): Unpack {
   return async (digest, directory, signal) => {
     await rmdir(directory);
-    await unpackBundle(parts, digest, directory, signal);
+    await builder.unpack(digest, directory, signal);
   };
 }
 

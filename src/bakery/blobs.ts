@@ -18,11 +18,16 @@ const HEX = /^[0-9a-f]{64}$/;
 export class FileBlobStore implements BlobStore {
   readonly #root: string;
   readonly #staging: string;
+  readonly #stagingPrefix: string;
 
-  /** @param directory absolute; made when first written to */
-  constructor(directory: string) {
+  /**
+   * @param directory absolute; made when first written to
+   * @param stagedBy names who writes here, for `sweepStagedBy`
+   */
+  constructor(directory: string, stagedBy = '') {
     this.#root = path.join(directory, 'sha256');
     this.#staging = path.join(directory, 'staging');
+    this.#stagingPrefix = stagedBy === '' ? '' : `${stagedBy}-`;
   }
 
   async has(digest: Digest): Promise<boolean> {
@@ -69,7 +74,7 @@ export class FileBlobStore implements BlobStore {
   /** A fresh path for somebody to write a blob to (mode 0600) and sync; `adopt` or remove it. */
   async stage(): Promise<string> {
     await mkdir(this.#staging, { recursive: true, mode: DIRECTORY_MODE });
-    return path.join(this.#staging, randomBytes(12).toString('hex'));
+    return path.join(this.#staging, `${this.#stagingPrefix}${randomBytes(12).toString('hex')}`);
   }
 
   /** Gives a staged file, already synced, its name. The caller has computed the digest from what it wrote. */
@@ -127,6 +132,13 @@ export class FileBlobStore implements BlobStore {
   /** Removes what a crash left half-written. Only when nobody writes: at server start. */
   async sweep(): Promise<void> {
     await rm(this.#staging, { recursive: true, force: true });
+  }
+
+  /** The same of one writer that has gone, while others go on. */
+  async sweepStagedBy(writer: string): Promise<void> {
+    for (const { name } of await entries(this.#staging)) {
+      if (name.startsWith(`${writer}-`)) await rm(path.join(this.#staging, name), { force: true });
+    }
   }
 
   async #size(digest: Digest): Promise<number | undefined> {

@@ -10,11 +10,26 @@ import { blobsOf, readManifest } from './oci-layout.ts';
 /** Before the first bake of a server: ends build processes and removes folders and half-written blobs of the last one. */
 export async function sweepAfterCrash(stateDirectory: string, blobs: FileBlobStore): Promise<void> {
   await endMarked(`${stateDirectory}#`);
+  await removeFolders(stateDirectory, 'bake-');
+  await blobs.sweep();
+}
+
+/** The same of one baker process that has ended, while others go on. */
+export async function sweepAfterBaker(
+  stateDirectory: string,
+  blobs: FileBlobStore,
+  baker: string,
+): Promise<void> {
+  await endMarked(`${stateDirectory}#bake-${baker}-`);
+  await removeFolders(stateDirectory, `bake-${baker}-`);
+  await blobs.sweepStagedBy(baker);
+}
+
+async function removeFolders(stateDirectory: string, prefix: string): Promise<void> {
   const folder = path.join(stateDirectory, 'tmp');
   for (const name of await names(folder)) {
-    if (name.startsWith('bake-')) await rm(path.join(folder, name), { recursive: true, force: true });
+    if (name.startsWith(prefix)) await rm(path.join(folder, name), { recursive: true, force: true });
   }
-  await blobs.sweep();
 }
 
 export interface Collected {

@@ -75,10 +75,12 @@ export async function removeUnpacked(directory: string): Promise<void> {
   await rm(directory, { recursive: true, force: true });
 }
 
-/** Removes what unpackings that were cut off have left in `parent`. Only when none is under way. */
-export async function sweepPartial(parent: string): Promise<void> {
+/** Removes what unpackings to `destination` that were cut off have left. Only when none is under way. */
+export async function sweepPartial(destination: string): Promise<void> {
+  const parent = path.dirname(destination);
+  const prefix = `${path.basename(destination)}.partial-`;
   for (const name of await readdir(parent)) {
-    if (/\.partial-[0-9a-f]{12}$/.test(name)) await removeUnpacked(path.join(parent, name));
+    if (name.startsWith(prefix)) await removeUnpacked(path.join(parent, name));
   }
 }
 

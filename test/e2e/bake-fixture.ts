@@ -145,7 +145,7 @@ export async function openKitchen(
   };
 }
 
-export function digestOf(image: Image): Digest {
+export function digestOf(image: Pick<Image, 'artifacts'>): Digest {
   const [artifact] = image.artifacts.filter(isStored);
   if (artifact === undefined) throw new Error('an image has an artifact');
   return artifact.digest;

@@ -29,6 +29,7 @@ function blindToRequests(router: Router): Router {
 const entries = {
   node: process.execPath,
   router: path.join(ROOT, 'src/routing/built-in/main.ts'),
+  baker: path.join(ROOT, 'src/bakery/bundle/baker-main.ts'),
   bakeWorker: path.join(ROOT, 'src/bakery/bundle/worker.ts'),
   version: '0.0.0-broken',
   build: '0-broken',

@@ -1,11 +1,11 @@
 /** A Kiln whose server dies again and again: a small service, its server, and what must hold once all has settled. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { rolldown } from 'rolldown';
 import { Kiln, processesOf, ROOT, until } from '../e2e/kiln.ts';
-import type { Arming } from './crash-points.ts';
+import { type Arming, BAKER_ARMING_FILE, BAKER_POINTS_FILE } from './crash-points.ts';
 
 export const ENVIRONMENT = 'live/local';
 const LOG_SHOWN = 6_000;
@@ -57,6 +57,7 @@ export class CrashKiln {
   private readonly options: CrashKilnOptions;
   private server: ChildProcess | undefined;
   private serverLog = '';
+  private armings = 0;
   /** Answers of the server that work was begun or done, which no crash may make untrue. */
   private readonly acknowledged: { readonly what: string; readonly route: string }[] = [];
 
@@ -88,6 +89,8 @@ export class CrashKiln {
 
   /** Starts a server, which may be armed before it does anything, and waits until it is ready or has died. */
   async start(): Promise<void> {
+    // A baker that died at its point would die there again.
+    await rm(this.bakerFile(BAKER_ARMING_FILE), { force: true });
     const server = fork(path.join(this.bundle, 'server.js'), [this.pointsFile], {
       env: {
         ...process.env,
@@ -116,12 +119,27 @@ export class CrashKiln {
   }
 
   async arm(arming: Arming): Promise<void> {
-    await this.send(arming);
+    if (arming.layer !== 'baker') {
+      await this.send(arming);
+      return;
+    }
+    this.armings += 1;
+    await writeFile(this.bakerFile(BAKER_POINTS_FILE), '');
+    // Different each time, so that a baker that lives on sees that it is armed again.
+    await writeFile(this.bakerFile(BAKER_ARMING_FILE), JSON.stringify({ ...arming, arming: this.armings }));
   }
 
   /** How many points were passed since it was armed; undefined when it has died at one. */
   async disarm(): Promise<number | undefined> {
-    return this.send('disarm');
+    const passed = await this.send('disarm');
+    const byBaker = await readFile(this.bakerFile(BAKER_POINTS_FILE), 'utf8').catch(() => '');
+    await rm(this.bakerFile(BAKER_ARMING_FILE), { force: true });
+    await rm(this.bakerFile(BAKER_POINTS_FILE), { force: true });
+    return passed === undefined ? undefined : passed + byBaker.split('\n').length - 1;
+  }
+
+  private bakerFile(name: string): string {
+    return path.join(this.kiln.directory, name);
   }
 
   /** True when the server is dead; it has then been reaped. */
@@ -274,6 +292,8 @@ export class CrashKiln {
     const mine = [...(await processesOf(this.kiln.directory)), ...(await processesOf(this.mark))];
     for (const { pid, command } of new Map(mine.map((one) => [one.pid, one])).values()) {
       if (pid === this.server?.pid) continue;
+      // The server's own; one that an earlier server had is a stray.
+      if (command.includes(`${this.bundle}/baker.js`) && (await parentOf(pid)) === this.server?.pid) continue;
       const instance = /KILN_INSTANCE=([^\0]+)/.exec(await environmentOf(pid))?.[1];
       if (instance !== undefined && wanted.has(instance)) continue;
       if (command.includes(`${this.bundle}/router.js`)) routers += 1;
@@ -367,6 +387,7 @@ async function bundleInto(directory: string): Promise<void> {
     input: {
       server: 'test/faults/crash-server.ts',
       router: 'src/routing/built-in/main.ts',
+      baker: 'test/faults/crash-baker.ts',
       'bake-worker': 'src/bakery/bundle/worker.ts',
     },
     platform: 'node',
@@ -376,6 +397,13 @@ async function bundleInto(directory: string): Promise<void> {
   await bundle.write({ dir: directory, format: 'esm', entryFileNames: '[name].js' });
   await bundle.close();
   await writeFile(path.join(directory, 'package.json'), '{"type":"module"}');
+}
+
+/** Undefined when it has ended meanwhile. */
+async function parentOf(pid: number): Promise<number | undefined> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+  const parent = /^PPid:\s+(\d+)$/m.exec(status)?.[1];
+  return parent === undefined ? undefined : Number(parent);
 }
 
 async function environmentOf(pid: number): Promise<string> {

@@ -6,8 +6,8 @@ import type { Moment } from './crash-points.ts';
 const LIMIT_MS = 300_000;
 const MOMENTS: readonly Moment[] = ['after', 'during', 'before'];
 const EVERY_ACT: Sweep = { layer: 'acts', moments: () => ['before', 'during', 'after'] };
-const EVERY_OTHER_FILE: Sweep = {
-  layer: 'files',
+const EVERY_OTHER_FILE_OF_BAKER: Sweep = {
+  layer: 'baker',
   moments: (point) => (point % 2 === 0 ? [MOMENTS[(point / 2) % 3] ?? 'after'] : []),
 };
 const EVERY_SIXTH_FILE: Sweep = {
@@ -46,7 +46,9 @@ describe('a server that dies on the way to an image', () => {
   });
 
   test('of files and processes beneath a bake', { timeout: LIMIT_MS }, async () => {
-    expect(await journey.dieAtEachPoint(bakeAnother, EVERY_OTHER_FILE, bakeAgain)).toBeGreaterThan(20);
+    expect(await journey.dieAtEachPoint(bakeAnother, EVERY_OTHER_FILE_OF_BAKER, bakeAgain)).toBeGreaterThan(
+      20,
+    );
   });
 
   test('of a check, and it can be made again', { timeout: LIMIT_MS }, async () => {

@@ -9,8 +9,12 @@ import { syncBuiltinESMExports } from 'node:module';
 
 /** `before` the act, `during` it (a moment after it has begun) or right `after` it has returned. */
 export type Moment = 'before' | 'during' | 'after';
-/** `acts`: store, target and router; `files`: changes to files and starts of processes. */
-export type Layer = 'acts' | 'files';
+/** `acts`: store, target and router; `files`: changes to files and starts of processes; `baker`: these of the baker. */
+export type Layer = 'acts' | 'files' | 'baker';
+
+/** Beside the bundle: how the baker is armed, and the points that it passes. */
+export const BAKER_ARMING_FILE = 'baker-arming';
+export const BAKER_POINTS_FILE = 'baker-points';
 
 export interface Arming {
   readonly layer: Layer;
@@ -23,13 +27,15 @@ export interface Arming {
 
 export class Points {
   private readonly logFile: string;
+  private readonly victims: readonly number[];
   private readonly append = fs.appendFileSync;
   private arming: Arming | undefined;
   private passed = 0;
 
   /** Every point that an armed server passes is a line in the file, and the one where it dies a line with `†`. */
-  constructor(logFile: string) {
+  constructor(logFile: string, victims: readonly number[] = [process.pid]) {
     this.logFile = logFile;
+    this.victims = victims;
   }
 
   arm(arming: Arming): void {
@@ -72,7 +78,7 @@ export class Points {
 
   private die(name: string, moment: Moment): void {
     this.append(this.logFile, `† ${moment} ${name}\n`);
-    process.kill(process.pid, 'SIGKILL');
+    for (const pid of this.victims) process.kill(pid, 'SIGKILL');
   }
 }
 
@@ -152,15 +158,15 @@ const CHANGES = [
 ] as const;
 
 /** From now on changes to files below the directory, and starts of processes, are points of this process. */
-export function countFileChanges(directory: string, points: Points): void {
+export function countFileChanges(directory: string, points: Points, layer: Layer): void {
   replace(promises, CHANGES, '', (name, act, args) =>
-    isChange(directory, name, args) ? points.pass('files', name, async () => act()) : act(),
+    isChange(directory, name, args) ? points.pass(layer, name, async () => act()) : act(),
   );
   const sync = CHANGES.map((name) => `${name}Sync` as const);
   replace(fs, sync, 'Sync', (name, act, args) =>
-    isChange(directory, name, args) ? points.passAtOnce('files', `${name} (sync)`, act) : act(),
+    isChange(directory, name, args) ? points.passAtOnce(layer, `${name} (sync)`, act) : act(),
   );
-  replace(childProcess, ['spawn'], '', (name, act) => points.passAtOnce('files', name, act));
+  replace(childProcess, ['spawn'], '', (name, act) => points.passAtOnce(layer, name, act));
   syncBuiltinESMExports();
 }
 

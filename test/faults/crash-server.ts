@@ -19,7 +19,7 @@ enableCompileCache(path.join(here, 'compile-cache'));
 
 const settings = loadSettings({}, process.env);
 const points = new Points(process.argv[2] ?? '/dev/null');
-countFileChanges(settings.stateDirectory, points);
+countFileChanges(settings.stateDirectory, points, 'files');
 
 process.on('message', (message: Arming | 'disarm') => {
   if (message !== 'disarm') points.arm(message);
@@ -34,6 +34,7 @@ const log = pino({ level: settings.logLevel }, pino.destination({ dest: 1, sync:
 const entries = {
   node: process.execPath,
   router: path.join(here, 'router.js'),
+  baker: path.join(here, 'baker.js'),
   bakeWorker: path.join(here, 'bake-worker.js'),
   version: '0.0.0',
   build: 'crash',

@@ -41,7 +41,7 @@ export interface BundleBuilderOptions {
   /** Absolute; caches, temporary folders and logs are kept there, beside the blobs. */
   readonly stateDirectory: string;
   readonly host: BuildHost;
-  readonly clock: Clock;
+  readonly clock: Pick<Clock, 'now'>;
   /** As images name it: `amd64`, `arm64`. */
   readonly arch: string;
   /** Names a temporary folder. */

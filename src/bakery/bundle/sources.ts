@@ -28,7 +28,7 @@ export interface Source {
 
 export interface SourcesOptions {
   readonly pool: WorkerPool;
-  readonly clock: Clock;
+  readonly clock: Pick<Clock, 'now'>;
   readonly indexDirectory: string;
   /** Never a part of any source, though it may stand in one. */
   readonly stateDirectory: string;
