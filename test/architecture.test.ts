@@ -19,9 +19,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   routing: [],
   targets: [],
   store: [],
+  pipeline: ['component'],
   api: [],
   http: ['api', 'bakery', 'catalog', 'checks', 'component', 'config', 'deploy'],
-  cli: ['api', 'component', 'checks'],
+  cli: ['api', 'component', 'checks', 'pipeline'],
 };
 
 /** The composition root and what it alone uses. */

@@ -44,6 +44,7 @@ export const FAILURES = {
   'input.method': { httpStatus: 405, exitCode: EXIT.usage },
   'component-file.invalid': invalid,
   'component-file.missing': invalid,
+  'pipeline.invalid': invalid,
   'path.escapes': invalid,
   'auth.missing': { httpStatus: 401, exitCode: EXIT.auth },
   'auth.denied': { httpStatus: 403, exitCode: EXIT.auth },

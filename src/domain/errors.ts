@@ -12,6 +12,7 @@ export const ERROR_CODES = [
   'input.method',
   'component-file.invalid',
   'component-file.missing',
+  'pipeline.invalid',
   'path.escapes',
   // who may do what
   'auth.missing',

@@ -1,0 +1,93 @@
+/** The run of a distributed Map: how its children and itself are called, and what becomes of its results. */
+import type { MapState } from './definition.ts';
+import type { ItemsWait, Thread, Wait, WriteResults } from './execution.ts';
+import { isArray, isObject, type Json, type JsonObject } from './json.ts';
+import { targetArguments } from './map-settings.ts';
+import { timestampOf } from './timestamp.ts';
+import type { Turn } from './turn.ts';
+
+/** How long a reader or writer may take. */
+export const TRANSFER_TIMEOUT_MS = 3_600_000;
+
+/** `Execution` of the context object of a child. */
+export function childExecution(turn: Turn, thread: Thread, state: MapState, input: Json): JsonObject {
+  const name = turn.entropy.uuid();
+  return {
+    Id: nameBeside(turn, 'execution', `${labelOf(thread, state)}:${name}`),
+    Name: name,
+    Input: input,
+    StartTime: timestampOf(turn.nowMs),
+  };
+}
+
+function labelOf(thread: Thread, state: MapState): string {
+  return state.Label ?? thread.state;
+}
+
+/** AWS names runs and children after the machine; where the machine has no ARN, after whatever it is called. */
+function nameBeside(turn: Turn, kind: 'execution' | 'mapRun', rest: string): string {
+  const machine = turn.execution.context.StateMachine;
+  const id = isObject(machine) && typeof machine.Id === 'string' ? machine.Id : 'machine';
+  return id.includes(':stateMachine:')
+    ? `${id.replace(':stateMachine:', `:${kind}:`)}/${rest}`
+    : `${kind}:${id}/${rest}`;
+}
+
+/** All items are done: what the state gives, or where its results are to be written. */
+export async function finishRun(
+  turn: Turn,
+  thread: Thread,
+  state: MapState,
+  wait: ItemsWait,
+  input: Json,
+): Promise<void> {
+  const { mapRun } = wait;
+  const outputs = wait.outputs.filter((_, index) => !wait.failed.includes(index));
+  const writer = state.ResultWriter;
+  if (mapRun === undefined || writer?.Resource === undefined) {
+    give(turn, thread, mapRun, transformed(outputs, writer?.WriterConfig?.Transformation));
+    return;
+  }
+  const request: WriteResults = {
+    type: 'writeResults',
+    task: turn.newId('task'),
+    state: thread.state,
+    resource: writer.Resource,
+    arguments: await targetArguments(turn, thread, state, input, 'ResultWriter', writer),
+    config: { ...(writer.WriterConfig?.OutputType && { OutputType: writer.WriterConfig.OutputType }) },
+    mapRunId: mapRun,
+    succeeded: outputs,
+    failedCount: wait.failed.length,
+  };
+  const timeoutAtMs = turn.nowMs + TRANSFER_TIMEOUT_MS;
+  turn.put({ ...thread, waitsFor: { kind: 'writing', request, timeoutAtMs, mapRun } });
+  turn.effects.push(request);
+  turn.setTimer({ timer: request.task, atMs: timeoutAtMs });
+}
+
+function transformed(outputs: readonly Json[], transformation: string | undefined): Json {
+  return transformation === 'FLATTEN'
+    ? outputs.flatMap((output) => (isArray(output) ? output : [output]))
+    : outputs;
+}
+
+export function resultsWritten(
+  turn: Turn,
+  thread: Thread,
+  state: MapState,
+  wait: Wait & { readonly kind: 'writing' },
+  details: Json,
+): void {
+  turn.effects.push({ type: 'clearTimer', timer: wait.request.task });
+  give(turn, thread, wait.mapRun, {
+    MapRunArn: nameBeside(turn, 'mapRun', `${labelOf(thread, state)}:${wait.mapRun}`),
+    ResultWriterDetails: details,
+  });
+}
+
+function give(turn: Turn, thread: Thread, mapRun: string | undefined, result: Json): void {
+  if (mapRun !== undefined) turn.record(thread, 'MapRunSucceeded', { state: thread.state });
+  turn.record(thread, 'MapStateSucceeded', { state: thread.state });
+  turn.put({ ...thread, waitsFor: { kind: 'turn' } });
+  turn.next({ kind: 'result', thread: thread.id, result });
+}
