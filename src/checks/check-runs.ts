@@ -68,7 +68,10 @@ export class CheckRuns {
     );
     await Promise.race([this.ends.get(id), timedOut]);
     const run = this.runs.get(id);
-    if (run === undefined) throw new KilnError('not-found', `There is no check run ${id}.`);
+    if (run === undefined)
+      throw new KilnError('not-found', `There is no check run ${id}.`, {
+        next: 'It may be of an earlier run of the server; check again.',
+      });
     return run;
   }
 

@@ -207,7 +207,20 @@ export function tablesContract(subject: RouterSubject): void {
         headers: { accept: 'application/json' },
       });
       expect(answer.status).toBe(503);
-      expect(answer.text).toContain('router.no-healthy-instance');
+      expect(answer.headers).toMatchObject({
+        'content-type': 'application/problem+json',
+        'cache-control': 'no-store',
+        'retry-after': '1',
+        'x-kiln-reason': 'router.no-healthy-instance',
+      });
+      expect(JSON.parse(answer.text)).toMatchObject({
+        status: 503,
+        title: 'Service Unavailable',
+        code: 'router.no-healthy-instance',
+      });
+      const page = await get(maker);
+      expect(page.headers['content-type']).toBe('text/html; charset=utf-8');
+      expect(page.text).toContain('<h1>503 Service Unavailable</h1>');
     });
 
     it('let requests wait for the first healthy instance', async () => {

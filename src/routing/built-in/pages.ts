@@ -52,14 +52,29 @@ export function badRequest(status: number, why: string): Page {
   return { status, code: 'router.bad-request', sentence: `The request was refused: ${why}.` };
 }
 
+export const JSON_TYPE = 'application/problem+json';
+export const HTML_TYPE = 'text/html; charset=utf-8';
+
+export function jsonBody(page: Page): string {
+  const { status, code, sentence } = page;
+  return `${JSON.stringify({ status, title: reasonOf(page), code, detail: sentence })}\n`;
+}
+
+export function htmlBody(page: Page): string {
+  const title = `${page.status} ${reasonOf(page)}`;
+  return `<!doctype html>\n<title>${title}</title>\n<h1>${title}</h1>\n<p>${escapeHtml(page.sentence)}</p>\n<p><small>kiln: ${page.code}</small></p>\n`;
+}
+
+function reasonOf({ status }: Page): string {
+  return REASONS[status] ?? 'Error';
+}
+
 /** The whole response as latin1 text; JSON for who asks for JSON, else HTML. */
 export function pageText(page: Page, accept: string, keepAlive: boolean, withBody: boolean): string {
   const isJson = /\bapplication\/(?:[\w.-]+\+)?json\b/i.test(accept);
-  const reason = REASONS[page.status] ?? 'Error';
-  const body = isJson
-    ? `${JSON.stringify({ status: page.status, title: reason, code: page.code, detail: page.sentence })}\n`
-    : `<!doctype html>\n<title>${page.status} ${reason}</title>\n<h1>${page.status} ${reason}</h1>\n<p>${escapeHtml(page.sentence)}</p>\n<p><small>kiln: ${page.code}</small></p>\n`;
-  const type = isJson ? 'application/problem+json' : 'text/html; charset=utf-8';
+  const reason = reasonOf(page);
+  const body = isJson ? jsonBody(page) : htmlBody(page);
+  const type = isJson ? JSON_TYPE : HTML_TYPE;
   const retry = page.status === 503 ? 'Retry-After: 1\r\n' : '';
   const connection = keepAlive ? '' : 'Connection: close\r\n';
   const head = `HTTP/1.1 ${page.status} ${reason}\r\nContent-Type: ${type}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nCache-Control: no-store\r\nX-Kiln-Reason: ${page.code}\r\n${retry}${connection}\r\n`;

@@ -8,7 +8,7 @@
  * of every backend that nothing in it is usable. So whatever a kept connection brings it then goes, with the client's
  * address, over a Unix socket to the worker that took over: every change is in force for every new request.
  */
-import { PAGES, type Page } from '../built-in/pages.ts';
+import { HTML_TYPE, htmlBody, JSON_TYPE, jsonBody, PAGES, type Page } from '../built-in/pages.ts';
 import type { Slot } from './slots.ts';
 
 export interface ConfigurationInput {
@@ -96,12 +96,12 @@ function defaultsSection(): string[] {
     '  timeout http-keep-alive 75s',
     '  timeout tunnel 24h',
     '  timeout client-fin 30s',
-    ...errorPage(400, { status: 400, code: 'router.bad-request', sentence: 'The request was refused.' }),
-    ...errorPage(408, PAGES.slowClient),
-    ...errorPage(500, PAGES.fault),
-    ...errorPage(502, PAGES.brokenAnswer),
-    ...errorPage(503, PAGES.noInstance),
-    ...errorPage(504, PAGES.silent),
+    ...errorPage({ status: 400, code: 'router.bad-request', sentence: 'The request was refused.' }),
+    ...errorPage(PAGES.slowClient),
+    ...errorPage(PAGES.fault),
+    ...errorPage(PAGES.brokenAnswer),
+    ...errorPage(PAGES.noInstance),
+    ...errorPage(PAGES.silent),
     '',
   ];
 }
@@ -178,24 +178,25 @@ export function serverOptions(server: Pick<ConfiguredServer, 'weight' | 'interva
   return `weight ${server.weight} check inter ${interMs}ms fastinter ${Math.min(25, interMs)}ms downinter ${Math.min(50, interMs)}ms rise 1 fall 2 observe layer4 error-limit 1 on-error mark-down pool-max-conn 512 pool-purge-delay 1s`;
 }
 
-/** For failures of HAProxy itself: one text for all, with the code in a header. */
-function errorPage(status: number, page: Page): string[] {
+/** For failures of HAProxy itself: always the same text, since it does not look at what the client accepts. */
+function errorPage(page: Page): string[] {
   return [
-    `  http-error status ${status} content-type "text/html; charset=utf-8" string "${html(status, page)}" hdr Cache-Control no-store hdr X-Kiln-Reason ${page.code}`,
+    `  http-error status ${page.status} content-type ${quoted(HTML_TYPE)} string ${quoted(htmlBody(page))} ${pageHeaders(page)}`,
   ];
 }
 
 function ownPage(page: Page, condition: string): string[] {
-  const json = JSON.stringify({ status: page.status, code: page.code, detail: page.sentence });
-  const common = `hdr Cache-Control no-store hdr X-Kiln-Reason ${page.code}`;
+  const shape = (type: string, body: string) =>
+    `  http-request return status ${page.status} content-type ${quoted(type)} string ${quoted(body)} ${pageHeaders(page)} if ${condition}`;
   return [
-    `  http-request return status ${page.status} content-type application/problem+json string ${quoted(`${json}\n`)} ${common} if ${condition} { req.hdr(accept) -m sub json }`,
-    `  http-request return status ${page.status} content-type "text/html; charset=utf-8" string ${quoted(html(page.status, page))} ${common} if ${condition}`,
+    `${shape(JSON_TYPE, jsonBody(page))} { req.hdr(accept) -m sub json }`,
+    shape(HTML_TYPE, htmlBody(page)),
   ];
 }
 
-function html(status: number, page: Page): string {
-  return `<!doctype html><title>${status}</title><h1>${status}</h1><p>${page.sentence}</p><p><small>kiln: ${page.code}</small></p>`;
+function pageHeaders(page: Page): string {
+  const retry = page.status === 503 ? ' hdr Retry-After 1' : '';
+  return `hdr Cache-Control no-store hdr X-Kiln-Reason ${page.code}${retry}`;
 }
 
 function quoted(text: string): string {
