@@ -1,0 +1,182 @@
+/** Which release a deployment brings: one that is there already, or a new one of an image. */
+import { isDeepStrictEqual } from 'node:util';
+import { type ResolvedRelease, resolveRelease } from '../config/resolve-release.ts';
+import { KilnError } from '../domain/errors.ts';
+import {
+  type ComponentName,
+  type EnvironmentName,
+  type ReleaseNumber,
+  type ServiceKey,
+  serviceKey,
+  serviceParts,
+} from '../domain/ids.ts';
+import { asPromoted, asTested, type Image, isStored } from '../domain/image.ts';
+import type { ReleaseWithState } from '../domain/ports/store.ts';
+import type { Release } from '../domain/release.ts';
+import type { DeployParts } from './parts.ts';
+
+export interface ReleaseWish {
+  readonly component: ComponentName;
+  readonly environment: EnvironmentName;
+  /** The image to release, or the number of a release to deploy again. */
+  readonly what: { readonly image: Image } | { readonly release: ReleaseNumber };
+  readonly actor: string;
+}
+
+export class ReleaseChoice {
+  private readonly parts: Pick<DeployParts, 'store' | 'clock'>;
+
+  constructor(parts: Pick<DeployParts, 'store' | 'clock'>) {
+    this.parts = parts;
+  }
+
+  /** A deployment of the same image, configuration, settings and routes as the newest release's makes no new one. */
+  async toDeploy(request: ReleaseWish): Promise<Release> {
+    const { component, environment, what, actor } = request;
+    if ('release' in what) {
+      const release = await this.byNumber(serviceKey(component, environment), what.release);
+      await this.assertFit(release);
+      return release;
+    }
+    const resolved = await this.resolve(what.image, environment);
+    const same = await this.sameRelease(component, environment, what.image, resolved);
+    if (same !== undefined) return same;
+    return this.parts.store.releases.create(draft(what.image, environment, resolved), {
+      actor,
+      atMs: this.parts.clock.now(),
+    });
+  }
+
+  /** As `toDeploy`, with nothing made: a new one has the number that it would get. */
+  async toPreview(request: ReleaseWish): Promise<ReleaseWithState> {
+    const { component, environment, what, actor } = request;
+    if ('release' in what) return this.byNumber(serviceKey(component, environment), what.release);
+    const resolved = await this.resolve(what.image, environment);
+    const same = await this.sameRelease(component, environment, what.image, resolved);
+    if (same !== undefined) return same;
+    const latest = await this.latestRelease(component, environment);
+    const number = (latest?.number ?? 0) + 1;
+    const made = { number, createdAtMs: this.parts.clock.now(), createdBy: actor };
+    return { ...draft(what.image, environment, resolved), ...made };
+  }
+
+  private async resolve(image: Image, environment: EnvironmentName): Promise<ResolvedRelease> {
+    const resolved = resolveRelease(image, environment);
+    if (image.revoked !== undefined) {
+      throw new KilnError('image.unfit', `Image ${image.id} was revoked: ${image.revoked.why}.`, {
+        next: 'Choose another image.',
+      });
+    }
+    if (resolved.channel === undefined) return resolved;
+    const history = await this.parts.store.channels.history(image.component, resolved.channel);
+    if (asPromoted(image, history) !== undefined) return resolved;
+    const reason = asTested(image) === undefined ? 'its checks have not all passed' : 'it was never promoted';
+    throw new KilnError(
+      'release.not-promoted',
+      `${environment} takes only images of the channel ${resolved.channel}, and ${image.component} ${image.version} is not one: ${reason}.`,
+      { next: `Run: kiln promote ${image.component}@${image.version} ${resolved.channel}` },
+    );
+  }
+
+  private async latestRelease(
+    component: ComponentName,
+    environment: EnvironmentName,
+  ): Promise<ReleaseWithState | undefined> {
+    return (await this.parts.store.releases.list({ component, environment }, { limit: 1 })).items[0];
+  }
+
+  /** The newest release when it is the same in everything that matters, and could stay up. */
+  private async sameRelease(
+    component: ComponentName,
+    environment: EnvironmentName,
+    image: Image,
+    resolved: ResolvedRelease,
+  ): Promise<ReleaseWithState | undefined> {
+    const latest = await this.latestRelease(component, environment);
+    if (latest === undefined || latest.bad !== undefined) return undefined;
+    const same =
+      latest.image === image.id &&
+      latest.config.digest === resolved.config.digest &&
+      isDeepStrictEqual(latest.settings, resolved.settings) &&
+      isDeepStrictEqual(latest.routes, resolved.routes);
+    return same ? latest : undefined;
+  }
+
+  async byNumber(service: ServiceKey, number: ReleaseNumber): Promise<ReleaseWithState> {
+    const { component, environment } = serviceParts(service);
+    const found = await this.parts.store.releases.get(component, environment, number);
+    if (found !== undefined) return found;
+    throw new KilnError('not-found', `${component} has no release ${number} in ${environment}.`, {
+      next: `Run: kiln releases ${component} ${environment}`,
+    });
+  }
+
+  /** Fails when its image was revoked. */
+  async assertFit(release: Release): Promise<void> {
+    const image = await this.parts.store.images.get(release.image);
+    if (image?.revoked === undefined) return;
+    throw new KilnError(
+      'image.unfit',
+      `The image of release ${release.number} was revoked: ${image.revoked.why}.`,
+      {
+        next: 'Choose another release.',
+      },
+    );
+  }
+
+  /** After a rollback the number that serves is lower, so a second rollback goes further back, never forth. */
+  async lastServed(service: ServiceKey): Promise<ReleaseWithState> {
+    const { store } = this.parts;
+    const { component, environment } = serviceParts(service);
+    const serving = (await store.services.get(service))?.serving ?? 0;
+    let best: ReleaseWithState | undefined;
+    let cursor: string | undefined;
+    do {
+      const page = await store.releases.list(
+        { component, environment },
+        { limit: 100, ...(cursor === undefined ? {} : { cursor }) },
+      );
+      for (const one of page.items) {
+        if (one.number >= serving || one.servedAtMs === undefined || one.bad !== undefined) continue;
+        if (one.servedAtMs > (best?.servedAtMs ?? 0)) best = one;
+      }
+      cursor = page.cursor;
+    } while (cursor !== undefined);
+    if (best !== undefined) return best;
+    throw new KilnError(
+      'rollback.nothing',
+      `No release of ${component} served in ${environment} before this one.`,
+      {
+        next: `Name one: kiln releases ${component} ${environment}, then kiln rollback --to N`,
+      },
+    );
+  }
+}
+
+function draft(
+  image: Image,
+  environment: EnvironmentName,
+  resolved: ResolvedRelease,
+): Omit<Release, 'number' | 'createdAtMs' | 'createdBy'> {
+  const artifact = image.artifacts.filter(isStored).find((one) => one.kind === 'bundle');
+  if (artifact === undefined) {
+    throw new KilnError(
+      'target.unsupported',
+      `Image ${image.id} has no bundle, and the target runs only bundles.`,
+      {
+        next: 'Bake it with `image.kind: bundle`.',
+      },
+    );
+  }
+  const { config, settings, routes } = resolved;
+  return {
+    component: image.component,
+    environment,
+    image: image.id,
+    version: image.version,
+    artifact: artifact.digest,
+    config,
+    settings,
+    routes,
+  };
+}
