@@ -34,7 +34,7 @@ import {
 import type { WriteOptions } from './engine.ts';
 import { requireFence } from './fences.ts';
 import { toJson } from './json.ts';
-import { pageBounds, pageOf } from './page.ts';
+import { pageBounds, pageByOrdinal, serviceColumns } from './page.ts';
 import { requireRelease } from './releases.ts';
 import { refuseForeignRoutes, releaseRoutes } from './routes.ts';
 
@@ -83,16 +83,15 @@ export class Deployments implements DeploymentStore {
   ): Promise<Page<Deployment>> {
     const bounds = pageBounds(page);
     return this.#database.read(async (db) => {
-      let query = db.selectFrom('deployments').selectAll().where('ordinal', '<', bounds.before);
-      if (filter.component !== undefined) query = query.where('component', '=', filter.component);
-      if (filter.environment !== undefined) query = query.where('environment', '=', filter.environment);
-      const rows = await query.orderBy('ordinal', 'desc').limit(bounds.fetch).execute();
-      return pageOf(
-        rows,
-        bounds,
-        (row) => row.ordinal,
-        (shown) => shown.map(asDeployment),
-      );
+      const rows = await db
+        .selectFrom('deployments')
+        .selectAll()
+        .where((row) => row.and(serviceColumns(filter)))
+        .where('ordinal', '<', bounds.before)
+        .orderBy('ordinal', 'desc')
+        .limit(bounds.fetch)
+        .execute();
+      return pageByOrdinal(rows, bounds, asDeployment);
     });
   }
 

@@ -1,5 +1,6 @@
 /** Keyset paging by ordinal, newest first: a page never shifts when rows are added while it is read. */
 import { KilnError } from '../domain/errors.ts';
+import type { ComponentName, EnvironmentName } from '../domain/ids.ts';
 import type { Page, PageRequest } from '../domain/ports/store.ts';
 
 const LARGEST_PAGE = 1000;
@@ -34,6 +35,32 @@ export function pageOf<Row, Item>(
   const last = shown.at(-1);
   const more = rows.length > bounds.limit && last !== undefined;
   return { items: items(shown), ...(more ? { cursor: writeCursor(ordinalOf(last)) } : {}) };
+}
+
+/** As `pageOf`, for rows that become an item each and have their ordinal. */
+export function pageByOrdinal<Row extends { readonly ordinal: number }, Item>(
+  rows: readonly Row[],
+  bounds: PageBounds,
+  asItem: (row: Row) => Item,
+): Page<Item> {
+  return pageOf(
+    rows,
+    bounds,
+    (row) => row.ordinal,
+    (shown) => shown.map(asItem),
+  );
+}
+
+/** Which releases or deployments a list is of, as columns and values; empty: all of them. */
+export function serviceColumns(filter: { component?: ComponentName; environment?: EnvironmentName }): {
+  component?: ComponentName;
+  environment?: EnvironmentName;
+} {
+  const { component, environment } = filter;
+  return {
+    ...(component === undefined ? {} : { component }),
+    ...(environment === undefined ? {} : { environment }),
+  };
 }
 
 function writeCursor(ordinal: number): string {

@@ -15,7 +15,7 @@ import type { Database } from './database.ts';
 import { requireFence } from './fences.ts';
 import { requireImage } from './images.ts';
 import { fromJson, toJson } from './json.ts';
-import { pageBounds, pageOf } from './page.ts';
+import { pageBounds, pageByOrdinal, serviceColumns } from './page.ts';
 import { refuseForeignRoutes } from './routes.ts';
 import type { ReleaseTable } from './schema.ts';
 
@@ -64,16 +64,15 @@ export class Releases implements ReleaseStore {
   ): Promise<Page<ReleaseWithState>> {
     const bounds = pageBounds(page);
     return this.#database.read(async (db) => {
-      let query = db.selectFrom('releases').selectAll().where('ordinal', '<', bounds.before);
-      if (filter.component !== undefined) query = query.where('component', '=', filter.component);
-      if (filter.environment !== undefined) query = query.where('environment', '=', filter.environment);
-      const rows = await query.orderBy('ordinal', 'desc').limit(bounds.fetch).execute();
-      return pageOf(
-        rows,
-        bounds,
-        (row) => row.ordinal,
-        (shown) => shown.map(asRelease),
-      );
+      const rows = await db
+        .selectFrom('releases')
+        .selectAll()
+        .where((row) => row.and(serviceColumns(filter)))
+        .where('ordinal', '<', bounds.before)
+        .orderBy('ordinal', 'desc')
+        .limit(bounds.fetch)
+        .execute();
+      return pageByOrdinal(rows, bounds, asRelease);
     });
   }
 
