@@ -1,6 +1,6 @@
 import type { Clock } from '../../domain/ports/clock.ts';
 import type { Endpoint } from '../../domain/server-group.ts';
-import type { Listener } from './listeners.ts';
+import type { Listener } from '../listeners.ts';
 import { childrenOf, openSockets, socketAt } from './processes.ts';
 import { membersOf, type ProcessTree } from './termination.ts';
 

@@ -12,18 +12,18 @@ import {
   type InstanceEngine,
   type LaunchRequest,
 } from '../instance-engine.ts';
+import { type Listener, readListeners } from '../listeners.ts';
+import type { LogFiles } from '../log-files.ts';
+import { ROTATION_LIMITS, type RotationLimits, rotateLog } from '../log-rotation.ts';
 import type { TargetLog } from '../target-log.ts';
+import { removeTree, type UnpackedImages } from '../unpacked-images.ts';
 import { type InstanceDescription, readDescription } from './description.ts';
 import { HeldInstance } from './held-instance.ts';
-import { removeTree, type UnpackedImages } from './images.ts';
 import type { SandboxProbe } from './isolation.ts';
 import { launchInstance, makeGroupReady } from './launcher.ts';
 import type { InstanceLayout, LocalLayout } from './layout.ts';
-import { type Listener, readListeners } from './listeners.ts';
-import type { LogFiles } from './logs.ts';
 import { choosePort } from './ports.ts';
 import { bootId, processTable, startEnvironment } from './processes.ts';
-import { ROTATION_LIMITS, type RotationLimits, rotateLog } from './rotation.ts';
 
 export interface LocalEngineParts {
   readonly layout: LocalLayout;

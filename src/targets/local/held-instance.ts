@@ -14,7 +14,10 @@ import type { StopPolicy } from '../../domain/component.ts';
 import type { Clock } from '../../domain/ports/clock.ts';
 import type { Endpoint } from '../../domain/server-group.ts';
 import { isSystemError } from '../../files/system-error.ts';
+import { describeExit, type ExitStatus, exitStatus } from '../exit-status.ts';
 import type { EndCause, EngineInstance, EngineState } from '../instance-engine.ts';
+import { type Listener, readListeners } from '../listeners.ts';
+import { removeTree } from '../unpacked-images.ts';
 import {
   type InstanceDescription,
   type InstanceProcesses,
@@ -22,11 +25,9 @@ import {
   writeProcesses,
 } from './description.ts';
 import { EndpointWatch } from './endpoint-watch.ts';
-import { removeTree } from './images.ts';
 import type { InstanceLayout } from './layout.ts';
-import { type Listener, readListeners } from './listeners.ts';
 import { bootId, childrenOf, isAlive, livingProcess, type ProcessIdentity } from './processes.ts';
-import { describeExit, type ExitStatus, exitStatus, parseStatus, type RunnerStatus } from './runner.ts';
+import { parseStatus, type RunnerStatus } from './runner.ts';
 import { endTree, isMarked, killTree, type ProcessTree } from './termination.ts';
 
 type Ended = Extract<EngineState, { kind: 'ended' }>;

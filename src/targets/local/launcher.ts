@@ -5,11 +5,12 @@ import { asKilnError, KilnError } from '../../domain/errors.ts';
 import { serviceParts } from '../../domain/ids.ts';
 import type { GroupSpec } from '../../domain/server-group.ts';
 import type { LaunchRequest } from '../instance-engine.ts';
+import { shellCommand } from '../shell-command.ts';
+import { makeMountPoint } from '../unpacked-images.ts';
 import { type InstanceDescription, writeDescription } from './description.ts';
-import { makeMountPoint } from './images.ts';
 import type { SandboxHost } from './isolation.ts';
 import type { InstanceLayout, LocalLayout } from './layout.ts';
-import { plainCommand, shellCommand } from './runner.ts';
+import { plainCommand } from './runner.ts';
 import { APP_DIRECTORY, HOME_DIRECTORY, type Mount, sandboxCommand, TEMPORARY_DIRECTORY } from './sandbox.ts';
 import { makeView } from './views.ts';
 

@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { KilnError } from '../../domain/errors.ts';
-import { readListeners } from './listeners.ts';
+import { readListeners } from '../listeners.ts';
 
 export interface PortRange {
   readonly first: number;

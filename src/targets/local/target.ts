@@ -1,14 +1,14 @@
 import { mkdir } from 'node:fs/promises';
 import type { Target } from '../../domain/ports/target.ts';
 import { GroupRecords } from '../group-records.ts';
+import { LogFiles } from '../log-files.ts';
+import type { RotationLimits } from '../log-rotation.ts';
 import { SupervisedTarget } from '../supervised.ts';
 import type { TargetParts } from '../target-parts.ts';
+import { UnpackedImages } from '../unpacked-images.ts';
 import { LocalEngine } from './engine.ts';
-import { UnpackedImages } from './images.ts';
 import { SandboxProbe } from './isolation.ts';
 import { localLayout } from './layout.ts';
-import { LogFiles } from './logs.ts';
-import type { RotationLimits } from './rotation.ts';
 
 export interface LocalTargetOptions extends TargetParts {
   /** `none`: no sandbox though there could be one. Default: whatever works here. */

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { asKilnError, KilnError } from '../../domain/errors.ts';
 import type { GroupSpec } from '../../domain/server-group.ts';
 import { isSystemError } from '../../files/system-error.ts';
-import { removeTree } from './images.ts';
+import { removeTree } from '../unpacked-images.ts';
 import type { LocalLayout } from './layout.ts';
 
 /**

@@ -2,25 +2,30 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, lstatSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { chmod, lstat, mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
-import { asKilnError, KilnError } from '../../domain/errors.ts';
-import type { Digest } from '../../domain/ids.ts';
-import { isMissing, isSystemError } from '../../files/system-error.ts';
-import type { TargetParts } from '../target-parts.ts';
-import { whileWanted } from '../turns.ts';
-import type { LocalLayout } from './layout.ts';
+import { asKilnError, KilnError } from '../domain/errors.ts';
+import type { Digest } from '../domain/ids.ts';
+import { isMissing, isSystemError } from '../files/system-error.ts';
+import type { TargetParts } from './target-parts.ts';
+import { whileWanted } from './turns.ts';
 
 /** An image that nobody uses is kept this long after it was last asked for: a rollback may want it. */
 const KEEP_UNUSED_MS = 60 * 60 * 1000;
 const PARTIAL = '.partial-';
 
+/** Where a target keeps them. */
+export interface ImagesLayout {
+  readonly images: string;
+  image(digest: Digest): string;
+}
+
 /** Each image is unpacked once, under another name until it is whole, and shared by all its instances. */
 export class UnpackedImages {
-  readonly #layout: LocalLayout;
+  readonly #layout: ImagesLayout;
   readonly #unpack: TargetParts['unpack'];
   readonly #underWay = new Map<Digest, Promise<void>>();
   readonly #closing = new AbortController();
 
-  constructor(layout: LocalLayout, unpack: TargetParts['unpack']) {
+  constructor(layout: ImagesLayout, unpack: TargetParts['unpack']) {
     this.#layout = layout;
     this.#unpack = unpack;
   }

@@ -9,7 +9,7 @@
 import { execFile } from 'node:child_process';
 import { type FileHandle, open, rename, stat, truncate, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { readIfThere } from '../../files/durable-file.ts';
+import { readIfThere } from '../files/durable-file.ts';
 
 export interface RotationLimits {
   /** Rotated when it holds more than this on disk. */

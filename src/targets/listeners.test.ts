@@ -2,7 +2,7 @@ import { createServer } from 'node:net';
 import { endianness } from 'node:os';
 import { expect, test } from 'vitest';
 import { parseListeners, readListeners } from './listeners.ts';
-import { choosePort, ephemeralRange, isInstancePort } from './ports.ts';
+import { choosePort, ephemeralRange, isInstancePort } from './local/ports.ts';
 
 const row = (address: string, state: string, inode: number) =>
   `   0: ${address} 00000000:0000 ${state} 00000000:00000000 00:00000000 00000000     0        0 ${inode} 1 0 100 0 0 10 0`;

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 const NOBODY = 65_534;
 const run = promisify(execFile);
-const images = path.join(import.meta.dirname, 'images.ts');
+const images = path.join(import.meta.dirname, 'unpacked-images.ts');
 const isRoot = process.getuid?.() === 0;
 
 let image: string;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { logStart, rotateLog } from './rotation.ts';
+import { logStart, rotateLog } from './log-rotation.ts';
 
 const NEVER = new AbortController().signal;
 const LIMITS = { maxBytes: 256 * 1024, keepBytes: 64 * 1024 };

@@ -1,13 +1,12 @@
 import { mkdir, open, readdir, rename, stat } from 'node:fs/promises';
 import path from 'node:path';
-import type { InstanceId, ServerGroupName, ServiceKey } from '../../domain/ids.ts';
-import type { Clock } from '../../domain/ports/clock.ts';
-import type { LogLine, LogQuery } from '../../domain/ports/target.ts';
-import { isMissing } from '../../files/system-error.ts';
-import { groupOf } from '../instance-name.ts';
-import { removeTree } from './images.ts';
-import type { LocalLayout } from './layout.ts';
-import { logStart } from './rotation.ts';
+import type { InstanceId, ServerGroupName, ServiceKey } from '../domain/ids.ts';
+import type { Clock } from '../domain/ports/clock.ts';
+import type { LogLine, LogQuery } from '../domain/ports/target.ts';
+import { isMissing } from '../files/system-error.ts';
+import { groupOf } from './instance-name.ts';
+import { logStart } from './log-rotation.ts';
+import { removeTree } from './unpacked-images.ts';
 
 /** Ended instances of a service whose output is kept, newest first. */
 const KEPT_PER_SERVICE = 10;
@@ -20,6 +19,14 @@ const FOLLOW_MS = 150;
 const NEWLINE = 10;
 const LOG = 'out.log';
 
+/** Where a target keeps them. */
+export interface LogsLayout {
+  readonly instances: string;
+  readonly logs: string;
+  instance(id: InstanceId): { readonly directory: string; readonly log: string };
+  keptLogs(service: ServiceKey): string;
+}
+
 interface LogSource {
   readonly instance: InstanceId;
   readonly file: string;
@@ -27,10 +34,10 @@ interface LogSource {
 
 /** Output of instances, of those that run and of those whose output was kept when they ended. */
 export class LogFiles {
-  readonly #layout: LocalLayout;
+  readonly #layout: LogsLayout;
   readonly #clock: Clock;
 
-  constructor(layout: LocalLayout, clock: Clock) {
+  constructor(layout: LogsLayout, clock: Clock) {
     this.#layout = layout;
     this.#clock = clock;
   }

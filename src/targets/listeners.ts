@@ -1,6 +1,6 @@
 /** Who listens on which port, from /proc/net/tcp and tcp6. */
 import { closeSync, openSync, readSync } from 'node:fs';
-import { isSystemError } from '../../files/system-error.ts';
+import { isSystemError } from '../files/system-error.ts';
 
 export interface Listener {
   readonly port: number;
