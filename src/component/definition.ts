@@ -16,19 +16,13 @@ import type {
   VolumeSpec,
 } from '../domain/component.ts';
 import { componentName, environmentName, processName } from '../domain/ids.ts';
+import type { ImageInput, MachineInput, ProvisionerInput } from './image-shape.ts';
 import { healthMap, type MergedInput, mergeEnvironment, WEB } from './merge.ts';
+import type { HealthInput, InstancesInput, ProcessInput } from './process-shape.ts';
 import { parseDurationMs, parsePercent, parseSizeBytes } from './quantities.ts';
 import { channelOf, expandRoutes } from './resolve-environment.ts';
-import type {
-  ComponentFile,
-  DeployInput,
-  HealthInput,
-  ImageInput,
-  InstancesInput,
-  MachineInput,
-  ProcessInput,
-  ProvisionerInput,
-} from './schema.ts';
+import type { ComponentFile } from './schema.ts';
+import type { DeployInput } from './traffic-shape.ts';
 
 const STANDARD_HEALTH_PATH = '/service/healthcheck/gtg';
 const DEFAULT_HOST = '{component}.{environment}.localhost';

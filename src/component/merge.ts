@@ -1,14 +1,8 @@
 /** How an environment's part stands over the component's own: maps merge by key, everything else is replaced. */
-import type {
-  ComponentFile,
-  ConfigInput,
-  DeployInput,
-  EnvironmentInput,
-  HealthInput,
-  InstancesInput,
-  ProcessInput,
-  RoutesInput,
-} from './schema.ts';
+import type { ConfigInput } from './config-shape.ts';
+import type { HealthInput, InstancesInput, ProcessInput } from './process-shape.ts';
+import type { ComponentFile, EnvironmentInput } from './schema.ts';
+import type { DeployInput, RoutesInput } from './traffic-shape.ts';
 
 export const WEB = 'web';
 

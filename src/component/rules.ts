@@ -2,9 +2,10 @@
 import { configFindings } from './config-rules.ts';
 import { defineEnvironment } from './definition.ts';
 import type { Finding } from './faults.ts';
+import type { MachineInput } from './image-shape.ts';
 import { mergeEnvironment, ownProcesses, WEB } from './merge.ts';
 import { processFindings } from './process-rules.ts';
-import type { ComponentFile, EnvironmentInput, MachineInput } from './schema.ts';
+import type { ComponentFile, EnvironmentInput } from './schema.ts';
 import { finding, isWritten, type Scope } from './scope.ts';
 import { suggest } from './suggest.ts';
 import { trafficFindings } from './traffic-rules.ts';
