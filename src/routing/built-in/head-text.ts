@@ -15,7 +15,7 @@ export class BadHead extends Error {
 }
 
 export const HEAD_END = '\r\n\r\n';
-export const MAX_HEADERS = 128;
+const MAX_HEADERS = 128;
 
 /** Control characters other than tab, CR without LF, LF without CR; beyond ASCII is opaque and allowed. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for
@@ -48,12 +48,39 @@ export function valueIn(head: string, colonAt: number, lineEnd: number): string 
 }
 
 /** Where the name ends. Folded lines and white space before the colon are refused here. */
-export function colonOf(head: string, lineStart: number, lineEnd: number): number {
+function colonOf(head: string, lineStart: number, lineEnd: number): number {
   const colonAt = head.indexOf(':', lineStart);
   if (colonAt === -1 || colonAt >= lineEnd || !isToken(head, lineStart, colonAt)) {
     throw new BadHead(400, 'a header line is not "name: value"');
   }
   return colonAt;
+}
+
+/**
+ * Looks at every header line once and gives those that go on as they are; runs of them are copied as a whole.
+ * `keeps` is told the name in lower case, and where the value stands.
+ */
+export function linesKept(
+  head: string,
+  start: number,
+  keeps: (name: string, colonAt: number, lineEnd: number) => boolean,
+): string {
+  let kept = '';
+  let keptFrom = start;
+  let count = 0;
+  let lineStart = start;
+  while (lineStart < head.length) {
+    const lineEnd = head.indexOf('\r\n', lineStart);
+    const colonAt = colonOf(head, lineStart, lineEnd);
+    if (++count > MAX_HEADERS) throw new BadHead(431, `more than ${MAX_HEADERS} header lines`);
+    const next = lineEnd + 2;
+    if (!keeps(head.slice(lineStart, colonAt).toLowerCase(), colonAt, lineEnd)) {
+      kept += head.slice(keptFrom, lineStart);
+      keptFrom = next;
+    }
+    lineStart = next;
+  }
+  return kept + head.slice(keptFrom);
 }
 
 /** Digits only, and few enough to be exact. */
@@ -70,7 +97,7 @@ export function listedTokens(value: string): string[] {
     .filter((token) => token !== '');
 }
 
-/** Headers that `Connection` may never take away, whoever names them there. */
+/** Headers that `Connection` may never take away, whoever names them there, and options that name no header. */
 const KEPT_WHATEVER_CONNECTION_SAYS = new Set([
   'host',
   'content-length',
@@ -80,12 +107,16 @@ const KEPT_WHATEVER_CONNECTION_SAYS = new Set([
   'set-cookie',
   'cache-control',
   'origin',
+  'close',
+  'keep-alive',
+  'upgrade',
 ]);
 
-/** Removes the lines whose names `Connection` listed. */
-export function withoutNamed(lines: string, names: readonly string[]): string {
-  const unwanted = new Set(names.filter((name) => !KEPT_WHATEVER_CONNECTION_SAYS.has(name)));
-  if (unwanted.size === 0) return lines;
+/** The lines without those that `Connection` names, which are meant for one hop only. */
+export function endToEnd(lines: string, connection: readonly string[]): string {
+  const named = connection.filter((name) => !KEPT_WHATEVER_CONNECTION_SAYS.has(name));
+  if (named.length === 0) return lines;
+  const unwanted = new Set(named);
   return lines
     .split('\r\n')
     .filter((line) => !unwanted.has(line.slice(0, Math.max(0, line.indexOf(':'))).toLowerCase()))

@@ -1,14 +1,13 @@
 /** Reads a request's head, and decides in the same pass which of its lines go on to the upstream. */
 import {
   BadHead,
-  colonOf,
   contentLength,
+  endToEnd,
   isToken,
+  linesKept,
   listedTokens,
-  MAX_HEADERS,
   refuseForbiddenCharacters,
   valueIn,
-  withoutNamed,
 } from './head-text.ts';
 
 type RequestBodyFraming =
@@ -77,7 +76,7 @@ export function readRequestHead(head: string): RequestHead {
     body,
     keepAlive: keepsAlive(gathered.connection, minorVersion),
     expectsContinue: expectsContinue(gathered.expects, minorVersion),
-    lines: endToEnd(gathered),
+    lines: endToEnd(gathered.lines, gathered.connection),
     ...(upgrade === undefined ? {} : { upgrade }),
     ...(gathered.forwardedFor === undefined ? {} : { forwardedFor: gathered.forwardedFor }),
     ...(gathered.probe === undefined ? {} : { probe: gathered.probe }),
@@ -104,7 +103,6 @@ function readRequestLine(line: string): { method: string; target: string; minorV
   return { method, target, minorVersion: version === 'HTTP/1.1' ? 1 : 0 };
 }
 
-/** Reads every line once; runs of lines that go on are copied as a whole. */
 function gather(head: string, start: number): Gathered {
   const gathered: Gathered = {
     host: undefined,
@@ -117,33 +115,15 @@ function gather(head: string, start: number): Gathered {
     probe: undefined,
     lines: '',
   };
-  let keptFrom = start;
-  let count = 0;
-  let lineStart = start;
-  while (lineStart < head.length) {
-    const lineEnd = head.indexOf('\r\n', lineStart);
-    const colonAt = colonOf(head, lineStart, lineEnd);
-    if (++count > MAX_HEADERS) throw new BadHead(431, `more than ${MAX_HEADERS} header lines`);
-    const next = lineEnd + 2;
-    if (!take(gathered, head, lineStart, colonAt, lineEnd)) {
-      gathered.lines += head.slice(keptFrom, lineStart);
-      keptFrom = next;
-    }
-    lineStart = next;
-  }
-  gathered.lines += head.slice(keptFrom);
+  gathered.lines = linesKept(head, start, (name, colonAt, lineEnd) =>
+    keeps(gathered, head, name, colonAt, lineEnd),
+  );
   return gathered;
 }
 
 /** True when the line goes on to the upstream as it is. */
-function take(
-  gathered: Gathered,
-  head: string,
-  lineStart: number,
-  colonAt: number,
-  lineEnd: number,
-): boolean {
-  switch (head.slice(lineStart, colonAt).toLowerCase()) {
+function keeps(gathered: Gathered, head: string, name: string, colonAt: number, lineEnd: number): boolean {
+  switch (name) {
     case 'host':
       if (gathered.host !== undefined) throw new BadHead(400, 'more than one Host');
       gathered.host = valueIn(head, colonAt, lineEnd);
@@ -247,13 +227,6 @@ function expectsContinue(expects: string | undefined, minorVersion: 0 | 1): bool
   if (expects === undefined || minorVersion === 0) return false;
   if (expects !== '100-continue') throw new BadHead(417, 'only "100-continue" can be expected here');
   return true;
-}
-
-function endToEnd(gathered: Gathered): string {
-  const named = gathered.connection.filter(
-    (name) => name !== 'close' && name !== 'keep-alive' && name !== 'upgrade' && name !== 'te',
-  );
-  return named.length === 0 ? gathered.lines : withoutNamed(gathered.lines, named);
 }
 
 /** What the upstream is told of the client and of the listener that took the request. */

@@ -1,13 +1,12 @@
 /** Reads an upstream's response head, and decides in the same pass which of its lines go on to the client. */
 import {
   BadHead,
-  colonOf,
   contentLength,
+  endToEnd,
+  linesKept,
   listedTokens,
-  MAX_HEADERS,
   refuseForbiddenCharacters,
   valueIn,
-  withoutNamed,
 } from './head-text.ts';
 
 type ResponseBodyFraming =
@@ -57,15 +56,12 @@ function read(head: string, requestMethod: string): ResponseHead {
   const status = Number(statusLine[2]);
   const gathered = gather(head, firstLineEnd + 2);
   const isNewer = statusLine[1] === '1';
-  const named = gathered.connection.filter(
-    (name) => name !== 'close' && name !== 'keep-alive' && name !== 'upgrade',
-  );
   return {
     status,
     reason: statusLine[3] ?? '',
     body: framing(gathered, status, requestMethod),
     keepAlive: isNewer ? !gathered.connection.includes('close') : gathered.connection.includes('keep-alive'),
-    lines: named.length === 0 ? gathered.lines : withoutNamed(gathered.lines, named),
+    lines: endToEnd(gathered.lines, gathered.connection),
     ...(gathered.keepAliveTimeoutMs === undefined ? {} : { keepAliveTimeoutMs: gathered.keepAliveTimeoutMs }),
     ...(gathered.upgrade === undefined ? {} : { upgrade: gathered.upgrade }),
   };
@@ -80,33 +76,15 @@ function gather(head: string, start: number): Gathered {
     upgrade: undefined,
     lines: '',
   };
-  let keptFrom = start;
-  let count = 0;
-  let lineStart = start;
-  while (lineStart < head.length) {
-    const lineEnd = head.indexOf('\r\n', lineStart);
-    const colonAt = colonOf(head, lineStart, lineEnd);
-    if (++count > MAX_HEADERS) throw new BadHead(502, `more than ${MAX_HEADERS} header lines`);
-    const next = lineEnd + 2;
-    if (!take(gathered, head, lineStart, colonAt, lineEnd)) {
-      gathered.lines += head.slice(keptFrom, lineStart);
-      keptFrom = next;
-    }
-    lineStart = next;
-  }
-  gathered.lines += head.slice(keptFrom);
+  gathered.lines = linesKept(head, start, (name, colonAt, lineEnd) =>
+    keeps(gathered, head, name, colonAt, lineEnd),
+  );
   return gathered;
 }
 
 /** True when the line goes on to the client as it is. */
-function take(
-  gathered: Gathered,
-  head: string,
-  lineStart: number,
-  colonAt: number,
-  lineEnd: number,
-): boolean {
-  switch (head.slice(lineStart, colonAt).toLowerCase()) {
+function keeps(gathered: Gathered, head: string, name: string, colonAt: number, lineEnd: number): boolean {
+  switch (name) {
     case 'content-length':
       if (gathered.length !== undefined) throw new BadHead(502, 'more than one Content-Length');
       gathered.length = contentLength(valueIn(head, colonAt, lineEnd));
