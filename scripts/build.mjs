@@ -31,6 +31,7 @@ const bundle = await rolldown({
     server: 'src/main.ts',
     router: 'src/routing/built-in/main.ts',
     baker: 'src/bakery/bundle/baker-main.ts',
+    asl: 'src/pipeline/asl/run.ts',
     'bake-worker': 'src/bakery/bundle/worker.ts',
   },
   platform: 'node',

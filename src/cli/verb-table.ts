@@ -103,6 +103,21 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import('./verbs/check.ts'),
   },
   {
+    name: 'pipeline',
+    args: '<action>',
+    summary: 'try a pipeline without a server, or draw it',
+    options: [
+      ['--definition <file>', 'the pipeline, YAML or JSON (default pipeline.yaml)'],
+      ['--input <file>', 'of try: the input, JSON (default {})'],
+      ['--mocks <file>', 'of try: task results by resource or state, JSON'],
+      ['--context <file>', 'of try: the context object, JSON'],
+      ['--format <format>', 'of graph: mermaid (default) or svg'],
+    ],
+    example:
+      'kiln pipeline try --definition pipeline.yaml --input input.json --mocks mocks.json --json\n  kiln pipeline graph --definition pipeline.yaml --format svg',
+    load: () => import('./verbs/pipeline.ts'),
+  },
+  {
     name: 'promote',
     args: '<image> <channel>',
     summary: 'move a channel to a tested image, or back to one it held',

@@ -1,4 +1,5 @@
 /** What a schema cannot say: where transitions lead, what is reached, which fields exclude each other. */
+import { suggest } from '../../component/suggest.ts';
 import { choiceFaults, choiceTargets } from './choice-rules.ts';
 import type { Level, MapState, QueryLanguage, WaitState } from './definition.ts';
 import { expressionFaults } from './expression-rules.ts';
@@ -75,7 +76,7 @@ function targetFaults(level: Level, state: State, path: DefinitionPath): readonl
 
 function noSuchState(level: Level, name: string, path: DefinitionPath): DefinitionFault {
   const names = Object.keys(level.States);
-  const didYouMean = names.find((known) => known.toLowerCase() === name.toLowerCase());
+  const didYouMean = suggest(name, names);
   return {
     path,
     at: 'value',

@@ -55,7 +55,7 @@ export async function runMachine(
   options: RunOptions = {},
 ): Promise<RunResult> {
   const world = new VirtualWorld(options);
-  let execution: Execution = pendingExecution(input, options.context ?? exampleContext());
+  let execution: Execution = pendingExecution(input, contextOf(options.context));
   const history: HistoryRecord[] = [];
   for (let event = world.next(); event !== undefined; event = world.next()) {
     const advanced: Advanced = await advance(machine, execution, event);
@@ -75,6 +75,23 @@ export async function runMachine(
       type.endsWith('StateEntered') && state ? [state] : [],
     ),
     history,
+  };
+}
+
+/** A context object, or the flat facts of an execution by which test data often describes it. */
+function contextOf(given: JsonObject | undefined): JsonObject {
+  if (given === undefined) return exampleContext();
+  const { executionArn, executionName, roleArn, stateMachineArn, stateMachineName, ...rest } = given;
+  if (executionArn === undefined && stateMachineArn === undefined) return given;
+  return {
+    ...rest,
+    Execution: {
+      Id: executionArn ?? null,
+      Name: executionName ?? null,
+      RoleArn: roleArn ?? null,
+      RedriveCount: 0,
+    },
+    StateMachine: { Id: stateMachineArn ?? null, Name: stateMachineName ?? null },
   };
 }
 

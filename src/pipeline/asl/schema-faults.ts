@@ -1,5 +1,6 @@
 /** Turns what the schema found wrong into faults in an author's words. */
 import type { z } from 'zod';
+import { suggest } from '../../component/suggest.ts';
 import type { DefinitionFault, DefinitionPath } from './faults.ts';
 
 type Issue = z.core.$ZodIssue;
@@ -39,7 +40,7 @@ function wrongType(path: DefinitionPath, root: unknown): DefinitionFault {
   const found = valueAt(root, at);
   const expected = `one of ${TYPES.join(', ')}`;
   if (found === undefined) return { path: at, at: 'key', message: '"Type" is missing', expected };
-  const didYouMean = TYPES.find((type) => type.toLowerCase() === String(found).toLowerCase());
+  const didYouMean = suggest(String(found), TYPES);
   return {
     path: at,
     at: 'value',

@@ -1,0 +1,103 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { z } from 'zod';
+import { KilnError } from '../../domain/errors.ts';
+import { isObject, type Json, type JsonObject } from '../../pipeline/asl/json.ts';
+import type { Mocks } from '../../pipeline/asl/mocks.ts';
+import { answer, type Context, choiceFlag, textFlag } from '../context.ts';
+
+const ACTIONS: Readonly<Record<string, (context: Context) => Promise<number>>> = {
+  try: tryOut,
+  graph: draw,
+};
+
+export async function run(context: Context): Promise<number> {
+  const [name = ''] = context.args;
+  const action = Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;
+  if (action !== undefined) return action(context);
+  throw new KilnError('input.invalid', `"${name}" is not something that kiln pipeline does.`, {
+    next: `Choose ${Object.keys(ACTIONS).join(' or ')}.`,
+  });
+}
+
+/** A dry run in virtual time; how the execution ended is the answer, not the exit code. */
+async function tryOut(context: Context): Promise<number> {
+  const { readPipeline } = await import('../../pipeline/definition/pipeline-file.ts');
+  const { runMachine } = await import('../../pipeline/asl/run.ts');
+  const file = definitionFile(context);
+  const { machine } = await readPipeline(await readText(file, '--definition'), file);
+  const input = (await jsonFile(context, 'input')) ?? {};
+  const mocks = mocksOf(await jsonFile(context, 'mocks'));
+  const given = await jsonFile(context, 'context');
+  const result = await runMachine(machine, input, {
+    mocks,
+    startAtMs: context.now(),
+    ...(isObject(given) && { context: given }),
+  });
+  const { history: _, ...shown } = result;
+  return answer(context, shown, () => {
+    const { terminal } = context;
+    const end =
+      result.status === 'SUCCEEDED'
+        ? terminal.colors.green(result.status)
+        : terminal.colors.red(result.status);
+    const failure = [result.error, result.cause].filter((part) => part !== undefined).join(': ');
+    const output = result.output === undefined ? failure : JSON.stringify(result.output, null, 2);
+    return [`${result.stateSequence.join(' → ')}`, end, ...(output === '' ? [] : [output])].join('\n');
+  });
+}
+
+async function draw(context: Context): Promise<number> {
+  const { readPipeline } = await import('../../pipeline/definition/pipeline-file.ts');
+  const file = definitionFile(context);
+  const { machine } = await readPipeline(await readText(file, '--definition'), file);
+  const format = choiceFlag(context.flags, 'format', '--format', ['mermaid', 'svg']) ?? 'mermaid';
+  const { graphOf } = await import('../../pipeline/definition/graph.ts');
+  const { mermaid } = await import('../../pipeline/definition/mermaid.ts');
+  const { svg } = await import('../../pipeline/definition/svg.ts');
+  const text = format === 'svg' ? svg(graphOf(machine)) : mermaid(graphOf(machine));
+  return answer(context, { format, text }, () => text.trimEnd());
+}
+
+function definitionFile(context: Context): string {
+  return textFlag(context.flags, 'definition') ?? 'pipeline.yaml';
+}
+
+async function readText(file: string, flag: string): Promise<string> {
+  try {
+    return await readFile(path.resolve(file), 'utf8');
+  } catch (error) {
+    throw new KilnError('input.invalid', `${file} cannot be read.`, {
+      cause: error,
+      next: `Give ${flag} a file that exists.`,
+    });
+  }
+}
+
+async function jsonFile(context: Context, flag: string): Promise<Json | undefined> {
+  const file = textFlag(context.flags, flag);
+  if (file === undefined) return undefined;
+  const text = await readText(file, `--${flag}`);
+  try {
+    const value: Json = JSON.parse(text);
+    return value;
+  } catch (error) {
+    throw new KilnError('input.invalid', `${file} is not JSON.`, { cause: error, next: 'Correct the file.' });
+  }
+}
+
+const mock = z.custom<JsonObject>(isObject, 'a map with output, or error and cause');
+const mocksShape = z.record(
+  z.string(),
+  z.array(mock, 'a list of results'),
+  'a map of results by resource or state',
+);
+
+function mocksOf(value: Json | undefined): Mocks {
+  const read = mocksShape.safeParse(value ?? {});
+  if (read.success) return read.data;
+  throw new KilnError('input.invalid', 'The mocks are not as they should be.', {
+    next: 'Write {"resource or state": [{"output": …} or {"error": "…", "cause": "…"}]}.',
+    faults: read.error.issues.map(({ path: at, message }) => ({ path: at.join('.'), message })),
+  });
+}

@@ -1,0 +1,95 @@
+/** A state machine as nodes and edges, with what lies inside Parallel and Map states as graphs of their own. */
+import type { Level } from '../asl/definition.ts';
+import { isObject, type JsonObject } from '../asl/json.ts';
+import type { State } from '../asl/schema.ts';
+import { innerLevels } from './resource-faults.ts';
+
+export interface Graph {
+  readonly start: string;
+  readonly nodes: readonly GraphNode[];
+  readonly edges: readonly GraphEdge[];
+}
+
+export interface GraphNode {
+  /** Unique in the whole machine. */
+  readonly id: string;
+  readonly name: string;
+  readonly type: State['Type'];
+  readonly detail?: string;
+  readonly ends: boolean;
+  readonly inner: readonly Graph[];
+}
+
+export interface GraphEdge {
+  readonly from: string;
+  readonly to: string;
+  readonly kind: 'next' | 'choice' | 'default' | 'catch';
+  readonly label?: string;
+}
+
+export function graphOf(level: Level, prefix = ''): Graph {
+  const idOf = (name: string): string => `${prefix}${Object.keys(level.States).indexOf(name)}`;
+  const nodes = Object.entries(level.States).map(([name, state]): GraphNode => {
+    const detail = detailOf(state);
+    return {
+      id: idOf(name),
+      name,
+      type: state.Type,
+      ...(detail !== undefined && { detail }),
+      ends: state.Type === 'Succeed' || state.Type === 'Fail' || ('End' in state && state.End === true),
+      inner: innerLevels(state, []).map((inner, at) => graphOf(inner.level, `${idOf(name)}_${at}_`)),
+    };
+  });
+  const edges = Object.entries(level.States).flatMap(([name, state]) =>
+    edgesOf(state).map(({ to, ...edge }) => ({ ...edge, from: idOf(name), to: idOf(to) })),
+  );
+  return { start: idOf(level.StartAt), nodes, edges };
+}
+
+function detailOf(state: State): string | undefined {
+  if (state.Type === 'Task') return state.Resource;
+  if (state.Type === 'Wait') {
+    const { Seconds, Timestamp, SecondsPath, TimestampPath } = state;
+    return typeof Seconds === 'number' ? `${Seconds} s` : (Timestamp ?? SecondsPath ?? TimestampPath);
+  }
+  return state.Type === 'Fail' ? state.Error : undefined;
+}
+
+type Leaving = Omit<GraphEdge, 'from'>;
+
+function edgesOf(state: State): readonly Leaving[] {
+  const edges: Leaving[] = [];
+  if ('Next' in state && state.Next !== undefined) edges.push({ to: state.Next, kind: 'next' });
+  if (state.Type === 'Choice') {
+    for (const rule of state.Choices)
+      edges.push({ to: String(rule.Next), kind: 'choice', label: ruleText(rule) });
+    if (state.Default !== undefined) edges.push({ to: state.Default, kind: 'default', label: 'otherwise' });
+  }
+  if ('Catch' in state) {
+    for (const { Next, ErrorEquals } of state.Catch ?? []) {
+      edges.push({ to: Next, kind: 'catch', label: ErrorEquals.join(', ') });
+    }
+  }
+  return edges;
+}
+
+const LONGEST_LABEL = 40;
+
+/** A rule in few words. */
+export function ruleText(rule: JsonObject): string {
+  const text = bareRuleText(rule);
+  return text.length > LONGEST_LABEL ? `${text.slice(0, LONGEST_LABEL - 1)}…` : text;
+}
+
+function bareRuleText(rule: JsonObject): string {
+  if (typeof rule.Comment === 'string') return rule.Comment;
+  if (typeof rule.Condition === 'string') return rule.Condition.replace(/^\{%\s*|\s*%\}$/g, '');
+  if (isObject(rule.Not)) return `not ${bareRuleText(rule.Not)}`;
+  for (const join of ['And', 'Or'] as const) {
+    const joined = rule[join];
+    if (Array.isArray(joined)) return joined.map(bareRuleText).join(` ${join.toLowerCase()} `);
+  }
+  const operator =
+    Object.keys(rule).find((key) => !['Variable', 'Next', 'Assign', 'Output'].includes(key)) ?? '';
+  return `${String(rule.Variable)} ${operator} ${JSON.stringify(rule[operator])}`;
+}

@@ -1,0 +1,150 @@
+/**
+ * Places of states in a drawing: each state in a layer below those that lead to it (a way back counts for nothing),
+ * within a layer under the middle of them. States with branches or items are as large as what they hold.
+ */
+import type { Graph, GraphEdge, GraphNode } from './graph.ts';
+
+export interface Box {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+export interface PlacedNode extends Box {
+  readonly node: GraphNode;
+  readonly inner: readonly PlacedGraph[];
+}
+
+export interface PlacedEdge {
+  readonly edge: GraphEdge;
+  readonly from: Box;
+  readonly to: Box;
+  /** Leads to a layer that is not below. */
+  readonly isBack: boolean;
+}
+
+/** Coordinates are relative to the graph's own corner. */
+export interface PlacedGraph extends Box {
+  readonly nodes: readonly PlacedNode[];
+  readonly edges: readonly PlacedEdge[];
+}
+
+const CHARACTER_WIDTH = 7.4;
+const NODE_PADDING = 28;
+const NODE_MIN_WIDTH = 110;
+const LINE_HEIGHT = 18;
+const NODE_HEIGHT = 38;
+const GAP_X = 36;
+const GAP_Y = 54;
+/** Room at the right for edges that lead back up. */
+export const WAY_BACK = 60;
+export const MARGIN = 16;
+export const TITLE_HEIGHT = 46;
+
+export function layOut(graph: Graph): PlacedGraph {
+  const layers = layersOf(graph);
+  const sized = new Map(graph.nodes.map((node) => [node.id, sizeOf(node)]));
+  const rows = rowsOf(graph, layers);
+  const rowWidths = rows.map(
+    (row) => total(row.map((id) => sized.get(id)?.width ?? 0)) + GAP_X * (row.length - 1),
+  );
+  const width = Math.max(...rowWidths, 0);
+  const nodes: PlacedNode[] = [];
+  let y = 0;
+  for (const [at, row] of rows.entries()) {
+    let x = (width - (rowWidths[at] ?? 0)) / 2;
+    const height = Math.max(...row.map((id) => sized.get(id)?.height ?? 0), 0);
+    for (const id of row) {
+      const size = sized.get(id);
+      if (size === undefined) continue;
+      nodes.push({ ...size, x, y: y + (height - size.height) / 2 });
+      x += size.width + GAP_X;
+    }
+    y += height + GAP_Y;
+  }
+  const boxes = new Map(nodes.map((placed) => [placed.node.id, placed]));
+  const edges = graph.edges.flatMap((edge): PlacedEdge[] => {
+    const from = boxes.get(edge.from);
+    const to = boxes.get(edge.to);
+    if (from === undefined || to === undefined) return [];
+    return [{ edge, from, to, isBack: (layers.get(edge.to) ?? 0) <= (layers.get(edge.from) ?? 0) }];
+  });
+  const hasBack = edges.some(({ isBack }) => isBack);
+  return {
+    x: 0,
+    y: 0,
+    width: width + (hasBack ? WAY_BACK : 0),
+    height: Math.max(y - GAP_Y, 0),
+    nodes,
+    edges,
+  };
+}
+
+function sizeOf(node: GraphNode): PlacedNode {
+  const longest = Math.max(node.name.length, node.detail?.length ?? 0);
+  const textWidth = Math.max(NODE_MIN_WIDTH, longest * CHARACTER_WIDTH + NODE_PADDING);
+  if (node.inner.length === 0) {
+    const height = NODE_HEIGHT + (node.detail === undefined ? 0 : LINE_HEIGHT);
+    return { node, x: 0, y: 0, width: textWidth, height, inner: [] };
+  }
+  let x = MARGIN;
+  const inner = node.inner.map((graph) => {
+    const placed = { ...layOut(graph), x, y: TITLE_HEIGHT };
+    x += placed.width + MARGIN * 2;
+    return placed;
+  });
+  const height = TITLE_HEIGHT + Math.max(...inner.map((placed) => placed.height)) + MARGIN;
+  return { node, x: 0, y: 0, width: Math.max(textWidth, x - MARGIN), height, inner };
+}
+
+/** The longest way from the start, leaving out edges that close a circle. */
+function layersOf(graph: Graph): ReadonlyMap<string, number> {
+  const leaving = Map.groupBy(graph.edges, ({ from }) => from);
+  const order: string[] = [];
+  const back = new Set<GraphEdge>();
+  const state = new Map<string, 'open' | 'done'>();
+  const visit = (id: string): void => {
+    state.set(id, 'open');
+    for (const edge of leaving.get(id) ?? []) {
+      const seen = state.get(edge.to);
+      if (seen === 'open') back.add(edge);
+      else if (seen === undefined) visit(edge.to);
+    }
+    state.set(id, 'done');
+    order.unshift(id);
+  };
+  visit(graph.start);
+  for (const { id } of graph.nodes) if (!state.has(id)) visit(id);
+  const layers = new Map(order.map((id) => [id, 0]));
+  for (const id of order) {
+    for (const edge of leaving.get(id) ?? []) {
+      if (back.has(edge)) continue;
+      layers.set(edge.to, Math.max(layers.get(edge.to) ?? 0, (layers.get(id) ?? 0) + 1));
+    }
+  }
+  return layers;
+}
+
+/** Ids by layer, each layer in the order of the middle of what leads to its states. */
+function rowsOf(graph: Graph, layers: ReadonlyMap<string, number>): readonly (readonly string[])[] {
+  const byLayer = Map.groupBy(graph.nodes, ({ id }) => layers.get(id) ?? 0);
+  const rank = new Map<string, number>();
+  return [...byLayer.keys()]
+    .sort((one, other) => one - other)
+    .map((layer) => {
+      const middle = (id: string): number => {
+        const from = graph.edges.filter((edge) => edge.to === id && rank.has(edge.from));
+        return from.length === 0 ? 0 : total(from.map((edge) => rank.get(edge.from) ?? 0)) / from.length;
+      };
+      const row = (byLayer.get(layer) ?? [])
+        .map(({ id }) => id)
+        .sort((one, other) => middle(one) - middle(other));
+      for (const [at, id] of row.entries()) rank.set(id, at - (row.length - 1) / 2);
+      return row;
+    });
+}
+
+function total(numbers: readonly number[]): number {
+  return numbers.reduce((sum, number) => sum + number, 0);
+}

@@ -1,0 +1,80 @@
+/** Declared parameters of a pipeline: asked for when it is started, checked, and put into its input. */
+import { z } from 'zod';
+import { type Fault, KilnError } from '../../domain/errors.ts';
+import type { Json, JsonObject } from '../asl/json.ts';
+
+const TYPES = ['string', 'number', 'boolean'] as const;
+const scalar = z.union([z.string(), z.number(), z.boolean()], 'a text, a number, true or false');
+
+export const parameterSchema = z
+  .strictObject({
+    name: z.string('a name').regex(/^[A-Za-z_][\w-]*$/, 'a name of letters, digits, _ and -'),
+    type: z.enum(TYPES, 'string, number or boolean').default('string'),
+    description: z.string('a text').optional(),
+    default: scalar.optional(),
+    allowed: z.array(scalar, 'a list of values').min(1, 'at least one value').optional(),
+  })
+  .superRefine((parameter, context) => {
+    const { type, default: byDefault, allowed = [] } = parameter;
+    const wrong = [...allowed, ...(byDefault === undefined ? [] : [byDefault])].find(
+      (value) => typeof value !== type,
+    );
+    if (wrong !== undefined) {
+      context.addIssue({
+        code: 'custom',
+        path: ['type'],
+        message: `a type that fits ${JSON.stringify(wrong)}`,
+      });
+    } else if (byDefault !== undefined && allowed.length > 0 && !allowed.includes(byDefault)) {
+      context.addIssue({ code: 'custom', path: ['default'], message: `one of ${allowed.join(', ')}` });
+    }
+  });
+
+export type PipelineParameter = z.infer<typeof parameterSchema>;
+
+/**
+ * Values by name, with defaults. Texts are read as the declared type says, so that a command line can give them.
+ * Throws KilnError (`input.invalid`) with a fault for each value that is missing, unknown or wrong.
+ */
+export function parameterValues(
+  parameters: readonly PipelineParameter[],
+  given: Readonly<Record<string, Json>>,
+): JsonObject {
+  const faults: Fault[] = Object.keys(given)
+    .filter((name) => !parameters.some((parameter) => parameter.name === name))
+    .map((name) => ({ path: name, message: 'is not a parameter of this pipeline' }));
+  const values = parameters.flatMap((parameter): [string, Json][] => {
+    const read = valueFor(parameter, given[parameter.name]);
+    if ('fault' in read) faults.push({ path: parameter.name, ...read.fault });
+    return 'value' in read ? [[parameter.name, read.value]] : [];
+  });
+  if (faults.length === 0) return Object.fromEntries(values);
+  throw new KilnError('input.invalid', 'The parameters of the pipeline are not right.', {
+    next: `Give ${parameters.map(({ name, type }) => `${name} (${type})`).join(', ') || 'none'}.`,
+    faults,
+  });
+}
+
+type Read = { readonly value: Json } | { readonly fault: Omit<Fault, 'path'> };
+
+function valueFor(parameter: PipelineParameter, given: Json | undefined): Read {
+  const { type, allowed } = parameter;
+  if (given === undefined) {
+    return parameter.default === undefined
+      ? { fault: { message: 'is missing', expected: `a ${type}` } }
+      : { value: parameter.default };
+  }
+  const value = typeof given === 'string' ? asType(given, type) : given;
+  if (value === undefined || typeof value !== type) {
+    return { fault: { message: 'is of another type', found: JSON.stringify(given), expected: `a ${type}` } };
+  }
+  if (allowed === undefined || allowed.some((one) => one === value)) return { value };
+  return { fault: { message: 'is not allowed', found: JSON.stringify(given), expected: allowed.join(', ') } };
+}
+
+function asType(text: string, type: PipelineParameter['type']): Json | undefined {
+  if (type === 'string') return text;
+  if (type === 'boolean') return text === 'true' ? true : text === 'false' ? false : undefined;
+  const number = Number(text);
+  return text.trim() === '' || !Number.isFinite(number) ? undefined : number;
+}

@@ -1,0 +1,122 @@
+/** `pipeline.yaml` (or a `Pipeline:` root key, or plain JSON) → a state machine; every fault at once, in its place. */
+import { z } from 'zod';
+import { type Finding, place } from '../../component/faults.ts';
+import { readYaml, type YamlSource } from '../../component/yaml-source.ts';
+import { type Fault, KilnError } from '../../domain/errors.ts';
+import type { StateMachine } from '../asl/definition.ts';
+import type { DefinitionFault, DefinitionPath } from '../asl/faults.ts';
+import { isObject, type Json, type JsonObject } from '../asl/json.ts';
+import { checkStateMachine, counted } from '../asl/load.ts';
+import { schemaFaults } from '../asl/schema-faults.ts';
+import { withPathKeys } from './microtica.ts';
+import { type PipelineParameter, parameterSchema } from './parameters.ts';
+import { resourceFaults } from './resource-faults.ts';
+import type { TaskResource } from './resources.ts';
+
+export const PIPELINE_FILE = 'pipeline.yaml';
+
+export interface PipelineDefinition {
+  readonly machine: StateMachine;
+  readonly parameters: readonly PipelineParameter[];
+}
+
+export interface ReadOptions {
+  /** Tasks that may be named; unless given, any may be. */
+  readonly resources?: readonly TaskResource[];
+}
+
+/** Throws KilnError (`pipeline.invalid`) with all faults in the order of the file. */
+export async function readPipeline(
+  text: string,
+  fileName: string,
+  { resources }: ReadOptions = {},
+): Promise<PipelineDefinition> {
+  const source = readYaml(text, fileName);
+  const root = rootOf(source.value);
+  if (root === undefined)
+    throw invalid(fileName, [...source.faults, ...(source.value === undefined ? [] : [noMachine(source)])]);
+  const { declared, definition } = withoutDeclarations(root.value);
+  const parameters = z.array(parameterSchema, 'a list of parameters').safeParse(declared ?? []);
+  const { machine, faults } = await checkStateMachine(
+    root.isMicrotica ? withPathKeys(definition) : definition,
+  );
+  const found: readonly DefinitionFault[] = [
+    ...faults,
+    ...(parameters.success ? [] : parameterFaults(parameters.error.issues, declared)),
+    ...(machine && resources ? resourceFaults(machine, resources) : []),
+  ];
+  const placed = found.map((fault) => place(inFile(fault, root.path, source), source));
+  const all = [...source.faults, ...placed];
+  if (machine === undefined || !parameters.success || all.length > 0) throw invalid(fileName, all);
+  return { machine, parameters: parameters.data };
+}
+
+interface Root {
+  readonly value: JsonObject;
+  readonly path: DefinitionPath;
+  readonly isMicrotica: boolean;
+}
+
+function rootOf(value: unknown): Root | undefined {
+  if (!isObject(value)) return undefined;
+  const inner = value.Pipeline;
+  if (isObject(inner)) return { value: inner, path: ['Pipeline'], isMicrotica: true };
+  return { value, path: [], isMicrotica: false };
+}
+
+/** Declared parameters are Kiln's; `x-…` keys at the top are the author's own, such as a home for anchors. */
+function withoutDeclarations(root: JsonObject): { declared: Json | undefined; definition: JsonObject } {
+  const { Parameters: declared, ...rest } = root;
+  return {
+    declared,
+    definition: Object.fromEntries(Object.entries(rest).filter(([key]) => !key.startsWith('x-'))),
+  };
+}
+
+function parameterFaults(
+  issues: readonly z.core.$ZodIssue[],
+  declared: Json | undefined,
+): readonly DefinitionFault[] {
+  return schemaFaults(issues, declared).map((fault) => ({ ...fault, path: ['Parameters', ...fault.path] }));
+}
+
+/** The fault with its path in the file; a key that only got its `.$` on reading is found without it. */
+function inFile(fault: DefinitionFault, root: DefinitionPath, source: YamlSource): Finding {
+  const path = [...root, ...fault.path];
+  const written = path.map((step) => (typeof step === 'string' ? step.replace(/\.\$$/, '') : step));
+  const isWritten = source.written(path) === undefined && source.written(written) !== undefined;
+  return { ...fault, path: isWritten ? written : path };
+}
+
+function noMachine(source: YamlSource): Fault {
+  const { value } = source;
+  return place(
+    {
+      path: [],
+      at: 'value',
+      message: 'not a pipeline',
+      found: typeof value,
+      expected: 'a map with StartAt and States',
+    },
+    source,
+  );
+}
+
+function invalid(fileName: string, found: readonly Fault[]): KilnError {
+  const faults = found.toSorted(byPlace);
+  const [first] = faults;
+  const where = first?.location ? ` The first is in line ${first.location.line}: ${said(first)}.` : '';
+  return new KilnError('pipeline.invalid', `${fileName} has ${counted(faults.length)}.${where}`, {
+    next: 'Correct the file and try again; docs/pipeline.md explains every field.',
+    faults,
+  });
+}
+
+function said(fault: Fault): string {
+  return fault.path === '' ? fault.message : `${fault.path}: ${fault.message}`;
+}
+
+function byPlace(a: Fault, b: Fault): number {
+  const [one, two] = [a.location, b.location];
+  return (one?.line ?? 0) - (two?.line ?? 0) || (one?.column ?? 0) - (two?.column ?? 0);
+}
