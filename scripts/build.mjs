@@ -1,6 +1,7 @@
 // Bundles every entry into dist/<build>/ and points the link dist/current at it in one step. A running server
 // keeps the build it began with: its folder stays until three newer ones exist.
 import {
+  copyFile,
   mkdir,
   mkdtemp,
   readdir,
@@ -45,6 +46,7 @@ await bundle.write({
   chunkFileNames: 'chunks/[name]-[hash].js',
 });
 await bundle.close();
+await buildPage(path.join(build, 'page'));
 await writeFile(path.join(build, 'package.json'), '{"type":"module"}\n');
 
 const link = path.join(dist, `.current-${process.pid}`);
@@ -54,6 +56,27 @@ await rename(link, path.join(dist, 'current'));
 await writeFile(path.join(dist, '.built'), '');
 await utimes(path.join(dist, '.built'), startedAt, startedAt);
 await removeOldBuilds();
+
+async function buildPage(directory) {
+  const page = await rolldown({
+    cwd: root,
+    input: { app: 'web/main.tsx' },
+    platform: 'browser',
+    tsconfig: path.join(root, 'web/tsconfig.json'),
+    logLevel: 'warn',
+  });
+  await page.write({
+    dir: directory,
+    format: 'esm',
+    entryFileNames: '[name].js',
+    minify: true,
+    codeSplitting: false,
+  });
+  await page.close();
+  for (const name of ['index.html', 'style.css', 'icon.svg']) {
+    await copyFile(path.join(root, 'web', name), path.join(directory, name));
+  }
+}
 
 /** A build that a process still runs from is kept, however old: it may load the rest of itself later. */
 async function removeOldBuilds() {

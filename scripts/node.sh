@@ -43,7 +43,7 @@ ensure_installed() {
 
 # Builds dist when a source file is newer than it.
 ensure_built() {
-  if [ ! -f "$ROOT/dist/.built" ] || [ -n "$(find "$ROOT/src" "$ROOT/scripts/build.mjs" "$ROOT/package-lock.json" -newer "$ROOT/dist/.built" -print -quit)" ]; then
+  if [ ! -f "$ROOT/dist/.built" ] || [ -n "$(find "$ROOT/src" "$ROOT/web" "$ROOT/scripts/build.mjs" "$ROOT/package-lock.json" -newer "$ROOT/dist/.built" -print -quit)" ]; then
     (cd "$ROOT" && "$KILN_NODE" scripts/build.mjs >&2) || exit 70
   fi
 }

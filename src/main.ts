@@ -26,6 +26,7 @@ function entries(): Entries {
     baker: file('bakery/bundle/baker-main.ts', 'baker.js'),
     bakeWorker: file('bakery/bundle/worker.ts', 'bake-worker.js'),
     version: packageJson.version,
+    page: fromSource ? path.join(folder, '../dist/current/page') : path.join(folder, 'page'),
     build: fromSource ? 'source' : path.basename(folder),
   };
 }

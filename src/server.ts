@@ -21,6 +21,9 @@ import type { Store } from './domain/ports/store.ts';
 import type { Target } from './domain/ports/target.ts';
 import { createApp } from './http/app.ts';
 import { checkListen } from './http/listen.ts';
+import { readPageFiles } from './http/page.ts';
+import { credentialsFromFile } from './registry/credentials.ts';
+import { Transfers } from './registry/transfers.ts';
 import { openRouter } from './routing/open-router.ts';
 import { ensureAdminToken } from './server/admin-token.ts';
 import { stopEverything } from './server/down.ts';
@@ -43,6 +46,8 @@ export interface Entries {
   readonly baker: string;
   readonly bakeWorker: string;
   readonly version: string;
+  /** Folder of the built page. */
+  readonly page: string;
   readonly build: string;
 }
 
@@ -151,6 +156,7 @@ async function build(building: Building): Promise<KilnServer> {
       pid: process.pid,
       startedAtMs,
       stateDirectory: state.path,
+    page: await readPageFiles(entries.page),
       targets: (signal) => describeTargets(targets, signal),
       down: async ({ instances }) => {
         // Answered first, so that whoever asked learns of it.

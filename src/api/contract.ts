@@ -7,6 +7,8 @@ import { checks } from './checks.ts';
 import { deployments, plan } from './deployments.ts';
 import { events } from './events.ts';
 import { images } from './images.ts';
+import { page } from './page.ts';
+import { registry } from './registry.ts';
 import { releases } from './releases.ts';
 import type { OperationName } from './routes.ts';
 import { server } from './server.ts';
@@ -29,6 +31,7 @@ export const CONTRACT = {
   ...deployments,
   ...events,
   ...images,
+  ...page,
   ...plan,
   ...releases,
   ...server,

@@ -7,6 +7,8 @@ export interface Actor {
   readonly name: string;
   readonly role: Role;
   readonly environments: readonly string[];
+  /** When the token that it shows ends. */
+  readonly expiresAtMs?: number;
 }
 
 export interface Token {

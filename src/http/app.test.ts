@@ -42,6 +42,8 @@ describe('the answers keep to the contract', () => {
     ['tokens.list', 'GET', '/tokens'],
     ['tokens.create', 'POST', '/tokens', { name: 'ci', role: 'viewer' }],
     ['tokens.delete', 'DELETE', '/tokens/t1'],
+    ['page.code', 'POST', '/page/codes'],
+    ['page.session', 'POST', '/page/sessions'],
     ['audit.list', 'GET', '/audit'],
     ['audit.verify', 'GET', '/audit/verify'],
     ['server.get', 'GET', '/server'],

@@ -3,11 +3,11 @@
  * Origin, the token, and then its operation. `/healthz` and `/readyz` alone need no token.
  */
 import { Hono } from 'hono';
-import { API_ROOT } from '../api/routes.ts';
+import { API_ROOT, pathOf } from '../api/routes.ts';
 import { KilnError } from '../domain/errors.ts';
 import { problemAnswer } from './answers.ts';
 import { serveAudit } from './audit.ts';
-import { assertRole, authenticate } from './auth.ts';
+import { assertRole, authenticate, bearerSecret } from './auth.ts';
 import { serveBakes } from './bakes.ts';
 import { serveChannels } from './channels.ts';
 import { serveChecks } from './checks.ts';
@@ -20,6 +20,8 @@ import { Metrics } from './metrics.ts';
 import { openApiDocument } from './openapi.ts';
 import { type KilnHono, Operations, type Variables } from './operations.ts';
 import { assertHostAndOrigin } from './origin.ts';
+import { servePage, servePageFiles } from './page.ts';
+import { PageCodes } from './page-codes.ts';
 import type { HttpParts } from './parts.ts';
 import { serveReleases } from './releases.ts';
 import { serveServer } from './server.ts';
@@ -35,6 +37,7 @@ export interface App {
 
 const REQUEST_ID_BYTES = 9;
 
+const PAGE_SESSIONS = pathOf('page.session', {});
 const SECURITY_HEADERS: Readonly<Record<string, string>> = {
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
@@ -48,6 +51,7 @@ export function createApp(httpParts: HttpParts): App {
   const parts: StreamParts = { ...httpParts, streams: new StreamCount(), closing: closing.signal };
   const metrics = new Metrics(parts);
   const app: KilnHono = new Hono<{ Variables: Variables }>();
+  const codes = new PageCodes(parts.randomBytes);
   logAndMeasure(app, parts, metrics);
   app.use(async (context, next) => {
     assertHostAndOrigin(context.req.header('host'), context.req.header('origin'), parts.hosts);
@@ -56,12 +60,16 @@ export function createApp(httpParts: HttpParts): App {
   app.get('/healthz', () => healthAnswer());
   app.get('/readyz', () => readinessAnswer(parts));
   app.use(async (context, next) => {
+  servePageFiles(app, parts.page);
     const header = context.req.header('authorization');
-    context.set('actor', await authenticate(parts.store.tokens, header, parts.clock.now()));
+    const nowMs = parts.clock.now();
+    const codeActor =
+      context.req.path === PAGE_SESSIONS ? codes.take(bearerSecret(header) ?? '', nowMs) : undefined;
+    context.set('actor', codeActor ?? (await authenticate(parts.store.tokens, header, nowMs)));
     await next();
   });
   serveDocuments(app, parts, metrics);
-  serveOperations(new Operations(app, parts), parts);
+  serveOperations(new Operations(app, parts), parts, codes);
   app.notFound((context) => {
     const missing = new KilnError('not-found', `There is nothing at ${context.req.path.slice(0, 200)}.`, {
       next: 'See /api/v1/openapi.json for what there is.',
@@ -81,7 +89,7 @@ function close(closing: AbortController, metrics: Metrics): void {
   metrics.close();
 }
 
-function serveOperations(operations: Operations, parts: StreamParts): void {
+function serveOperations(operations: Operations, parts: StreamParts, codes: PageCodes): void {
   serveBakes(operations, parts);
   serveImages(operations, parts);
   serveChannels(operations, parts);
@@ -95,6 +103,7 @@ function serveOperations(operations: Operations, parts: StreamParts): void {
   serveServer(operations, parts);
   operations.refuseOtherMethods();
 }
+  servePage(operations, parts, codes);
 
 function serveDocuments(app: KilnHono, parts: StreamParts, metrics: Metrics): void {
   let document: object | undefined;
@@ -120,7 +129,9 @@ function logAndMeasure(app: KilnHono, parts: StreamParts, metrics: Metrics): voi
     const { status } = context.res;
     const { method, path } = context.req;
     context.header('x-request-id', requestId);
-    for (const [name, value] of Object.entries(SECURITY_HEADERS)) context.header(name, value);
+    for (const [name, value] of Object.entries(SECURITY_HEADERS)) {
+      if (!context.res.headers.has(name)) context.header(name, value);
+    }
     if (!context.res.headers.has('cache-control')) context.header('cache-control', 'no-store');
     metrics.observeRequest(context.get('operation'), method, status, durationMs / 1000);
     const actor = (context.get('actor') as Variables['actor'] | undefined)?.name;

@@ -13,12 +13,16 @@ export function secretHash(secret: string): string {
   return createHash('sha256').update(secret).digest('hex');
 }
 
+export function bearerSecret(header: string | undefined): string | undefined {
+  return header === undefined ? undefined : BEARER.exec(header)?.[1];
+}
+
 export async function authenticate(
   tokens: Pick<Store['tokens'], 'bySecretHash'>,
   header: string | undefined,
   nowMs: number,
 ): Promise<Actor> {
-  const secret = header === undefined ? undefined : BEARER.exec(header)?.[1];
+  const secret = bearerSecret(header);
   if (secret === undefined) {
     throw new KilnError('auth.missing', 'This call needs a token.', {
       next: 'Send `Authorization: Bearer TOKEN`; on the command line set KILN_TOKEN, or KILN_STATE to the server’s state folder.',
@@ -39,7 +43,8 @@ export async function authenticate(
       next: 'Ask an admin for a new one: `kiln tokens create`.',
     });
   }
-  return { name: token.name, role: token.role, environments: token.environments };
+  const { name, role, environments, expiresAtMs } = token;
+  return { name, role, environments, ...(expiresAtMs === undefined ? {} : { expiresAtMs }) };
 }
 
 export function assertRole(actor: Actor, least: Role): void {

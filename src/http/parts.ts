@@ -10,6 +10,13 @@ import type { Clock } from '../domain/ports/clock.ts';
 import type { RouterStatus } from '../domain/ports/router.ts';
 import type { CallAttempt, Store } from '../domain/ports/store.ts';
 import type { LogLine, LogQuery } from '../domain/ports/target.ts';
+import type { Transfers } from '../registry/transfers.ts';
+
+/** A file of the page, as it is answered. */
+export interface PageFile {
+  readonly body: Uint8Array<ArrayBuffer>;
+  readonly type: string;
+}
 
 /** As the deployer knows it: addresses are added by who knows the router's. */
 export type ServiceStatus = Omit<Answer<'services.get'>, 'urls' | 'deployment'> & {
@@ -111,6 +118,8 @@ export interface HttpParts {
   readonly router: { status(signal: AbortSignal): Promise<RouterStatus> };
   readonly server: ServerPart;
   readonly clock: Clock;
+  /** Files of the page by the path they are served at. */
+  readonly page: ReadonlyMap<string, PageFile>;
   readonly log: HttpLog;
   /** Names this server in what it holds in the store. */
   readonly holder: string;

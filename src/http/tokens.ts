@@ -7,7 +7,7 @@ import { present } from './views.ts';
 const SECRET_BYTES = 32;
 
 /** `kiln_` lets scanners for leaked secrets know one when they see it. */
-function newSecret(randomBytes: HttpParts['randomBytes']): string {
+export function newSecret(randomBytes: HttpParts['randomBytes']): string {
   return `kiln_${Buffer.from(randomBytes(SECRET_BYTES)).toString('base64url')}`;
 }
 

@@ -20,6 +20,8 @@ import type { Store } from '../../src/domain/ports/store.ts';
 import { type App, createApp } from '../../src/http/app.ts';
 import { secretHash } from '../../src/http/auth.ts';
 import type { HttpParts } from '../../src/http/parts.ts';
+import { NOTHING_YET } from '../../src/registry/transfer-progress.ts';
+import type { Transfer } from '../../src/registry/transfers.ts';
 import { systemClock } from '../../src/server/system-clock.ts';
 import { openStore } from '../../src/store/open.ts';
 
@@ -207,6 +209,7 @@ function smallParts(store: Store, acts: string[], logged: string[]): HttpParts {
       get: async () => undefined,
       wait: async (id) => ({ id, state: 'passed', component: STOREFRONT, results: [], startedAtMs: 1 }),
     },
+    transfers: noTransfers(acts),
     deployer: {
       async deploy() {
         acts.push('deploy');
@@ -261,6 +264,7 @@ function smallParts(store: Store, acts: string[], logged: string[]): HttpParts {
     holder: 'here:1',
     log: { info: log, warn: log, error: log },
     randomBytes,
+    page: new Map(),
     hosts: ['kiln.example.com'],
   };
 }
@@ -269,4 +273,32 @@ function smallParts(store: Store, acts: string[], logged: string[]): HttpParts {
 export async function membersOf(answer: Response): Promise<Readonly<Record<string, unknown>>> {
   const body: unknown = await answer.json();
   return typeof body === 'object' && body !== null ? { ...body } : {};
+}
+
+/** Transfers that only say what was asked of them. */
+function noTransfers(acts: string[]): HttpParts['transfers'] {
+  const transfer = (direction: 'push' | 'pull', reference: string): Transfer => ({
+    id: 'transfer-1',
+    direction,
+    reference,
+    progress: NOTHING_YET,
+    startedAtMs: 1,
+    startedBy: 'someone',
+  });
+  return {
+    push(_image, to) {
+      acts.push('transfer.push');
+      return transfer('push', to);
+    },
+    pull(from) {
+      acts.push('transfer.pull');
+      return transfer('pull', from);
+    },
+    get: () => transfer('pull', 'localhost:1/shop'),
+    wait: async () => transfer('pull', 'localhost:1/shop'),
+    cancel() {
+      acts.push('transfer.cancel');
+      return transfer('pull', 'localhost:1/shop');
+    },
+  };
 }

@@ -1,0 +1,102 @@
+/** The live page in a real browser: signs in by a code, shows what runs, and shows what it will do before it does it. */
+import { existsSync } from 'node:fs';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { bakeShop } from './journey-shop.ts';
+import { Kiln } from './kiln.ts';
+
+const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(
+  existsSync,
+);
+const LIMIT_MS = 30_000;
+const skipped = CHROMIUM === undefined && process.env.CI !== 'true';
+
+describe.skipIf(skipped)(
+  `the page${skipped ? ' (chromium is not installed: Debian package chromium)' : ''}`,
+  () => {
+    let kiln: Kiln;
+    let browser: Browser;
+    let page: Page;
+    const complaints: string[] = [];
+
+    beforeAll(async () => {
+      kiln = await Kiln.create();
+      await kiln.serve();
+      for (const version of ['1.0.0', '2.0.0'])
+        await bakeShop(kiln, version, { text: version, instances: 2 });
+      await kiln.json('deploy', 'shop@1.0.0', 'stage/local');
+      browser = await chromium.launch({
+        ...(CHROMIUM === undefined ? {} : { executablePath: CHROMIUM }),
+        args: ['--no-sandbox'],
+      });
+      page = await browser.newPage();
+      page.setDefaultTimeout(LIMIT_MS);
+      page.on('pageerror', (error) => complaints.push(error.message));
+      page.on('console', (message) => {
+        // Whatever breaks the content security policy is told here too.
+        if (message.type() === 'error' && !/ERR_CONNECTION_REFUSED|401/.test(message.text()))
+          complaints.push(message.text());
+      });
+    });
+    afterAll(async () => {
+      await browser?.close();
+      await kiln?.destroy();
+    });
+
+    test('is shut without a token, and a code opens it once', async () => {
+      const { url } = await kiln.json<{ url: string }>('open');
+      await page.goto(new URL('/', url).href);
+      await page.getByText('kiln open').waitFor();
+      await page.goto(url);
+      await page.getByRole('heading', { name: 'shop' }).waitFor();
+      expect(page.url()).not.toContain('kilncode');
+
+      const other = await browser.newPage();
+      await other.goto(url);
+      await other.getByRole('alert').or(other.getByText('is not known here')).first().waitFor();
+      await other.close();
+    });
+
+    test('shows what serves, as status does', async () => {
+      await page.getByRole('link', { name: /stage\/local.*serving.*1\.0\.0/ }).waitFor();
+      await page.locator('.bricks .ready').nth(1).waitFor();
+      expect(await page.locator('.bricks .ready').count()).toBe(2);
+    });
+
+    test('shows the very steps of a deployment, and takes them', async () => {
+      await page.getByRole('link', { name: 'Images' }).click();
+      await page.getByRole('link', { name: '2.0.0' }).click();
+      await page.getByRole('button', { name: 'Deploy to stage/local…' }).click();
+      const planned = await kiln.json<{ steps: { text: string }[] }>('plan', 'shop@2.0.0', 'stage/local');
+      const shown = page.getByRole('dialog').locator('.steps').first().getByRole('listitem');
+      await shown.first().waitFor();
+      expect(await shown.allTextContents()).toEqual(planned.steps.map((step) => step.text));
+
+      await page.getByRole('button', { name: 'Deploy', exact: true }).click();
+      await page.getByRole('dialog').waitFor({ state: 'detached' });
+      await page.getByRole('link', { name: 'Services' }).click();
+      await page.getByRole('link', { name: /stage\/local.*serving.*2\.0\.0/ }).waitFor();
+      expect((await kiln.ask('shop.stage.localhost')).body).toContain('2.0.0');
+    });
+
+    test('follows the log of the instances', async () => {
+      await page.getByRole('link', { name: /stage\/local/ }).click();
+      await page.locator('.log').getByText('release 2 starts as well').first().waitFor();
+    });
+
+    test('says that the server does not answer, and goes on when it does', async () => {
+      const address = (await kiln.serverFile())?.url ?? '';
+      await kiln.kill();
+      await page.getByText('no connection').waitFor();
+      await kiln.serve('--listen', new URL(address).host);
+      await page.getByText('live', { exact: true }).waitFor();
+      await page.getByRole('heading', { name: /shop/ }).waitFor();
+    });
+
+    test('complained of nothing, and signs out', async () => {
+      await page.getByRole('button', { name: 'Sign out' }).click();
+      await page.getByText('kiln open').waitFor();
+      expect(complaints).toEqual([]);
+    });
+  },
+);

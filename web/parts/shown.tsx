@@ -1,0 +1,28 @@
+import type { ComponentChildren } from 'preact';
+import type { KilnError } from '../../src/domain/errors.ts';
+import type { Loaded } from '../live.ts';
+
+/** What was loaded; that it is not there yet, or that asking for it failed, never looks like "none". */
+export function Shown<Value>(props: {
+  loaded: Loaded<Value>;
+  children: (value: Value) => ComponentChildren;
+}) {
+  const { loaded, children } = props;
+  if (loaded.kind === 'loading') return <p class="loading">Loading…</p>;
+  if (loaded.kind === 'ready') return <>{children(loaded.value)}</>;
+  return (
+    <>
+      <Problem error={loaded.error} />
+      {loaded.value !== undefined && <div class="stale">{children(loaded.value)}</div>}
+    </>
+  );
+}
+
+export function Problem({ error }: { error: KilnError }) {
+  return (
+    <div class="problem" role="alert">
+      <strong>{error.message}</strong> <code>{error.code}</code>
+      {error.next !== undefined && <p>{error.next}</p>}
+    </div>
+  );
+}

@@ -1,0 +1,136 @@
+/** One image: what it is, what was proven of it, and where it may go next. */
+import { useState } from 'preact/hooks';
+import type { Answer } from '../../src/api/contract.ts';
+import { useLive, useLoaded } from '../live.ts';
+import { Shown } from '../parts/shown.tsx';
+import { sizeText } from '../parts/size.ts';
+import { Ago } from '../parts/time.tsx';
+import { placeOf } from '../place.ts';
+import { DeployDialog, type Wish } from './deploy-dialog.tsx';
+import { Fitness } from './images.tsx';
+
+type Image = Answer<'images.get'>;
+
+export function ImageView({ reference }: { reference: string }) {
+  const loaded = useLoaded(`image ${reference}`, (client, signal) =>
+    client.call('images.get', { params: { reference } }, { signal }),
+  );
+  return <Shown loaded={loaded}>{(image) => <Facts image={image} />}</Shown>;
+}
+
+function Facts({ image }: { image: Image }) {
+  const [wish, setWish] = useState<Wish>();
+  return (
+    <>
+      <h1>
+        {image.component} <small>{image.version}</small>
+      </h1>
+      <p class="lead">
+        <Fitness image={image} />
+        {image.channels.map((channel) => (
+          <span class="tag" key={channel}>
+            {channel}
+          </span>
+        ))}
+        <span>
+          baked <Ago atMs={image.createdAtMs} />
+        </span>
+      </p>
+      {image.revoked !== undefined && (
+        <p class="problem">
+          Revoked by {image.revoked.by}: {image.revoked.why}
+        </p>
+      )}
+      <section class="card">
+        <h3>Manifest</h3>
+        <dl>
+          <dt>image</dt>
+          <dd>
+            <code>{image.id}</code>
+          </dd>
+          {image.parent !== undefined && (
+            <>
+              <dt>base</dt>
+              <dd>
+                <a href={placeOf('images', image.parent)}>
+                  <code>{image.parent}</code>
+                </a>
+              </dd>
+            </>
+          )}
+          {image.artifacts.map((artifact) => (
+            <>
+              <dt>{artifact.kind}</dt>
+              <dd>
+                <code>{artifact.digest ?? artifact.reference}</code> {artifact.arch} {artifact.region ?? ''}{' '}
+                {sizeText(artifact.sizeBytes)}
+              </dd>
+            </>
+          ))}
+          {Object.entries(image.tags).map(([name, value]) => (
+            <>
+              <dt>{name}</dt>
+              <dd>{value}</dd>
+            </>
+          ))}
+        </dl>
+      </section>
+      <Checks image={image} />
+      <Destinations image={image} choose={setWish} />
+      {wish !== undefined && <DeployDialog wish={wish} close={() => setWish(undefined)} />}
+    </>
+  );
+}
+
+function Checks({ image }: { image: Image }) {
+  return (
+    <section>
+      <h2>Checks</h2>
+      {image.checks.length === 0 && <p class="empty">None has run.</p>}
+      <ol class="history">
+        {image.checks.toReversed().map((check) => (
+          <li key={check.id}>
+            <span class={`state ${check.passed ? 'ready' : 'failed'}`}>
+              {check.passed ? 'passed' : 'failed'}
+            </span>{' '}
+            {check.kind} at {check.where}: {check.passedCount} passed, {check.failedCount} failed,{' '}
+            <Ago atMs={check.atMs} />
+            {check.failures.map((failure) => (
+              <p class="problem" key={failure}>
+                {failure}
+              </p>
+            ))}
+          </li>
+        ))}
+      </ol>
+    </section>
+  );
+}
+
+/** Where the component is deployed already. */
+function Destinations({ image, choose }: { image: Image; choose: (wish: Wish) => void }) {
+  const { session } = useLive();
+  const { component } = image;
+  const loaded = useLoaded(`destinations ${component}`, (client, signal) =>
+    client.call('services.list', { query: { component } }, { signal }),
+  );
+  if (session.role === 'viewer') return null;
+  return (
+    <Shown loaded={loaded}>
+      {({ items }) => (
+        <p class="actions">
+          {items.map(({ environment }) => (
+            <button
+              type="button"
+              key={environment}
+              disabled={image.revoked !== undefined}
+              onClick={() => choose({ component, environment, image: image.id })}
+            >
+              Deploy to {environment}…
+            </button>
+          ))}
+        </p>
+      )}
+    </Shown>
+  );
+}
