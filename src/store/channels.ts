@@ -2,6 +2,7 @@ import { KilnError } from '../domain/errors.ts';
 import type { ChannelName, ComponentName } from '../domain/ids.ts';
 import type { ChannelMove } from '../domain/image.ts';
 import type { Change, ChannelStore } from '../domain/ports/store.ts';
+import { indexMove } from './catalogue/index-image.ts';
 import type { Database } from './database.ts';
 import type { Reader } from './engine.ts';
 import { requireImage } from './images.ts';
@@ -31,6 +32,7 @@ export class Channels implements ChannelStore {
         at_ms: change.atMs,
       };
       await tx.db.insertInto('channel_moves').values(row).execute();
+      await indexMove(tx.db, { component, channel, image, previous });
       const data = { component, channel, image, previous: previous ?? null, why };
       tx.event('channel.moved', `${component}@${channel}`, data);
       tx.audit('channel.move', `${component}@${channel}`, data);

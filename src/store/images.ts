@@ -1,10 +1,12 @@
 import { KilnError } from '../domain/errors.ts';
 import type { ComponentName, Digest, ImageId } from '../domain/ids.ts';
-import { type CheckResult, type Image, isStored } from '../domain/image.ts';
+import { asTested, type CheckResult, type Image, isStored } from '../domain/image.ts';
 import type { Change, ImageStore, Page, PageRequest } from '../domain/ports/store.ts';
+import { indexImage, setState } from './catalogue/index-image.ts';
+import { TESTED } from './catalogue/terms.ts';
 import type { ChangeTransaction } from './change.ts';
 import type { Database } from './database.ts';
-import type { Reader } from './engine.ts';
+import type { Reader, Writer } from './engine.ts';
 import { fromJson, toJson } from './json.ts';
 import { pageBounds, pageOf } from './page.ts';
 import type { ImageTable } from './schema.ts';
@@ -22,6 +24,7 @@ export class Images implements ImageStore {
     return this.#database.change(change, async (tx) => {
       await refuseTaken(tx, image);
       await insertImage(tx, image);
+      await indexImage(tx.db, image);
       const { component, version } = image;
       tx.event('image.created', image.id, { component, version });
       tx.audit('image.create', image.id, { component, version, inputKey: image.inputKey });
@@ -67,6 +70,7 @@ export class Images implements ImageStore {
         .insertInto('image_checks')
         .values({ image_id: id, ordinal: tx.revision, body: toJson(result) })
         .execute();
+      await indexTested(tx.db, id);
       const { kind, where, passed, passedCount, failedCount } = result;
       tx.event('image.checked', id, { kind, where, passed, passedCount, failedCount });
       tx.audit('image.check', id, { kind, where, passed });
@@ -97,6 +101,19 @@ export class Images implements ImageStore {
       return row && (await withChecks(db, [row]))[0];
     });
   }
+}
+
+/** In the order of the ids; one that is not there is left out. */
+export async function imagesById(db: Reader, ids: readonly ImageId[]): Promise<readonly Image[]> {
+  if (ids.length === 0) return [];
+  const rows = await db.selectFrom('images').selectAll().where('id', 'in', ids).execute();
+  const images = new Map((await withChecks(db, rows)).map((image) => [image.id, image]));
+  return ids.flatMap((id) => images.get(id) ?? []);
+}
+
+async function indexTested(db: Writer, id: ImageId): Promise<void> {
+  const [image] = await imagesById(db, [id]);
+  await setState(db, id, TESTED, image !== undefined && asTested(image) !== undefined);
 }
 
 /** Fails with `not-found`, so that nothing is ever said of an image that is not there. */

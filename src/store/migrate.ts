@@ -3,6 +3,7 @@ import { KilnError } from '../domain/errors.ts';
 import type { Engine, Writer } from './engine.ts';
 import { createFirstSchema } from './migrations/001-first-schema.ts';
 import { addKeyedCalls } from './migrations/002-keyed-calls.ts';
+import { addCatalogue } from './migrations/003-catalogue.ts';
 import { newerVersion } from './newer-version.ts';
 
 interface Migration {
@@ -14,6 +15,7 @@ interface Migration {
 const MIGRATIONS: readonly Migration[] = [
   { name: 'first-schema', up: createFirstSchema },
   { name: 'keyed-calls', up: addKeyedCalls },
+  { name: 'catalogue', up: addCatalogue },
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -3,6 +3,8 @@ import { KilnError } from '../domain/errors.ts';
 import type { Clock } from '../domain/ports/clock.ts';
 import type { Store } from '../domain/ports/store.ts';
 import { Audit } from './audit.ts';
+import { Catalogue } from './catalogue/catalogue.ts';
+import type { LongReads } from './catalogue/long-reads.ts';
 import { Channels } from './channels.ts';
 import { Database } from './database.ts';
 import { Deployments } from './deployments.ts';
@@ -24,6 +26,8 @@ export interface StoreParts {
   readonly clock: Clock;
   /** Spreads retries; 0 ≤ n < 1. */
   readonly random?: () => number;
+  /** Absolute path of the thread's entry that long reads of SQLite run in; without it they run in this one. */
+  readonly readerEntry?: string;
 }
 
 /**
@@ -39,10 +43,22 @@ export async function openStore(settings: StoreSettings, parts: StoreParts): Pro
     await engine.close();
     throw thrown;
   }
-  return new OpenStore(engine, clock);
+  return new OpenStore(engine, clock, await longReads(engine, settings, parts.readerEntry));
 }
 
-async function openEngine(settings: StoreSettings, parts: Required<StoreParts>): Promise<Engine> {
+async function longReads(engine: Engine, settings: StoreSettings, entry?: string): Promise<LongReads> {
+  if (settings.kind === 'sqlite' && entry !== undefined) {
+    const { ReaderThread } = await import('./sqlite/reader-thread.ts');
+    return new ReaderThread(entry, settings.file);
+  }
+  const { ownReads } = await import('./catalogue/long-reads.ts');
+  return ownReads(engine);
+}
+
+async function openEngine(
+  settings: StoreSettings,
+  parts: Required<Pick<StoreParts, 'clock' | 'random'>>,
+): Promise<Engine> {
   // Imported only when used: who has the one engine need not load, or even have, the other.
   if (settings.kind === 'sqlite') {
     const { openSqlite } = await import('./sqlite/connection.ts');
@@ -55,6 +71,7 @@ async function openEngine(settings: StoreSettings, parts: Required<StoreParts>):
 class OpenStore implements Store {
   readonly engine: Engine['kind'];
   readonly images: Images;
+  readonly catalogue: Catalogue;
   readonly channels: Channels;
   readonly releases: Releases;
   readonly deployments: Deployments;
@@ -67,12 +84,14 @@ class OpenStore implements Store {
   readonly #engine: Engine;
   readonly #clock: Clock;
   readonly #database: Database;
+  readonly #reads: LongReads;
   readonly #watch: Watch;
 
-  constructor(engine: Engine, clock: Clock) {
+  constructor(engine: Engine, clock: Clock, reads: LongReads) {
     const database = new Database(engine);
     this.engine = engine.kind;
     this.images = new Images(database);
+    this.catalogue = new Catalogue(database, reads);
     this.channels = new Channels(database);
     this.releases = new Releases(database);
     this.deployments = new Deployments(database);
@@ -85,6 +104,7 @@ class OpenStore implements Store {
     this.#engine = engine;
     this.#clock = clock;
     this.#database = database;
+    this.#reads = reads;
     this.#watch = engine.watch(() => database.revisions.poke());
   }
 
@@ -108,6 +128,7 @@ class OpenStore implements Store {
   async close(): Promise<void> {
     this.#database.revisions.close();
     await this.#watch.close();
+    await this.#reads.close();
     await this.#engine.close();
   }
 }

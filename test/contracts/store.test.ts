@@ -1,6 +1,7 @@
 /** What every store engine must do, run on SQLite always and on a real Postgres of this test's own. */
 import { afterAll, beforeAll, beforeEach, describe, it } from 'vitest';
 import { POSTGRES_MISSING, postgresBinaries } from './postgres.ts';
+import { catalogueContract } from './store-catalogue.ts';
 import { imagesContract } from './store-images.ts';
 import { journalContract } from './store-journal.ts';
 import { ownershipContract } from './store-ownership.ts';
@@ -28,6 +29,7 @@ function contract(makeSubject: () => Promise<StoreSubject>): void {
 
   const underTest = () => current;
   describe('images and channels', () => imagesContract(underTest));
+  describe('catalogue', () => catalogueContract(underTest));
   describe('releases and deployments', () => releasesContract(underTest));
   describe('ownership', () => ownershipContract(underTest));
   describe('journal', () => journalContract(underTest));

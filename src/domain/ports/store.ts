@@ -27,6 +27,7 @@ import type {
   ServiceKey,
 } from '../ids.ts';
 import type { ChannelMove, CheckResult, Image } from '../image.ts';
+import type { ImageQuery } from '../image-query.ts';
 import type { Release, ReleaseState } from '../release.ts';
 import type { ServerGroup } from '../server-group.ts';
 
@@ -71,6 +72,15 @@ export interface ImageStore {
   recordCheck(id: ImageId, result: CheckResult, change: Change): Promise<void>;
   /** Artifact digests of all images. */
   artifacts(): Promise<readonly Digest[]>;
+}
+
+/** Reads that may look at very many images: they never hold up the server's own thread. */
+export interface CatalogueStore {
+  /**
+   * In the order that the query asks for. The smaller of its own limit and the page's holds, and a query with a
+   * limit of its own has no further page. A page never shifts while images are added.
+   */
+  search(query: ImageQuery, page: PageRequest): Promise<Page<Image>>;
 }
 
 export interface ChannelStore {
@@ -248,6 +258,7 @@ export interface AuditStore {
 export interface Store {
   readonly engine: 'sqlite' | 'postgres';
   readonly images: ImageStore;
+  readonly catalogue: CatalogueStore;
   readonly channels: ChannelStore;
   readonly releases: ReleaseStore;
   readonly deployments: DeploymentStore;

@@ -53,6 +53,7 @@ function asKyselyStatement(statement: StatementSync): SqliteStatement {
 function asBindable(value: unknown): SQLInputValue {
   if (value === null) return null;
   if (typeof value === 'string' || typeof value === 'number' || typeof value === 'bigint') return value;
+  if (value instanceof Uint8Array) return value;
   throw new TypeError(`A ${typeof value} cannot be stored in SQLite.`);
 }
 
