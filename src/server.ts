@@ -38,6 +38,7 @@ import { TARGETS } from './targets/registry.ts';
 
 const BAKE_THREADS = 2;
 const BAKER_IDLE_MS = 120_000;
+const REGISTRY_PATIENCE_MS = 120_000;
 
 /** Entry files of the processes and threads that the server starts, and what tells one build from another. */
 export interface Entries {
@@ -101,7 +102,19 @@ async function build(building: Building): Promise<KilnServer> {
   const startedAtMs = systemClock.now();
   await assertListenIsFree(settings.listen);
   const store = await buildStore(building);
-  const { bakery, unpack } = await buildBakery(building, store);
+  const { bakery, blobs, unpack } = await buildBakery(building, store);
+  const transfers = new Transfers({
+    store,
+    blobs,
+    clock: systemClock,
+    credentials: credentialsFromFile(settings.registryLogins),
+    plainHttp: settings.plainHttpRegistries,
+    attachmentsOf: async () => [],
+    newId: randomUUID,
+    random: Math.random,
+    patienceMs: REGISTRY_PATIENCE_MS,
+  });
+  closers.push(() => transfers.close());
   const targets = await buildTargets(building, unpack);
   const router = await buildRouter(building);
 
@@ -145,6 +158,7 @@ async function build(building: Building): Promise<KilnServer> {
     hosts: settings.hosts,
     bakery,
     checks,
+    transfers,
     deployer: new Deployer(deploy, owners),
     services: {
       list: (filter, signal) => serviceStatuses(deploy, filter, signal),
@@ -191,7 +205,7 @@ async function buildStore({ settings, around, state, closers }: Building): Promi
 async function buildBakery(
   { settings, entries, state, closers }: Building,
   store: Store,
-): Promise<{ bakery: Bakery; unpack: Unpack }> {
+): Promise<{ bakery: Bakery; blobs: FileBlobStore; unpack: Unpack }> {
   const blobs = new FileBlobStore(state.file('blobs'));
   const builder = new Baker({
     blobs,
@@ -221,7 +235,7 @@ async function buildBakery(
   });
   await bakery.sweep();
   closers.push(() => bakery.close());
-  return { bakery, unpack: unpackInto(builder) };
+  return { bakery, blobs, unpack: unpackInto(builder) };
 }
 
 type Unpack = Parameters<(typeof TARGETS)[string]>[0]['unpack'];

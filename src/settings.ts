@@ -32,6 +32,10 @@ export interface Settings {
   readonly buildNetwork: Readonly<Record<string, string>>;
   /** Absolute path of bubblewrap, where there is one. */
   readonly bwrap: string | undefined;
+  /** Logins as Docker keeps them, read anew for each push and pull. */
+  readonly registryLogins: string;
+  /** Registries, beside those of this machine, that are spoken to over plain HTTP. */
+  readonly plainHttpRegistries: readonly string[];
   /** Hidden from instances beside the state directory: what other Kilns of this user keep. */
   readonly hiddenPaths: readonly string[];
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
@@ -49,6 +53,9 @@ const fileSchema = z.strictObject({
   databaseUrl: z.string().optional(),
   router: z
     .strictObject({ driver: z.enum(['built-in', 'haproxy']).optional(), listen: z.string().optional() })
+    .optional(),
+  registries: z
+    .strictObject({ logins: z.string().optional(), plainHttp: z.array(z.string()).optional() })
     .optional(),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).optional(),
 });
@@ -85,6 +92,12 @@ export function loadSettings(flags: Flags, env: Readonly<Record<string, string |
     path: searchPath,
     buildNetwork: buildNetwork(env),
     bwrap: findProgram('bwrap', searchPath),
+    registryLogins: path.resolve(
+      env.KILN_REGISTRY_LOGINS ??
+        file.registries?.logins ??
+        path.join(env.DOCKER_CONFIG ?? path.join(homedir(), '.docker'), 'config.json'),
+    ),
+    plainHttpRegistries: file.registries?.plainHttp ?? [],
     hiddenPaths: [path.join(homedir(), '.kiln')],
     logLevel: logLevel(env.KILN_LOG_LEVEL ?? file.logLevel ?? 'info'),
     takeOver: flags.takeOver ?? false,

@@ -17,11 +17,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   config: ['component'],
   deploy: ['component', 'config', 'routing/table'],
   routing: [],
-  targets: [],
+  registry: ['bakery'],
+  targets: ['docker'],
   store: [],
   pipeline: ['component'],
   api: [],
-  http: ['api', 'bakery', 'catalog', 'checks', 'component', 'config', 'deploy'],
+  http: ['api', 'bakery', 'catalog', 'checks', 'component', 'config', 'deploy', 'registry'],
   cli: ['api', 'component', 'checks', 'pipeline'],
 };
 

@@ -33,6 +33,7 @@ export const CONTRACT = {
   ...images,
   ...page,
   ...plan,
+  ...registry,
   ...releases,
   ...server,
   ...services,

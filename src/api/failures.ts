@@ -78,6 +78,8 @@ export const FAILURES = {
   'fence.stale': later,
   'state.in-use': { httpStatus: 409, exitCode: EXIT.unavailable },
   'state.newer-version': { httpStatus: 409, exitCode: EXIT.unavailable },
+  'registry.unreachable': { httpStatus: 502, exitCode: EXIT.temporary },
+  'registry.refused': { httpStatus: 502, exitCode: EXIT.failed },
   'target.unknown': invalid,
   'target.unsupported': invalid,
   'instance.port-taken': workFailed,

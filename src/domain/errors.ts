@@ -53,6 +53,9 @@ export const ERROR_CODES = [
   'fence.stale',
   'state.in-use',
   'state.newer-version',
+  // registries
+  'registry.unreachable',
+  'registry.refused',
   // targets and routers
   'target.unknown',
   'target.unsupported',

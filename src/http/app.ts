@@ -23,6 +23,7 @@ import { assertHostAndOrigin } from './origin.ts';
 import { servePage, servePageFiles } from './page.ts';
 import { PageCodes } from './page-codes.ts';
 import type { HttpParts } from './parts.ts';
+import { serveRegistry } from './registry.ts';
 import { serveReleases } from './releases.ts';
 import { serveServer } from './server.ts';
 import { serveServices } from './services.ts';
@@ -94,6 +95,7 @@ function serveOperations(operations: Operations, parts: StreamParts, codes: Page
   serveImages(operations, parts);
   serveChannels(operations, parts);
   serveChecks(operations, parts);
+  serveRegistry(operations, parts);
   serveReleases(operations, parts);
   serveDeployments(operations, parts);
   serveServices(operations, parts);

@@ -113,6 +113,7 @@ export interface HttpParts {
   >;
   readonly bakery: BakeryPart;
   readonly checks: ChecksPart;
+  readonly transfers: Pick<Transfers, 'push' | 'pull' | 'get' | 'wait' | 'cancel'>;
   readonly deployer: DeployerPart;
   readonly services: ServicesPart;
   readonly router: { status(signal: AbortSignal): Promise<RouterStatus> };

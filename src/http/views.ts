@@ -96,7 +96,7 @@ export function checkRunView(run: CheckRun): Answer<'checks.get'> {
   return { ...rest, ...(failure === undefined ? {} : { failure: failureView(failure) }) };
 }
 
-function failureView(error: KilnError): NonNullable<Answer<'bakes.get'>['failure']> {
+export function failureView(error: KilnError): NonNullable<Answer<'bakes.get'>['failure']> {
   const { code, message, next, faults, details } = error;
   return { code, message, ...present({ next }), faults, details };
 }
