@@ -8,6 +8,7 @@ cd "$ROOT"
 PATH="$(dirname "$KILN_NODE"):$PATH"
 export PATH
 "$KILN_NODE" node_modules/typescript/bin/tsc --noEmit
+"$KILN_NODE" node_modules/typescript/bin/tsc --noEmit -p web
 "$KILN_NODE" node_modules/@biomejs/biome/bin/biome check .
 "$KILN_NODE" node_modules/knip/bin/knip.js
 exec sh scripts/test.sh "$@"

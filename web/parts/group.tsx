@@ -17,7 +17,7 @@ export function Verdict({ verdict }: { verdict: Service['verdict'] }) {
   return <span class={`verdict ${verdict}`}>{VERDICTS[verdict]}</span>;
 }
 
-export function instanceState({ phase, ready }: Instance): 'ready' | 'starting' | 'stopping' | 'exited' {
+function instanceState({ phase, ready }: Instance): 'ready' | 'starting' | 'stopping' | 'exited' {
   if (phase === 'running') return ready ? 'ready' : 'starting';
   return phase;
 }
@@ -43,7 +43,7 @@ export function Bricks({ group }: { group: Group }) {
 }
 
 /** Its share of the traffic among the groups of its process, 0 to 1. */
-export function shareOf(group: Group, groups: readonly Group[]): number {
+function shareOf(group: Group, groups: readonly Group[]): number {
   const all = groups.filter((one) => one.process === group.process).reduce((sum, one) => sum + one.weight, 0);
   return all === 0 ? 0 : group.weight / all;
 }
