@@ -156,6 +156,7 @@ async function build(building: Building): Promise<KilnServer> {
     holder,
     randomBytes,
     hosts: settings.hosts,
+    page: await readPageFiles(entries.page),
     bakery,
     checks,
     transfers,
@@ -170,7 +171,6 @@ async function build(building: Building): Promise<KilnServer> {
       pid: process.pid,
       startedAtMs,
       stateDirectory: state.path,
-    page: await readPageFiles(entries.page),
       targets: (signal) => describeTargets(targets, signal),
       down: async ({ instances }) => {
         // Answered first, so that whoever asked learns of it.

@@ -236,6 +236,20 @@ export const ROUTES = {
     summary: 'Delete a token; it is refused from then on',
     answers: 'json',
   },
+  'page.code': {
+    method: 'post',
+    path: '/page/codes',
+    role: 'viewer',
+    summary: 'A code that opens the page once, with the rights of whoever asks',
+    answers: 'json',
+  },
+  'page.session': {
+    method: 'post',
+    path: '/page/sessions',
+    role: 'viewer',
+    summary: 'Exchange a page code, sent in place of a token, for a token of the page’s own',
+    answers: 'json',
+  },
   'audit.list': {
     method: 'get',
     path: '/audit',
@@ -266,20 +280,6 @@ export const ROUTES = {
   },
   'server.down': {
     method: 'post',
-  'page.code': {
-    method: 'post',
-    path: '/page/codes',
-    role: 'viewer',
-    summary: 'A code that opens the page once, with the rights of whoever asks',
-    answers: 'json',
-  },
-  'page.session': {
-    method: 'post',
-    path: '/page/sessions',
-    role: 'viewer',
-    summary: 'Exchange a page code, sent in place of a token, for a token of the page’s own',
-    answers: 'json',
-  },
     path: '/server/down',
     role: 'admin',
     summary: 'Stop the server, and with it instances and routers unless told otherwise',

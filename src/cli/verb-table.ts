@@ -237,6 +237,14 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import('./verbs/doctor.ts'),
   },
   {
+    name: 'open',
+    args: '',
+    summary: 'an address that opens the live page in a browser, signed in',
+    options: [],
+    example: 'kiln open',
+    load: () => import('./verbs/open.ts'),
+  },
+  {
     name: 'tokens',
     args: '[action] [name]',
     summary: 'list, create or delete tokens',
@@ -254,14 +262,6 @@ export const VERBS: readonly VerbEntry[] = [
     summary: 'who did what and when, newest first',
     options: [
       ['--verify', 'check that nothing in the log was rewritten'],
-  {
-    name: 'open',
-    args: '',
-    summary: 'an address that opens the live page in a browser, signed in',
-    options: [],
-    example: 'kiln open',
-    load: () => import('./verbs/open.ts'),
-  },
       ['--limit <n>', 'at most so many (default 20)'],
       ['--cursor <cursor>', 'go on after the previous page'],
     ],

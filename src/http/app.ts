@@ -37,8 +37,8 @@ export interface App {
 }
 
 const REQUEST_ID_BYTES = 9;
-
 const PAGE_SESSIONS = pathOf('page.session', {});
+
 const SECURITY_HEADERS: Readonly<Record<string, string>> = {
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
@@ -51,8 +51,8 @@ export function createApp(httpParts: HttpParts): App {
   const closing = new AbortController();
   const parts: StreamParts = { ...httpParts, streams: new StreamCount(), closing: closing.signal };
   const metrics = new Metrics(parts);
-  const app: KilnHono = new Hono<{ Variables: Variables }>();
   const codes = new PageCodes(parts.randomBytes);
+  const app: KilnHono = new Hono<{ Variables: Variables }>();
   logAndMeasure(app, parts, metrics);
   app.use(async (context, next) => {
     assertHostAndOrigin(context.req.header('host'), context.req.header('origin'), parts.hosts);
@@ -60,8 +60,8 @@ export function createApp(httpParts: HttpParts): App {
   });
   app.get('/healthz', () => healthAnswer());
   app.get('/readyz', () => readinessAnswer(parts));
-  app.use(async (context, next) => {
   servePageFiles(app, parts.page);
+  app.use(async (context, next) => {
     const header = context.req.header('authorization');
     const nowMs = parts.clock.now();
     const codeActor =
@@ -103,9 +103,9 @@ function serveOperations(operations: Operations, parts: StreamParts, codes: Page
   serveAudit(operations, parts);
   serveEvents(operations, parts);
   serveServer(operations, parts);
+  servePage(operations, parts, codes);
   operations.refuseOtherMethods();
 }
-  servePage(operations, parts, codes);
 
 function serveDocuments(app: KilnHono, parts: StreamParts, metrics: Metrics): void {
   let document: object | undefined;

@@ -118,9 +118,9 @@ export interface HttpParts {
   readonly services: ServicesPart;
   readonly router: { status(signal: AbortSignal): Promise<RouterStatus> };
   readonly server: ServerPart;
-  readonly clock: Clock;
   /** Files of the page by the path they are served at. */
   readonly page: ReadonlyMap<string, PageFile>;
+  readonly clock: Clock;
   readonly log: HttpLog;
   /** Names this server in what it holds in the store. */
   readonly holder: string;
