@@ -121,12 +121,17 @@ export class Kiln {
     return JSON.parse(result.stdout);
   }
 
-  async call(method: string, route: string, body?: unknown): Promise<Response> {
+  async call(
+    method: string,
+    route: string,
+    body?: unknown,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<Response> {
     const file = await this.serverFile();
     const token = (await readFile(path.join(this.state, 'token'), 'utf8')).trim();
     return fetch(`${file?.url}${route}`, {
       method,
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', ...headers },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
   }
@@ -172,12 +177,16 @@ export class Kiln {
 
   /** Stops everything and removes the directory; fails when a process of it is left. */
   async destroy(): Promise<void> {
-    const file = await this.serverFile();
-    if (file !== undefined) await this.run('down');
-    await this.ended().catch(() => undefined);
-    const left = await processesOf(this.directory);
-    for (const one of left) killQuietly(one.pid, 'SIGKILL');
-    await rm(this.directory, { recursive: true, force: true });
+    let left: Awaited<ReturnType<typeof processesOf>> = [];
+    try {
+      const file = await this.serverFile();
+      if (file !== undefined) await this.run('down');
+      await this.ended().catch(() => undefined);
+    } finally {
+      left = await processesOf(this.directory);
+      for (const one of left) killQuietly(one.pid, 'SIGKILL');
+      await rm(this.directory, { recursive: true, force: true });
+    }
     if (left.length > 0) throw new Error(`processes were left: ${left.map((one) => one.command).join('; ')}`);
   }
 }

@@ -12,8 +12,16 @@ export interface LoadReport {
   readonly requests: number;
   readonly failed: number;
   readonly failures: Readonly<Record<string, number>>;
+  readonly failedRequests: readonly FailedRequest[];
   readonly answers: Readonly<Record<string, number>>;
   readonly slowestMs: number;
+}
+
+/** Times as of `Date.now`. */
+export interface FailedRequest {
+  readonly why: string;
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
 }
 
 const TIMEOUT_MS = 15_000;
@@ -28,17 +36,20 @@ let requests = 0;
 let slowestMs = 0;
 let stopping = false;
 const failures: Record<string, number> = {};
+const failedRequests: FailedRequest[] = [];
 const answers: Record<string, number> = {};
 const open = new Set<Socket>();
 
-function fail(why: string): void {
+function fail(why: string, startedAtMs: number): void {
   failures[why] = (failures[why] ?? 0) + 1;
+  failedRequests.push({ why, startedAtMs, endedAtMs: Date.now() });
 }
 
 /** One request on a connection; resolves to whether the connection can go on. */
 function ask(socket: Socket, close: boolean): Promise<boolean> {
   return new Promise((resolve) => {
     const startedAt = performance.now();
+    const startedAtMs = Date.now();
     let received: Buffer = Buffer.alloc(0);
     const timer = setTimeout(() => end('time-out'), TIMEOUT_MS);
     const end = (failure: string | undefined, goesOn = false): void => {
@@ -46,7 +57,7 @@ function ask(socket: Socket, close: boolean): Promise<boolean> {
       socket.off('data', onData).off('error', onError).off('close', onClose);
       requests += 1;
       slowestMs = Math.max(slowestMs, performance.now() - startedAt);
-      if (failure !== undefined) fail(failure);
+      if (failure !== undefined) fail(failure, startedAtMs);
       resolve(failure === undefined && goesOn);
     };
     const onData = (chunk: Buffer): void => {
@@ -79,13 +90,14 @@ function readAnswer(bytes: Buffer): { status: number; closes: boolean; release: 
 
 function dial(): Promise<Socket | undefined> {
   return new Promise((resolve) => {
+    const startedAtMs = Date.now();
     const socket = connect({ host, port, noDelay: true });
     open.add(socket);
     socket.once('connect', () => resolve(socket));
     socket.once('error', (error) => {
       if (!socket.connecting && socket.readyState === 'open') return;
       requests += 1;
-      fail(`connect ${'code' in error ? error.code : error.message}`);
+      fail(`connect ${'code' in error ? error.code : error.message}`, startedAtMs);
       resolve(undefined);
     });
     socket.once('close', () => open.delete(socket));
@@ -131,7 +143,10 @@ process.once('SIGTERM', async () => {
   clearInterval(ticker);
   await Promise.all([...workers, ...pending]);
   const failed = Object.values(failures).reduce((sum, count) => sum + count, 0);
-  const report: LoadReport = { requests, failed, failures, answers, slowestMs: Math.round(slowestMs) };
+  const report: LoadReport = {
+    ...{ requests, failed, failures, failedRequests, answers },
+    slowestMs: Math.round(slowestMs),
+  };
   process.stdout.write(`${JSON.stringify(report)}\n`);
   process.exit(0);
 });

@@ -2,13 +2,8 @@
 import { expect } from 'vitest';
 import { startLoad } from '../e2e/kiln.ts';
 import type { LoadReport } from '../e2e/load-client.ts';
-import {
-  CrashKiln,
-  type CrashKilnOptions,
-  type DeploymentView,
-  ENVIRONMENT,
-  type ServiceView,
-} from './crash-kiln.ts';
+import { CHANNEL, ENVIRONMENT } from './crash-component.ts';
+import { CrashKiln, type CrashKilnOptions, type DeploymentView, type ServiceView } from './crash-kiln.ts';
 import type { Layer, Moment } from './crash-points.ts';
 
 export const LOAD = { connections: 4, newPerSecond: 20, pauseMs: 5 };
@@ -20,6 +15,11 @@ interface Bake {
   readonly state: string;
   readonly image?: { readonly id: string };
   readonly failure?: unknown;
+}
+
+interface Promotion {
+  readonly moved: boolean;
+  readonly move: { readonly image: string; readonly previous?: string; readonly atMs: number };
 }
 
 /** What a phase did before the server died or it ended. */
@@ -49,10 +49,15 @@ export class CrashJourney {
   async prepare(): Promise<void> {
     const { crash } = this;
     await crash.start();
+    await this.token('reader');
     for (const text of ['first', 'second']) this.images = [...this.images, await this.provenImage(text)];
     await this.deploy();
     await crash.settled();
     await this.startLoad();
+  }
+
+  get imageIds(): readonly string[] {
+    return this.images;
   }
 
   /** The phase again and again, dying one point later each time, until it ends without passing so many. */
@@ -115,7 +120,7 @@ export class CrashJourney {
     // A crash may have left the very release that is asked for now serving already.
     if (status === 200 && begun === undefined) return;
     if (begun === undefined || status >= 400) throw new Error(`it was refused: ${JSON.stringify(body)}`);
-    this.crash.acknowledge(`deployment ${begun.id}`, `/deployments/${begun.id}`);
+    this.crash.acknowledged.deployment(begun.id, begun.to);
     await this.crash.settledOrDied();
   }
 
@@ -156,7 +161,7 @@ export class CrashJourney {
     if (ended === undefined) return undefined;
     const image = ended.body.image?.id;
     if (image === undefined) throw new Error(`the bake failed: ${JSON.stringify(ended.body)}`);
-    crash.acknowledge(`image ${image}`, `/images/${image}`);
+    crash.acknowledged.image(image);
     return image;
   }
 
@@ -175,15 +180,30 @@ export class CrashJourney {
   /** False when the server died. */
   async promote(image: string): Promise<boolean> {
     const { crash } = this;
-    const answer = await crash.call('POST', `/channels/${crash.component}/proven`, { image });
+    const place = `/channels/${crash.component}/${CHANNEL}`;
+    const answer = await crash.call<Promotion>('POST', place, { image });
     if (answer === undefined) return false;
     if (answer.status !== 200) throw new Error(`it was not promoted: ${JSON.stringify(answer.body)}`);
+    if (answer.body.moved) crash.acknowledged.promotion(answer.body.move);
     return true;
   }
 
+  /** Undefined when the server died. */
+  async token(name: string): Promise<string | undefined> {
+    const { crash } = this;
+    const answer = await crash.call<{ token: { id: string }; secret: string }>('POST', '/tokens', {
+      name,
+      role: 'viewer',
+    });
+    if (answer === undefined) return undefined;
+    if (answer.status !== 200) throw new Error(`no token was made: ${JSON.stringify(answer.body)}`);
+    crash.acknowledged.token(answer.body.token.id, answer.body.secret);
+    return answer.body.token.id;
+  }
+
   /** Load until it is stopped, at the latest when the journey ends. */
-  async startLoad(): Promise<Load> {
-    const load = await startLoad(await this.crash.address(), this.crash.host, LOAD);
+  async startLoad(path = '/'): Promise<Load> {
+    const load = await startLoad(await this.crash.address(), this.crash.host, { ...LOAD, path });
     this.loads.add(load);
     return load;
   }

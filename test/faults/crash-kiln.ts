@@ -1,13 +1,15 @@
 /** A Kiln whose server dies again and again: a small service, its server, and what must hold once all has settled. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { rolldown } from 'rolldown';
-import { Kiln, processesOf, ROOT, until } from '../e2e/kiln.ts';
+import { Kiln, ROOT, until } from '../e2e/kiln.ts';
+import { AcknowledgedWork } from './acknowledged.ts';
+import { CHANNEL, writeComponent } from './crash-component.ts';
+import { litter, type Place, routerPids, strays } from './crash-leftovers.ts';
 import { type Arming, BAKER_ARMING_FILE, BAKER_POINTS_FILE } from './crash-points.ts';
 
-export const ENVIRONMENT = 'live/local';
 const LOG_SHOWN = 6_000;
 
 export interface InstanceView {
@@ -44,6 +46,10 @@ export interface CrashKilnOptions {
   readonly instances: number;
   /** True when absent: a second process without a port. */
   readonly worker?: boolean;
+  /** The built-in one when absent. */
+  readonly router?: 'built-in' | 'haproxy';
+  /** SQLite when absent. */
+  readonly databaseUrl?: string;
 }
 
 /** Undefined: the server died before it answered. */
@@ -58,8 +64,7 @@ export class CrashKiln {
   private server: ChildProcess | undefined;
   private serverLog = '';
   private armings = 0;
-  /** Answers of the server that work was begun or done, which no crash may make untrue. */
-  private readonly acknowledged: { readonly what: string; readonly route: string }[] = [];
+  readonly acknowledged = new AcknowledgedWork();
 
   private constructor(kiln: Kiln, options: CrashKilnOptions) {
     this.kiln = kiln;
@@ -72,7 +77,19 @@ export class CrashKiln {
   static async create(options: CrashKilnOptions): Promise<CrashKiln> {
     const crash = new CrashKiln(await Kiln.create(), options);
     await bundleInto(crash.bundle);
+    await mkdir(crash.place.temporary);
     return crash;
+  }
+
+  private get place(): Place {
+    const { component, kiln, options } = this;
+    return {
+      directory: kiln.directory,
+      state: kiln.state,
+      temporary: path.join(kiln.directory, 'temporary'),
+      component,
+      router: options.router ?? 'built-in',
+    };
   }
 
   private get bundle(): string {
@@ -97,8 +114,9 @@ export class CrashKiln {
         KILN_STATE: this.kiln.state,
         KILN_LISTEN: '127.0.0.1:0',
         KILN_ROUTER_LISTEN: '127.0.0.1:0',
-        KILN_ROUTER: 'built-in',
-        DATABASE_URL: undefined,
+        KILN_ROUTER: this.place.router,
+        DATABASE_URL: this.options.databaseUrl,
+        TMPDIR: this.place.temporary,
         KILN_LOG_LEVEL: 'info',
       },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
@@ -158,49 +176,24 @@ export class CrashKiln {
   /** Folder of the component as it is in this version. */
   async source(text: string): Promise<string> {
     const directory = path.join(this.kiln.directory, 'kiosk');
-    await mkdir(path.join(directory, 'checks'), { recursive: true });
-    const definition = {
-      component: this.component,
-      image: {
-        kind: 'bundle',
-        build: [{ run: 'node build.js', inputs: ['build.js', 'text'], outputs: ['built'] }],
-        run: 'node server.js',
-      },
-      service: {
-        health: { path: '/health', interval: '1s', timeout: '5s', startup: '60s' },
-        stop: { grace: '20s' },
-        instances: this.options.instances,
-      },
-      ...(this.hasWorker ? { processes: { worker: { run: 'node worker.js', stop: { grace: '5s' } } } } : {}),
-      migrate: 'node migrate.js',
-      checks: ['checks/smoke.yaml'],
-      deploy: { strategy: this.options.strategy, keepWarm: this.options.keepWarm, timeout: '5m' },
-      routes: [{ host: '{component}.{environment}.localhost' }],
-      environments: { [ENVIRONMENT]: { channel: 'proven' } },
-    };
-    // JSON is YAML.
-    await writeFile(path.join(directory, 'kiln.yaml'), JSON.stringify(definition));
-    await writeFile(path.join(directory, 'checks/smoke.yaml'), SMOKE);
-    await writeFile(path.join(directory, 'build.js'), BUILD);
-    await writeFile(path.join(directory, 'server.js'), SHOP);
-    await writeFile(path.join(directory, 'worker.js'), WORKER);
-    await writeFile(path.join(directory, 'migrate.js'), MIGRATION);
-    await writeFile(path.join(directory, 'text'), text);
+    const { component, hasWorker: worker } = this;
+    await writeComponent(directory, { ...this.options, component, worker }, text);
     return directory;
   }
 
-  /** One call with its answer, or none when the server died meanwhile. What was acknowledged is noted down. */
+  /** One call with its answer, or none when the server died meanwhile. */
   async call<Body = Record<string, unknown>>(
     method: string,
     route: string,
     body?: unknown,
+    headers?: Readonly<Record<string, string>>,
   ): Promise<Answer<Body>> {
     let status: number;
-    let answer: Body & { readonly id?: unknown };
+    let answer: Body;
     try {
-      const response = await this.kiln.call(method, `/api/v1${route}`, body);
+      const response = await this.kiln.call(method, `/api/v1${route}`, body, headers);
       status = response.status;
-      answer = (await response.json()) as Body & { readonly id?: unknown };
+      answer = (await response.json()) as Body;
     } catch (error) {
       await until('a call without an answer has a dead server', async () => this.hasDied(), 10_000).catch(
         () => {
@@ -212,19 +205,9 @@ export class CrashKiln {
     return { status, body: answer };
   }
 
-  acknowledge(what: string, route: string): void {
-    this.acknowledged.push({ what, route });
-  }
-
   /** Everything that was ever acknowledged is there. */
-  async lost(): Promise<readonly string[]> {
-    const answers = await Promise.all(
-      this.acknowledged.map(async ({ what, route }) => {
-        const answer = await this.call('GET', route);
-        return answer?.status === 200 ? [] : [`${what}: ${answer?.status}`];
-      }),
-    );
-    return answers.flat();
+  lost(): Promise<readonly string[]> {
+    return this.acknowledged.lost(this.kiln, this.component, CHANNEL);
   }
 
   async service(): Promise<ServiceView | undefined> {
@@ -281,50 +264,8 @@ export class CrashKiln {
       if (!serving.includes(group) && !isWarm) wrong.push(`${group.name} is left`);
     }
     if (wrong.length > 0) return wrong;
-    return [...(await this.strays(service)), ...(await this.litter(service))];
-  }
-
-  /** Processes that nobody wants: neither the server, its router, nor of an instance that is to run. */
-  async strays(service: ServiceView): Promise<readonly string[]> {
-    const wanted = new Set(service.groups.flatMap((group) => group.instances.map((one) => one.id)));
-    const wrong: string[] = [];
-    let routers = 0;
-    const mine = [...(await processesOf(this.kiln.directory)), ...(await processesOf(this.mark))];
-    for (const { pid, command } of new Map(mine.map((one) => [one.pid, one])).values()) {
-      if (pid === this.server?.pid) continue;
-      // The server's own; one that an earlier server had is a stray.
-      if (command.includes(`${this.bundle}/baker.js`) && (await parentOf(pid)) === this.server?.pid) continue;
-      const instance = /KILN_INSTANCE=([^\0]+)/.exec(await environmentOf(pid))?.[1];
-      if (instance !== undefined && wanted.has(instance)) continue;
-      if (command.includes(`${this.bundle}/router.js`)) routers += 1;
-      else if (command !== '')
-        wrong.push(`process ${pid} of ${instance ?? 'nobody'} is left: ${command.slice(0, 200)}`);
-    }
-    if (routers !== 1) wrong.push(`${routers} routers run`);
-    return wrong;
-  }
-
-  private get mark(): string {
-    return `KILN_COMPONENT=${this.component}\0`;
-  }
-
-  /** Folders and files that nothing stands for any more. */
-  private async litter(service: ServiceView): Promise<readonly string[]> {
-    const instances = service.groups.flatMap((group) => group.instances.map((one) => one.id));
-    const groups = service.groups.map((group) => group.name);
-    const wrong: string[] = [];
-    const expectOnly = async (folder: string, wanted: (name: string) => boolean): Promise<void> => {
-      const names = await readdir(path.join(this.kiln.state, folder)).catch(() => []);
-      wrong.push(...names.filter((name) => !wanted(name)).map((name) => `${folder}/${name} is left`));
-    };
-    await expectOnly('tmp', () => false);
-    await expectOnly('blobs/staging', () => false);
-    await expectOnly('targets/local/instances', (name) => instances.includes(name));
-    await expectOnly('targets/local/groups', (name) => groups.some((group) => name.startsWith(group)));
-    await expectOnly('targets/local/views', (name) => groups.includes(name));
-    await expectOnly('targets/local/images', (name) => /^[0-9a-f]{64}$/.test(name));
-    await expectOnly('router/tables', (name) => name.includes(this.component) && !name.includes('.tmp'));
-    return wrong;
+    const left = await strays(this.place, this.server?.pid, service);
+    return [...left, ...(await litter(this.place, service))];
   }
 
   /** The part of the router's address that load needs. */
@@ -332,12 +273,8 @@ export class CrashKiln {
     return this.kiln.routerAddress();
   }
 
-  async routerPid(): Promise<number> {
-    const routers = (await processesOf(this.kiln.state)).filter((one) =>
-      one.command.includes(`${this.bundle}/router.js`),
-    );
-    if (routers[0] === undefined) throw new Error('no router runs');
-    return routers[0].pid;
+  routerPids(): Promise<readonly number[]> {
+    return routerPids(this.place);
   }
 
   /** Points passed while armed: how often each, and at which of them the server died. */
@@ -389,6 +326,7 @@ async function bundleInto(directory: string): Promise<void> {
       router: 'src/routing/built-in/main.ts',
       baker: 'test/faults/crash-baker.ts',
       'bake-worker': 'src/bakery/bundle/worker.ts',
+      'store-reader': 'src/store/sqlite/reader.ts',
     },
     platform: 'node',
     external: [/^node:/, 'pg-native'],
@@ -398,54 +336,3 @@ async function bundleInto(directory: string): Promise<void> {
   await bundle.close();
   await writeFile(path.join(directory, 'package.json'), '{"type":"module"}');
 }
-
-/** Undefined when it has ended meanwhile. */
-async function parentOf(pid: number): Promise<number | undefined> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
-  const parent = /^PPid:\s+(\d+)$/m.exec(status)?.[1];
-  return parent === undefined ? undefined : Number(parent);
-}
-
-async function environmentOf(pid: number): Promise<string> {
-  // It may have ended meanwhile: then it is no stray.
-  return readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
-}
-
-const SHOP = `const { createServer } = require('node:http');
-const { readFileSync } = require('node:fs');
-const text = readFileSync('built/text', 'utf8');
-let stopping = false;
-const server = createServer((request, response) => {
-  response.writeHead(200, {
-    'x-release': process.env.KILN_RELEASE,
-    'content-length': Buffer.byteLength(text),
-    ...(stopping && { connection: 'close' }),
-  });
-  response.end(text);
-});
-server.keepAliveTimeout = 120000;
-server.listen(Number(process.env.PORT), process.env.HOST);
-process.on('SIGTERM', () => {
-  stopping = true;
-  server.close(() => process.exit(0));
-  server.closeIdleConnections();
-});
-`;
-
-const WORKER = `setInterval(() => {}, 1000);
-process.on('SIGTERM', () => process.exit(0));
-`;
-
-const MIGRATION = `console.log('nothing to migrate');
-`;
-
-const BUILD = `const { mkdirSync, copyFileSync } = require('node:fs');
-mkdirSync('built', { recursive: true });
-copyFileSync('text', 'built/text');
-`;
-
-const SMOKE = `tests:
-  - name: the page opens
-    uri: /
-    outcomes: { expect_status_code: 200 }
-`;

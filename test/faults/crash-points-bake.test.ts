@@ -27,8 +27,8 @@ describe('a server that dies on the way to an image', () => {
       worker: false,
     });
     await journey.prepare();
-  });
-  afterAll(() => journey.end());
+  }, LIMIT_MS);
+  afterAll(() => journey?.end());
 
   /** Each time another source, so that each bake has all to do. */
   async function bakeAnother(): Promise<void> {
@@ -69,6 +69,14 @@ describe('a server that dies on the way to an image', () => {
     // Once the channel holds it, promoting changes nothing and passes no point.
     await journey.dieAtEachPoint(promote, EVERY_ACT);
     expect(await journey.promote(image)).toBe(true);
+    expect(journey.crash.acknowledged.promotions).toBeGreaterThan(1);
+  });
+
+  test('of a token made', { timeout: LIMIT_MS }, async () => {
+    const make = async (): Promise<void> => {
+      await journey.token('another');
+    };
+    expect(await journey.dieAtEachPoint(make, EVERY_ACT)).toBe(1);
   });
 
   test('and no request failed', async () => {

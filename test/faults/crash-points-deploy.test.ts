@@ -18,8 +18,8 @@ describe('a server that dies at every act, one release replacing the other at on
   beforeAll(async () => {
     journey = await CrashJourney.begin({ strategy: 'blue-green', keepWarm: '0s', instances: 2 });
     await journey.prepare();
-  });
-  afterAll(() => journey.end());
+  }, LIMIT_MS);
+  afterAll(() => journey?.end());
 
   test('of a deploy', { timeout: LIMIT_MS }, async () => {
     const acts = await journey.dieAtEachPoint(journey.deploy, EVERY_ACT);

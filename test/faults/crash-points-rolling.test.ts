@@ -23,8 +23,8 @@ describe('a server that dies at every act, what was replaced being kept warm', (
   beforeAll(async () => {
     journey = await CrashJourney.begin({ strategy: 'rolling', keepWarm: '10m', instances: 2 });
     await journey.prepare();
-  });
-  afterAll(() => journey.end());
+  }, LIMIT_MS);
+  afterAll(() => journey?.end());
 
   test('of a rolling deploy', { timeout: LIMIT_MS }, async () => {
     expect(await journey.dieAtEachPoint(journey.deploy, EVERY_OTHER_ACT)).toBeGreaterThan(20);
