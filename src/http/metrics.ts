@@ -5,7 +5,7 @@ import type { Revision } from '../domain/ids.ts';
 import type { StreamParts } from './event-stream.ts';
 
 /** A timer that runs as often as this for as long as the server lives: an idle server should not pay for it. */
-const LAG_RESOLUTION_MS = 200;
+const LAG_RESOLUTION_MS = 500;
 const SCRAPE_LIMIT_MS = 5_000;
 const BATCH = 1_000;
 

@@ -12,8 +12,10 @@ import type { TargetLog } from './target-log.ts';
 import { Turns, whileWanted } from './turns.ts';
 import { refuseRemovalInUse, refuseSecondHolder, volumeHolders } from './volume-rule.ts';
 
-/** When nothing else wakes it, a group is looked at this often; also the pause after a failed launch. */
-const LOOK_AGAIN_MS = 1_000;
+/** When nothing else wakes it, a group is looked at this often. */
+const LOOK_AGAIN_MS = 3_000;
+/** Pause after a launch, or anything else, has failed. */
+const RETRY_MS = 1_000;
 
 /**
  * Group behaviour for an engine that knows only single instances. What is wanted of each group is a record on
@@ -211,6 +213,7 @@ export class SupervisedTarget implements Target {
           if (wake !== undefined) wakeAtMs = Math.min(wakeAtMs, wake);
         } catch (error) {
           this.#warn(group, error);
+          wakeAtMs = Math.min(wakeAtMs, this.#clock.now() + RETRY_MS);
         }
       }),
     );
@@ -280,7 +283,7 @@ export class SupervisedTarget implements Target {
       await Promise.all(
         members.map(async ({ id }) => {
           if (record !== undefined) await this.#stop(id, record.spec);
-          else await this.#engine.stop(id, { signals: ['SIGTERM', 'SIGKILL'], graceMs: LOOK_AGAIN_MS });
+          else await this.#engine.stop(id, { signals: ['SIGTERM', 'SIGKILL'], graceMs: RETRY_MS });
           await this.#engine.discard(id);
         }),
       );

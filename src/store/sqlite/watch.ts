@@ -2,7 +2,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { Watch } from '../engine.ts';
 
-const POLL_MS = 100;
+const POLL_MS = 250;
 
 export function watchDataVersion(connection: DatabaseSync, poke: () => void): Watch {
   const statement = connection.prepare('pragma data_version');

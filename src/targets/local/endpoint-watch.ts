@@ -13,8 +13,11 @@ export type PortOwner =
 const DOUBT_MS = 150;
 /** The kernel's table of listeners costs milliseconds to read: without a reason it is read this often. */
 const TABLE_MS = 250;
-/** A socket that was found to be the listener, and is still open, is taken for it for so long. */
-const TRUST_MS = 10_000;
+/**
+ * A socket that was found to be the listener, and is still open, is taken for it until the next multiple of this:
+ * all instances are confirmed together, from one reading of the table.
+ */
+const TRUST_MS = 30_000;
 
 /**
  * Whether the instance itself owns the listener on its port. The table of listeners says which socket it is, the
@@ -38,15 +41,17 @@ export class EndpointWatch {
   }
 
   look(listeners: () => readonly Listener[]): PortOwner {
-    const sinceMs = this.#clock.monotonic() - this.#readAt;
+    const now = this.#clock.monotonic();
+    const sinceMs = now - this.#readAt;
     if (this.#answer.kind === 'own') {
-      if (sinceMs < TRUST_MS && this.#stillOpen()) return this.#answer;
+      const isTrusted = Math.floor(now / TRUST_MS) === Math.floor(this.#readAt / TRUST_MS);
+      if (isTrusted && this.#stillOpen()) return this.#answer;
     } else {
       const sockets = this.#socketsOfMain();
       if (sinceMs < TABLE_MS && sockets === this.#socketsSeen) return this.#answer;
       this.#socketsSeen = sockets;
     }
-    this.#readAt = this.#clock.monotonic();
+    this.#readAt = now;
     this.#answer = this.#judge(listeners());
     return this.#answer;
   }

@@ -37,11 +37,15 @@ export interface LocalEngineParts {
   readonly rotation?: RotationLimits;
 }
 
+/** Several who ask at the same time, such as all groups in one pass, share one look. */
+const SAME_LOOK_MS = 2;
 /** While somebody waits for an instance to listen it is looked at as often as this. */
 const EAGER_MS = 20;
 const EAGER_FOR_MS = 30_000;
-/** Processes that an earlier server started send no signal when they end. Idle, this is most of what Kiln costs. */
-const CALM_MS = 250;
+/** Processes that an earlier server started send no signal when they end. */
+const UNHEARD_MS = 250;
+/** Those that this server started do: what is left to look for is who listens on their port. */
+const CALM_MS = 1_000;
 const ROTATION_MS = 5_000;
 
 /** Single instances as processes of this machine. */
@@ -56,6 +60,7 @@ export class LocalEngine implements InstanceEngine {
   #timer: NodeJS.Timeout | undefined;
   #rotating: Promise<void> = Promise.resolve();
   #rotatedAt = 0;
+  #refreshedAt = Number.NEGATIVE_INFINITY;
 
   private constructor(parts: LocalEngineParts) {
     this.#parts = parts;
@@ -128,8 +133,7 @@ export class LocalEngine implements InstanceEngine {
   }
 
   async instances(): Promise<readonly EngineInstance[]> {
-    const listeners = onceRead(readListeners);
-    for (const held of this.#held.values()) held.refresh(listeners);
+    if (this.#parts.clock.monotonic() - this.#refreshedAt > SAME_LOOK_MS) this.#refresh();
     return [...this.#held.values()].map((held) => held.view());
   }
 
@@ -227,11 +231,16 @@ export class LocalEngine implements InstanceEngine {
     }
   }
 
+  #refresh(): void {
+    const listeners = onceRead(readListeners);
+    for (const held of this.#held.values()) held.refresh(listeners);
+    this.#refreshedAt = this.#parts.clock.monotonic();
+  }
+
   /** Says so when anything looks different from the last time. */
   #lookAround(): void {
     if (this.#closing.signal.aborted) return;
-    const listeners = onceRead(readListeners);
-    for (const held of this.#held.values()) held.refresh(listeners);
+    this.#refresh();
     const seen = JSON.stringify([...this.#held.values()].map((held) => held.view().state));
     if (seen !== this.#lastSeen) {
       this.#lastSeen = seen;
@@ -244,11 +253,11 @@ export class LocalEngine implements InstanceEngine {
     clearTimeout(this.#timer);
     if (this.#closing.signal.aborted || this.#held.size === 0) return;
     const now = this.#parts.clock.now();
-    const eager = [...this.#held.values()].some(
-      (held) => held.awaited && now - held.description.startedAtMs < EAGER_FOR_MS,
-    );
+    const all = [...this.#held.values()];
+    const eager = all.some((held) => held.awaited && now - held.description.startedAtMs < EAGER_FOR_MS);
+    const pauseMs = eager ? EAGER_MS : all.some((held) => held.endsUnheard) ? UNHEARD_MS : CALM_MS;
     this.#rotateWhenDue();
-    this.#timer = setTimeout(() => this.#lookAround(), eager ? EAGER_MS : CALM_MS);
+    this.#timer = setTimeout(() => this.#lookAround(), pauseMs);
     this.#timer.unref();
   }
 

@@ -140,6 +140,11 @@ export class HeldInstance {
     return this.#ended === undefined && this.description.port !== undefined && this.#endpoint === undefined;
   }
 
+  /** Nobody is told when it ends: its runner is not, or no longer, a child of this server. */
+  get endsUnheard(): boolean {
+    return this.#ended === undefined && (this.#adopted || this.#runnerExit !== undefined);
+  }
+
   view(): EngineInstance {
     const { id, group, service, ordinal, kind, startedAtMs, exclusiveVolumes } = this.description;
     return { id, group, service, ordinal, kind, startedAtMs, exclusiveVolumes, state: this.#state() };
