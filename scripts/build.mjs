@@ -1,6 +1,7 @@
 // Bundles every entry into dist/<build>/ and points the link dist/current at it in one step. A running server
 // keeps the build it began with: its folder stays until three newer ones exist.
 import {
+  chmod,
   copyFile,
   mkdir,
   mkdtemp,
@@ -25,6 +26,8 @@ const dist = path.join(root, 'dist');
 await mkdir(dist, { recursive: true });
 const startedAt = new Date();
 const build = await mkdtemp(path.join(dist, `${Date.now()}-`));
+// Whoever may read the checkout may run it, not only who built it.
+await chmod(build, 0o755);
 const bundle = await rolldown({
   cwd: root,
   input: {
