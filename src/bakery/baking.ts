@@ -1,9 +1,15 @@
 /** One bake from its folder to its outcome: what is there already is taken, the rest is built and recorded. */
-import type { ComponentDefinition } from '../domain/component.ts';
+import { baseReference, type ComponentDefinition } from '../domain/component.ts';
 import { KilnError } from '../domain/errors.ts';
 import { channelName, componentName, type Digest, type ImageId } from '../domain/ids.ts';
 import type { Artifact, Image } from '../domain/image.ts';
-import type { BuildDifference, Builder, BuildRequest, BuildResult } from '../domain/ports/builder.ts';
+import type {
+  BuildDifference,
+  Builder,
+  BuildNaming,
+  BuildRequest,
+  BuildResult,
+} from '../domain/ports/builder.ts';
 import type { Clock } from '../domain/ports/clock.ts';
 import type { Store } from '../domain/ports/store.ts';
 import type { BakeOutcome, BakeRecord } from './bake-record.ts';
@@ -66,9 +72,10 @@ export class Baking {
         if (!(await this.#isWhole(decided.image, job))) await this.#restore(job, decided.image);
         return { kind: 'unchanged', image: decided.image, ...(await this.#verified(job, decided.image)) };
       }
-      const made = await this.#make(job, decided.reuse);
+      const naming = this.#naming(job, decided.version);
+      const made = await this.#make(job, decided.reuse, naming);
       if (made.inputKey !== job.inputKey) continue;
-      const image = await this.#record(made.artifacts, job, decided.version);
+      const image = await this.#record(made.artifacts, job, naming);
       return { kind: 'baked', image, ...(await this.#verified(job, image)) };
     }
     throw sourceChanged();
@@ -116,20 +123,31 @@ export class Baking {
     return equal !== undefined && (await this.#isWhole(equal, job)) ? { version, reuse: equal } : { version };
   }
 
-  async #make(job: Job, reuse: Image | undefined): Promise<BuildResult> {
+  #naming({ definition, git, parent, request }: Job, version: string): BuildNaming {
+    const atMs = this.#options.clock.now();
+    const { component } = definition;
+    const builtBy = request.actor;
+    return {
+      version,
+      atMs,
+      tags: imageTags({ component, version, git, createdAtMs: atMs, builtBy, parent }),
+    };
+  }
+
+  async #make(job: Job, reuse: Image | undefined, naming: BuildNaming): Promise<BuildResult> {
     if (reuse !== undefined) {
       job.record.note({ kind: 'stage', name: 'reused', detail: `the artifact of version ${reuse.version}` });
       return { inputKey: job.inputKey, artifacts: reuse.artifacts };
     }
-    return job.builder.build(job.build, (progress) => job.record.note(progress), job.signal);
+    return job.builder.build(job.build, (progress) => job.record.note(progress), job.signal, naming);
   }
 
-  async #record(artifacts: readonly Artifact[], job: Job, version: string): Promise<Image> {
-    const { definition, git, parent, inputKey, request } = job;
+  async #record(artifacts: readonly Artifact[], job: Job, naming: BuildNaming): Promise<Image> {
+    const { definition, parent, inputKey, request } = job;
     // The last moment to cancel: what is recorded stays.
     job.signal.throwIfAborted();
-    const createdAtMs = this.#options.clock.now();
     const { component } = definition;
+    const { version, tags, atMs: createdAtMs } = naming;
     return this.#options.store.images.create(
       {
         id: `image-${this.#options.randomId()}` as ImageId,
@@ -137,7 +155,7 @@ export class Baking {
         version,
         inputKey,
         ...(parent === undefined ? {} : { parent: parent.id }),
-        tags: imageTags({ component, version, git, createdAtMs, builtBy: request.actor, parent: parent?.id }),
+        tags,
         definition,
         artifacts,
         createdAtMs,
@@ -158,7 +176,13 @@ export class Baking {
 
   /** Its blobs have gone, which the record has not: they are made again, and must be the same. */
   async #restore(job: Job, image: Image): Promise<void> {
-    const made = await job.builder.build(job.build, (progress) => job.record.note(progress), job.signal);
+    const naming = { version: image.version, tags: image.tags, atMs: image.createdAtMs };
+    const made = await job.builder.build(
+      job.build,
+      (progress) => job.record.note(progress),
+      job.signal,
+      naming,
+    );
     const wanted = image.artifacts[0]?.digest;
     if (made.artifacts[0]?.digest === wanted) return;
     throw new KilnError(
@@ -177,7 +201,7 @@ export class Baking {
 
   /** `component@channel` → the image that the channel holds now. */
   async #resolveBase(definition: ComponentDefinition): Promise<Image | undefined> {
-    const { base } = definition.image;
+    const base = baseReference(definition.image);
     if (base === undefined) return undefined;
     const [name = '', channel = ''] = base.split('@');
     const move = await this.#options.store.channels.current(componentName(name), channelName(channel));

@@ -1,5 +1,6 @@
 /** An image's shipping manifest. Pure. Tags belong to the image and never touch its artifact's digest. */
-import type { ComponentName, ImageId } from '../domain/ids.ts';
+import type { ComponentName } from '../domain/ids.ts';
+import type { Image } from '../domain/image.ts';
 import type { GitFacts } from './git-facts.ts';
 
 export interface TagFacts {
@@ -8,7 +9,7 @@ export interface TagFacts {
   readonly git: GitFacts | undefined;
   readonly createdAtMs: number;
   readonly builtBy: string;
-  readonly parent: ImageId | undefined;
+  readonly parent: Pick<Image, 'id' | 'component' | 'version'> | undefined;
 }
 
 export function imageTags(facts: TagFacts): Record<string, string> {
@@ -21,6 +22,6 @@ export function imageTags(facts: TagFacts): Record<string, string> {
     ...(git?.sha === undefined ? {} : { 'git.sha': git.sha }),
     ...(git === undefined ? {} : { 'git.dirty': String(git.dirty) }),
     ...(git?.repository === undefined ? {} : { repository: git.repository }),
-    ...(parent === undefined ? {} : { parent }),
+    ...(parent === undefined ? {} : { parent: parent.id, ancestor: `${parent.component} ${parent.version}` }),
   };
 }

@@ -146,6 +146,9 @@ function defineMachine(machine: MachineInput): MachineSpec {
     architectures: machine.architectures ?? ['amd64'],
     provisioners: (machine.provisioners ?? []).map(defineProvisioner),
     ...(diskBytes !== undefined && { diskBytes }),
+    ...(machine.user !== undefined && { user: machine.user }),
+    formats: machine.formats ?? [],
+    options: machine.options ?? {},
   };
 }
 

@@ -119,6 +119,20 @@ const machine = z.strictObject(
       .optional()
       .describe('Steps that prepare the machine, in order.'),
     disk: size().optional().describe('Size of its disk.'),
+    user: words(/^[a-z_][a-z0-9_-]*$/, 'a name of a user')
+      .optional()
+      .describe('Who logs in to prepare it, where that is done over SSH.'),
+    formats: list(z.enum(['squashfs', 'qcow2'], { error: 'squashfs or qcow2' }), 'a list of formats')
+      .optional()
+      .describe('builder chroot: forms of the root filesystem beside the tar archive.'),
+    options: z
+      .record(words(/^[a-z][a-z0-9_]*$/, 'an option of the builder'), z.union([scalar, z.array(scalar)]), {
+        error: 'a map of options',
+      })
+      .optional()
+      .describe(
+        "What only this kind of builder knows, in its own words: an instance's type, an account. No secrets.",
+      ),
   },
   { error: 'a map: {packer: …}, or {builder, source, …}' },
 );

@@ -2,7 +2,7 @@
 import { configFindings } from './config-rules.ts';
 import { defineEnvironment } from './definition.ts';
 import type { Finding } from './faults.ts';
-import type { MachineInput } from './image-shape.ts';
+import { machineFindings } from './machine-rules.ts';
 import { mergeEnvironment, ownProcesses, WEB } from './merge.ts';
 import { processFindings } from './process-rules.ts';
 import type { ComponentFile, EnvironmentInput } from './schema.ts';
@@ -153,37 +153,16 @@ function imageFindings({ image = {} }: ComponentFile): readonly Finding[] {
       findings.push(finding(['image', key], `"${key}" means nothing for a ${kind}`, { at: 'key', expected }));
     }
   }
-  return kind === 'machine' ? [...findings, ...machineFindings(image.machine)] : findings;
-}
-
-function machineFindings(machine: MachineInput | undefined): readonly Finding[] {
-  if (machine === undefined) {
-    return [
-      finding(['image', 'machine'], '"machine" is missing', {
+  if (kind !== 'machine') return findings;
+  if (image.base !== undefined && image.machine?.builder !== undefined) {
+    findings.push(
+      finding(['image', 'base'], '"base" means nothing beside "builder"', {
         at: 'key',
-        expected: '{packer: …}, or {builder, source, …}',
-      }),
-    ];
-  }
-  const described = (
-    ['builder', 'source', 'regions', 'architectures', 'provisioners', 'disk'] as const
-  ).filter((key) => machine[key] !== undefined);
-  if (machine.packer !== undefined) {
-    return described.map((key) =>
-      finding(['image', 'machine', key], `"${key}" means nothing beside "packer"`, {
-        at: 'key',
-        expected: 'this in the Packer template',
+        expected: 'this as image.machine.source',
       }),
     );
   }
-  return (['builder', 'source'] as const)
-    .filter((key) => machine[key] === undefined)
-    .map((key) =>
-      finding(['image', 'machine', key], `"${key}" is missing`, {
-        at: 'key',
-        expected: `"${key}", or "packer"`,
-      }),
-    );
+  return [...findings, ...machineFindings(image.machine)];
 }
 
 /** What an environment inherits is wrong once, where it was written. */

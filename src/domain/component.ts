@@ -49,7 +49,16 @@ export type MachineSpec =
       readonly architectures: readonly string[];
       readonly provisioners: readonly Provisioner[];
       readonly diskBytes?: number;
+      /** Who logs in to prepare it, where that is done over SSH. */
+      readonly user?: string;
+      /** Forms of a root filesystem beside the archive that there always is. */
+      readonly formats: readonly DiskFormat[];
+      /** What only this kind of builder knows, in its own words. */
+      readonly options: Readonly<Record<string, BuilderOption>>;
     };
+
+export type DiskFormat = 'squashfs' | 'qcow2';
+export type BuilderOption = string | number | boolean | readonly (string | number | boolean)[];
 
 export interface ImageSpec {
   readonly kind: ArtifactKind;
@@ -66,6 +75,13 @@ export interface ImageSpec {
   readonly rebake?: 'on-base-change';
   readonly container?: ContainerSpec;
   readonly machine?: MachineSpec;
+}
+
+/** The `component@channel` that an image is baked on; undefined where it stands on none that Kiln knows. */
+export function baseReference(image: ImageSpec): string | undefined {
+  if (image.base !== undefined) return image.base;
+  const source = image.machine?.kind === 'described' ? image.machine.source : '';
+  return /^[a-z][a-z0-9-]*@[a-z][a-z0-9-]*$/.test(source) ? source : undefined;
 }
 
 export interface Instances {
@@ -161,6 +177,8 @@ export interface EnvironmentSpec {
   readonly migrate?: string;
   readonly checks: readonly string[];
   readonly target: string;
+  /** The image that a bundle runs in, on targets that have no runtimes of their own. */
+  readonly runtime?: string;
   /** A protected environment takes only images that this channel holds or held. */
   readonly channel?: ChannelName;
 }

@@ -16,6 +16,14 @@ export interface ResolvedBase {
   readonly artifacts: readonly Artifact[];
 }
 
+/** What the image will be called, for builders whose artifacts carry that with them. */
+export interface BuildNaming {
+  readonly version: string;
+  /** The image's own, as the catalogue will hold them. */
+  readonly tags: Readonly<Record<string, string>>;
+  readonly atMs: number;
+}
+
 export type BuildProgress =
   | { readonly kind: 'stage'; readonly name: string; readonly detail: string }
   | { readonly kind: 'output'; readonly line: string };
@@ -45,6 +53,7 @@ export interface Builder {
     request: BuildRequest,
     onProgress: (progress: BuildProgress) => void,
     signal: AbortSignal,
+    naming?: BuildNaming,
   ): Promise<BuildResult>;
   /** Builds again without any cache and compares with the artifact. */
   verify(
