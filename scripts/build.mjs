@@ -37,6 +37,7 @@ const bundle = await rolldown({
     baker: 'src/bakery/bundle/baker-main.ts',
     asl: 'src/pipeline/asl/run.ts',
     'bake-worker': 'src/bakery/bundle/worker.ts',
+    'store-reader': 'src/store/sqlite/reader.ts',
   },
   platform: 'node',
   external: [/^node:/, 'pg-native'],

@@ -25,6 +25,7 @@ function entries(): Entries {
     router: file('routing/built-in/main.ts', 'router.js'),
     baker: file('bakery/bundle/baker-main.ts', 'baker.js'),
     bakeWorker: file('bakery/bundle/worker.ts', 'bake-worker.js'),
+    storeReader: file('store/sqlite/reader.ts', 'store-reader.js'),
     version: packageJson.version,
     page: fromSource ? path.join(folder, '../dist/current/page') : path.join(folder, 'page'),
     build: fromSource ? 'source' : path.basename(folder),

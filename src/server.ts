@@ -46,7 +46,7 @@ export interface Entries {
   readonly router: string;
   readonly baker: string;
   readonly bakeWorker: string;
-  readonly version: string;
+  readonly storeReader: string;
   /** Folder of the built page. */
   readonly page: string;
   readonly build: string;
@@ -190,13 +190,13 @@ async function build(building: Building): Promise<KilnServer> {
   return { url: api.url, asked: asked.promise, close: closing };
 }
 
-async function buildStore({ settings, around, state, closers }: Building): Promise<Store> {
+async function buildStore({ settings, entries, around, state, closers }: Building): Promise<Store> {
   const { databaseUrl } = settings;
   const store = await openStore(
     databaseUrl === undefined
       ? { kind: 'sqlite', file: state.file('kiln.db') }
       : { kind: 'postgres', url: databaseUrl },
-    { clock: systemClock },
+    { clock: systemClock, readerEntry: entries.storeReader },
   );
   closers.push(() => store.close());
   return around.store?.(store) ?? store;

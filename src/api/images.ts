@@ -61,7 +61,15 @@ const imageView = z
 
 export const images = {
   'images.list': {
-    query: z.strictObject({ component: componentNameText.optional(), ...pageQuery }),
+    query: z.strictObject({
+      component: componentNameText.optional(),
+      query: z.string().max(2000).optional().openapi({
+        description:
+          'In the query language of the catalogue; of each image, artifacts that fit it come first',
+        example: 'web version>=1.4 arch=amd64 order=-version limit=1',
+      }),
+      ...pageQuery,
+    }),
     answer: pageOf(imageView).openapi('ImagePage'),
   },
   'images.get': {

@@ -9,7 +9,10 @@
  * - A lone word is a component, or `component:channel`.
  */
 import { type Fault, KilnError } from '../domain/errors.ts';
+import type { ComponentName } from '../domain/ids.ts';
+import type { Artifact, Image } from '../domain/image.ts';
 import {
+  ANY_VALUE,
   ARTIFACT_FIELDS,
   type ArtifactField,
   type Condition,
@@ -226,4 +229,21 @@ function isOneSlip(text: string, word: string): boolean {
 
 function fault(column: number, path: string, message: string, more: Partial<Fault> = {}): Fault {
   return { path, message, location: { file: 'query', line: 1, column }, ...more };
+}
+
+export function ofComponent(query: ImageQuery, component: ComponentName): ImageQuery {
+  const condition: Condition = { on: 'field', field: 'component', values: [component], negated: false };
+  return { ...query, conditions: [...query.conditions, condition] };
+}
+
+/** The image with the artifacts that the query asks for before the others: their digest is what a script wants. */
+export function fittingFirst(image: Image, query: ImageQuery): Image {
+  const fits = (artifact: Artifact): boolean =>
+    query.conditions.every((one) => {
+      if (one.on !== 'artifact' || one.values.includes(ANY_VALUE)) return true;
+      const value = artifact[one.field];
+      return (value !== undefined && one.values.includes(value)) !== one.negated;
+    });
+  const fitting = image.artifacts.filter(fits);
+  return { ...image, artifacts: [...fitting, ...image.artifacts.filter((one) => !fitting.includes(one))] };
 }

@@ -101,6 +101,7 @@ export interface HttpParts {
     Store,
     | 'engine'
     | 'images'
+    | 'catalogue'
     | 'channels'
     | 'releases'
     | 'deployments'

@@ -31,6 +31,7 @@ const entries = {
   router: path.join(ROOT, 'src/routing/built-in/main.ts'),
   baker: path.join(ROOT, 'src/bakery/bundle/baker-main.ts'),
   bakeWorker: path.join(ROOT, 'src/bakery/bundle/worker.ts'),
+  storeReader: path.join(ROOT, 'src/store/sqlite/reader.ts'),
   page: path.join(ROOT, 'dist/current/page'),
   version: '0.0.0-broken',
   build: '0-broken',

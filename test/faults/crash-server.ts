@@ -36,6 +36,7 @@ const entries = {
   router: path.join(here, 'router.js'),
   baker: path.join(here, 'baker.js'),
   bakeWorker: path.join(here, 'bake-worker.js'),
+  storeReader: path.join(here, 'store-reader.js'),
   page: path.join(here, 'page'),
   version: '0.0.0',
   build: 'crash',

@@ -1,6 +1,8 @@
 import type { Answer } from '../../api/contract.ts';
-import { componentName } from '../../domain/ids.ts';
+import { EXIT } from '../../api/failures.ts';
+import { KilnError } from '../../domain/errors.ts';
 import { answer, type Context, hint, numberFlag, textFlag } from '../context.ts';
+import { formatted } from '../format.ts';
 import { table } from '../table.ts';
 import { agoText, sizeText } from '../time.ts';
 
@@ -14,17 +16,35 @@ export async function run(context: Context): Promise<number> {
     const image = await client.call('images.get', { params: { reference } }, { signal });
     return answer(context, image, () => detail(context, image));
   }
-  const [component] = context.args;
+  const [asked] = context.args;
   const cursor = textFlag(flags, 'cursor');
+  const format = textFlag(flags, 'format');
   const query = {
     limit: numberFlag(flags, 'limit', '--limit') ?? 20,
-    ...(component === undefined ? {} : { component: componentName(component) }),
+    ...(asked === undefined ? {} : { query: asked }),
     ...(cursor === undefined ? {} : { cursor }),
   };
   const page = await client.call('images.list', { query }, { signal });
-  if (page.items.length === 0) hint(context, 'no images yet: kiln bake DIR');
+  if (format !== undefined) {
+    if (page.items.length === 0) throw noneFound(asked);
+    for (const image of page.items) context.terminal.out(formatted(format, image));
+    return EXIT.ok;
+  }
+  if (page.items.length === 0)
+    hint(context, asked === undefined ? 'no images yet: kiln bake DIR' : 'no image fits');
   if (page.cursor !== undefined) hint(context, `more: --cursor ${page.cursor}`);
   return answer(context, page, () => (page.items.length === 0 ? undefined : list(context, page.items)));
+}
+
+/** A script that asks for a digest must not go on with nothing. */
+function noneFound(asked: string | undefined): KilnError {
+  return new KilnError(
+    'not-found',
+    asked === undefined ? 'There are no images.' : `No image fits "${asked}".`,
+    {
+      next: 'Ask for less, or bake and promote one.',
+    },
+  );
 }
 
 function list(context: Context, images: readonly Image[]): string {
