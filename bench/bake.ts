@@ -12,9 +12,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { Kiln } from '../test/e2e/kiln.ts';
+import type { Kiln } from '../test/e2e/kiln.ts';
 import { DockerEngine } from './docker-engine.ts';
 import { changeOneLine, makeLargeApp } from './large-app.ts';
+import { withKiln } from './own-kiln.ts';
 import { atMost, median, type Result, type Row, report, say, timed } from './result.ts';
 
 const COLD_ROUNDS = 3;
@@ -42,14 +43,11 @@ const times = {
   ordered: { change: [] as number[] },
 };
 
-async function withKiln(work: (kiln: Kiln) => Promise<void>): Promise<void> {
-  const kiln = await Kiln.create();
-  try {
+async function withServer(work: (kiln: Kiln) => Promise<void>): Promise<void> {
+  await withKiln(async (kiln) => {
     await kiln.serve();
     await work(kiln);
-  } finally {
-    await kiln.destroy();
-  }
+  });
 }
 
 function buildWith(engine: DockerEngine, name: Dockerfile): Promise<void> {
@@ -62,7 +60,7 @@ function tagOf(name: Dockerfile): string {
 
 async function measureCold(engine: DockerEngine | undefined): Promise<void> {
   for (let round = 0; round < COLD_ROUNDS; round++) {
-    await withKiln(async (kiln) => {
+    await withServer(async (kiln) => {
       times.kiln.cold.push(await timed(() => kiln.json('bake', app)));
     });
     if (engine === undefined) continue;
@@ -109,7 +107,7 @@ try {
   say('cold…');
   await measureCold(engine);
   say('with changes…');
-  await withKiln((kiln) => measureChanges(kiln, engine));
+  await withServer((kiln) => measureChanges(kiln, engine));
   say(JSON.stringify(times, (_, value) => (typeof value === 'number' ? Math.round(value) : value)));
   const missing = { what: 'docker build', missing: 'no engine answers (Debian: docker.io; as root)' };
   report(engine === undefined ? [...rows(false), missing] : rows(true));

@@ -6,7 +6,8 @@
  */
 import { execFileSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
-import { Kiln } from '../test/e2e/kiln.ts';
+import type { Kiln } from '../test/e2e/kiln.ts';
+import { withKiln } from './own-kiln.ts';
 import { atMost, median, report, say, timed } from './result.ts';
 
 const { values } = parseArgs({
@@ -21,8 +22,7 @@ async function medianOf(count: number, work: () => Promise<unknown>): Promise<nu
   return median(times);
 }
 
-const kiln = await Kiln.create();
-try {
+async function measure(kiln: Kiln): Promise<void> {
   await kiln.serve();
   const folder = await kiln.example('storefront');
   await kiln.json('up', folder);
@@ -47,6 +47,6 @@ try {
       goal: atMost(1_000),
     },
   ]);
-} finally {
-  await kiln.destroy();
 }
+
+await withKiln(measure);

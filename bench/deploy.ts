@@ -13,8 +13,9 @@ import { appendFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import path from 'node:path';
 import { parseArgs, promisify } from 'node:util';
-import { Kiln, startLoad, until } from '../test/e2e/kiln.ts';
+import { type Kiln, startLoad, until } from '../test/e2e/kiln.ts';
 import type { LoadReport } from '../test/e2e/load-client.ts';
+import { withKiln } from './own-kiln.ts';
 import { atMost, median, type Row, report, say, timed } from './result.ts';
 
 const run = promisify(execFile);
@@ -195,9 +196,7 @@ function dropsOf(kiln: LoadReport, pm2: LoadReport | undefined): Row[] {
   ];
 }
 
-const kiln = await Kiln.create();
-let pm2: Pm2 | undefined;
-try {
+async function measure(kiln: Kiln): Promise<void> {
   say('baking…');
   const folder = await prepare(kiln);
   say('deploying on a quiet machine…');
@@ -207,16 +206,18 @@ try {
   await kiln.json('stop', 'storefront', ENVIRONMENT);
   say('fetching and starting pm2…');
   const peer = await Pm2.start(path.join(kiln.directory, 'pm2'), folder);
-  pm2 = peer;
-  const peerQuiet = peer && (await measurePm2(peer));
-  const peerLoaded = peer && (await underLoad(peer.address, () => measurePm2(peer)));
-  report([
-    ...timesOf(quiet, 'quiet', peerQuiet, true),
-    ...timesOf(loaded.measured, 'under load', peerLoaded?.measured, false),
-    ...dropsOf(loaded.load, peerLoaded?.load),
-    ...(peer === undefined ? [{ what: 'pm2 reload', missing: 'pm2 could not be fetched from npm' }] : []),
-  ]);
-} finally {
-  await pm2?.kill();
-  await kiln.destroy();
+  try {
+    const peerQuiet = peer && (await measurePm2(peer));
+    const peerLoaded = peer && (await underLoad(peer.address, () => measurePm2(peer)));
+    report([
+      ...timesOf(quiet, 'quiet', peerQuiet, true),
+      ...timesOf(loaded.measured, 'under load', peerLoaded?.measured, false),
+      ...dropsOf(loaded.load, peerLoaded?.load),
+      ...(peer === undefined ? [{ what: 'pm2 reload', missing: 'pm2 could not be fetched from npm' }] : []),
+    ]);
+  } finally {
+    await peer?.kill();
+  }
 }
+
+await withKiln(measure);
