@@ -77,14 +77,16 @@ export const VERBS: readonly VerbEntry[] = [
   },
   {
     name: 'images',
-    args: '[component]',
-    summary: 'list images, newest first, or show one',
+    args: '[query]',
+    summary: 'find images, newest first, or show one',
     options: [
       ['--limit <n>', 'at most so many (default 20)'],
       ['--cursor <cursor>', 'go on after the previous page'],
+      ['--format <text>', 'a line for each, such as "{{component}}@{{version}} {{digest}}"; none found is exit code 3'],
       ['--image <ref>', 'show this one with its tags and checks'],
     ],
-    example: 'kiln images storefront --limit 5',
+    example:
+      "kiln images storefront\n  kiln images 'precise:golden arch=amd64 region=us-east-1' --format '{{reference}}'\n  kiln images 'component=web version>=1.4 env=stage outdated=true order=-version limit=1'",
     load: () => import('./verbs/images.ts'),
   },
   {
