@@ -19,7 +19,7 @@ export type Retrier = NonNullable<WorkState['Retry']>[number];
 export type Catcher = NonNullable<WorkState['Catch']>[number];
 
 /** A machine, a branch or an item processor: all have a start and states. */
-export type Level = Pick<StateMachine, 'StartAt' | 'States' | 'QueryLanguage'>;
+export type Level = Pick<StateMachine, 'StartAt' | 'States'>;
 export type QueryLanguage = 'JSONPath' | 'JSONata';
 
 export function processorOf(state: MapState): NonNullable<MapState['ItemProcessor']> {

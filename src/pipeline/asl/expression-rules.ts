@@ -50,6 +50,11 @@ function fieldFaults(key: string, value: Json, path: DefinitionPath): readonly D
     if (key.endsWith('.$') || CALL_FIELD.test(key)) return textFaults(value, path);
     return PATH_FIELD.test(key) ? pathFaults(value, path, key === 'ResultPath') : [];
   }
+  if (key.endsWith('.$')) {
+    return [
+      { path, at: 'value', message: 'nothing to evaluate', expected: 'a path ($…) or a call (States.…)' },
+    ];
+  }
   if (isArray(value)) return value.flatMap((item, at) => fieldFaults('', item, [...path, at]));
   if (!isObject(value)) return [];
   return Object.entries(value).flatMap(([inner, item]) => fieldFaults(inner, item, [...path, inner]));

@@ -122,6 +122,7 @@ function leadFaults(state: State, path: DefinitionPath): readonly DefinitionFaul
 }
 
 const JSONPATH_FIELDS = [
+  'Result',
   'InputPath',
   'OutputPath',
   'Parameters',

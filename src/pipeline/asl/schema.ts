@@ -177,7 +177,7 @@ const mapFields = z.strictObject({
   Label: z.string().max(40, 'at most 40 characters').optional(),
 });
 
-const levelFields = { Comment: text.optional(), QueryLanguage: language.optional(), StartAt: text };
+const levelFields = { Comment: text.optional(), StartAt: text };
 const parallelFields = z.strictObject({
   ...common,
   ...leads,
@@ -207,6 +207,7 @@ const state = z.discriminatedUnion('Type', [
 ]);
 
 export const stateMachine = processor.extend({
+  QueryLanguage: language.optional(),
   Version: text.optional(),
   TimeoutSeconds: seconds.optional(),
 });
