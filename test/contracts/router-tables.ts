@@ -130,14 +130,14 @@ export function tablesContract(subject: RouterSubject): void {
     });
 
     it.each([
-      { what: 'path', timeoutMs: 1_000 },
-      { what: 'path and a longer limit', timeoutMs: 3_000 },
-      { what: 'path and a shorter limit', timeoutMs: 400 },
+      { what: 'path', timeoutMs: 3_000 },
+      { what: 'path and a longer limit', timeoutMs: 5_000 },
+      { what: 'path and a shorter limit', timeoutMs: 2_500 },
     ])('move traffic between groups whose checks have another $what, and no request fails', async (to) => {
       const maker = newMaker();
       const [old, fresh] = [await newUpstream('old'), await newUpstream('fresh')];
       [old.healthPath, fresh.healthPath] = ['/old-health', '/fresh-health'];
-      const ofOld = { path: '/old-health', intervalMs: 100, timeoutMs: 1_000, startupMs: 10_000 };
+      const ofOld = { path: '/old-health', intervalMs: 100, timeoutMs: 3_000, startupMs: 10_000 };
       const ofFresh = { path: '/fresh-health', intervalMs: 150, timeoutMs: to.timeoutMs, startupMs: 10_000 };
       const apply = (groups: Parameters<TableMaker['table']>[0], health: HealthSpec) =>
         place.router.apply(maker.table(groups, { health }), place.signal);

@@ -10,6 +10,27 @@ export interface BodyReader {
   take(chunk: Buffer, from: number, onData?: (from: number, to: number) => void): number;
 }
 
+/** How a head says where the body ends. */
+export type BodyFraming =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'length'; readonly sizeBytes: number }
+  | { readonly kind: 'chunked' }
+  /** Ends with the connection: only an answer's. */
+  | { readonly kind: 'until-close' };
+
+export function bodyReader(framing: BodyFraming): BodyReader {
+  switch (framing.kind) {
+    case 'none':
+      return new EmptyBody();
+    case 'length':
+      return new LengthBody(framing.sizeBytes);
+    case 'chunked':
+      return new ChunkedBody();
+    case 'until-close':
+      return new UntilCloseBody();
+  }
+}
+
 export class EmptyBody implements BodyReader {
   readonly isDone = true;
 

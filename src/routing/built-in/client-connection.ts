@@ -6,9 +6,10 @@
  *          exchange → tunnel           upgraded; the tunnel owns the socket from then on
  */
 import type { Socket } from 'node:net';
-import { type BodyReader, ChunkedBody, EmptyBody, LengthBody } from './body.ts';
-import { type Downstream, Exchange, type Forwarding } from './exchange.ts';
-import { BadHead, HEAD_END } from './head-text.ts';
+import { type BodyReader, bodyReader, EmptyBody } from './body.ts';
+import { Exchange } from './exchange.ts';
+import type { Downstream, Forwarding } from './forwarding.ts';
+import { BadHead, HEAD_END, hasBareLineFeed, withoutLeadingLineBreaks } from './head-text.ts';
 import { acceptIn, badRequest, PAGES, type Page, pageText } from './pages.ts';
 import { type RequestHead, readRequestHead } from './request-head.ts';
 
@@ -23,8 +24,6 @@ export interface ConnectionKeeper {
 type Mode = 'head' | 'exchange' | 'closing' | 'tunnel' | 'closed';
 
 const EARLY_BYTES = 64 * 1024;
-const LF = 0x0a;
-const CR = 0x0d;
 
 export class ClientConnection implements Downstream {
   readonly address: string;
@@ -184,7 +183,8 @@ export class ClientConnection implements Downstream {
 
   /** False: the head is not whole yet, or was refused. */
   #readHead(): boolean {
-    const pending = this.#withoutLeadingLineBreaks();
+    const pending = this.#pending && withoutLeadingLineBreaks(this.#pending);
+    this.#pending = pending;
     if (pending === undefined) return false;
     const end = pending.indexOf(HEAD_END);
     const { requestHeadBytes, requestHeadMs } = this.#forwarding.limits;
@@ -217,7 +217,7 @@ export class ClientConnection implements Downstream {
 
   #begin(head: RequestHead, rest: Buffer | undefined): void {
     this.#mode = 'exchange';
-    this.#body = bodyReader(head);
+    this.#body = bodyReader(head.body);
     this.#deadlineMs = this.#body.isDone
       ? Number.POSITIVE_INFINITY
       : this.#forwarding.now() + this.#forwarding.limits.requestBodySilenceMs;
@@ -284,35 +284,6 @@ export class ClientConnection implements Downstream {
     this.#socket.end();
     this.#socket.resume();
   }
-
-  #withoutLeadingLineBreaks(): Buffer | undefined {
-    let pending = this.#pending;
-    if (pending !== undefined && pending[0] === CR) {
-      let at = 0;
-      while (pending[at] === CR && pending[at + 1] === LF && at < 8) at += 2;
-      pending = at === pending.length ? undefined : pending.subarray(at);
-      this.#pending = pending;
-    }
-    return pending;
-  }
-}
-
-function bodyReader(head: RequestHead): BodyReader {
-  switch (head.body.kind) {
-    case 'none':
-      return new EmptyBody();
-    case 'length':
-      return head.body.sizeBytes === 0 ? new EmptyBody() : new LengthBody(head.body.sizeBytes);
-    case 'chunked':
-      return new ChunkedBody();
-  }
-}
-
-function hasBareLineFeed(bytes: Buffer): boolean {
-  for (let at = bytes.indexOf(LF); at !== -1; at = bytes.indexOf(LF, at + 1)) {
-    if (bytes[at - 1] !== CR) return true;
-  }
-  return false;
 }
 
 /** IPv4 addresses as themselves, also where the listener speaks IPv6. */

@@ -1,7 +1,7 @@
 /**
  * One request and its answer.
  *
- *   choosing → waiting → choosing …            no healthy endpoint yet, and the pool lets requests wait
+ *   choosing                                   an endpoint is searched for, or waited for (endpoint-search.ts)
  *   choosing → connecting → sent → answering → ended
  *                                sent → tunnel (the client connection lives on without the exchange)
  *   connecting | sent → choosing               refused, or closed on reuse before a byte of an answer came
@@ -12,70 +12,28 @@
  * cut the client, for a short body must not look whole.
  */
 
-import type { Socket } from 'node:net';
-import type { BodyReader } from './body.ts';
-import { ChunkedBody, EmptyBody, LengthBody, UntilCloseBody } from './body.ts';
+import { AnswerBody, writeWithHead } from './answer-body.ts';
+import { AnswerHeads } from './answer-heads.ts';
 import type { InFlight, RoutedEndpointState } from './endpoint.ts';
-import { BadHead, HEAD_END } from './head-text.ts';
-import type { Limits } from './limits.ts';
-import type { LiveTable } from './live-table.ts';
+import { EndpointSearch, type Seeker } from './endpoint-search.ts';
+import type { Downstream, Forwarding } from './forwarding.ts';
+import { BadHead } from './head-text.ts';
 import { PAGES, type Page } from './pages.ts';
-import type { PoolState, Waiting } from './pool.ts';
+import type { PoolState } from './pool.ts';
 import { isSafeToRepeat, type RequestHead, upstreamRequestText } from './request-head.ts';
-import { clientResponseText, type ResponseHead, readResponseHead } from './response-head.ts';
+import { clientResponseText, type ResponseHead } from './response-head.ts';
 import { Tunnel } from './tunnel.ts';
 import { connectionTo, type UpstreamConnection, type UpstreamUser } from './upstream-connection.ts';
 
-/** What requests are forwarded by. */
-export interface Forwarding {
-  readonly table: LiveTable;
-  readonly limits: Limits;
-  readonly listenPort: number;
-  /** True when the header's value is the secret that lets a client ask who answered. */
-  isProbe(value: string): boolean;
-  /** How long requests of the pool may wait for a healthy endpoint. */
-  holdMs(pool: PoolState): number;
-  now(): number;
-}
+type Mode = 'choosing' | 'connecting' | 'sent' | 'answering' | 'ended';
 
-/** The client's side of an exchange. */
-export interface Downstream {
-  readonly address: string;
-  /** False: its connection ends with this answer. */
-  readonly mayBeKept: boolean;
-  /** False: wait for `clientDrained` before writing more. */
-  write(data: string | Buffer): boolean;
-  pause(): void;
-  resume(): void;
-  destroy(): void;
-  /** A fault of the router's own. */
-  failed(thrown: unknown): void;
-  /** The answer is out. */
-  answered(mayKeep: boolean): void;
-  answerWith(page: Page, head: RequestHead, isRequestDone: boolean): void;
-  /** What came after a request that asked for an upgrade. */
-  takeEarlyBytes(): Buffer | undefined;
-  surrender(): Socket;
-  tunnelled(): void;
-}
-
-type Mode = 'choosing' | 'waiting' | 'connecting' | 'sent' | 'answering' | 'ended';
-
-const MAX_ATTEMPTS = 4;
-/** Bodies up to this size leave in one write with their head. */
-const JOINED_BYTES = 8 * 1024;
-
-export class Exchange implements UpstreamUser, InFlight, Waiting {
+export class Exchange implements UpstreamUser, InFlight, Seeker {
   readonly #client: Downstream;
   readonly #forwarding: Forwarding;
   readonly #head: RequestHead;
-  readonly #pool: PoolState;
+  readonly #search: EndpointSearch;
+  readonly #heads: AnswerHeads;
   #mode: Mode = 'choosing';
-  #attempts = 0;
-  #tried: Set<RoutedEndpointState> | undefined;
-  #holdUntilMs = -1;
-  #holdTimer: NodeJS.Timeout | undefined;
-  #failure: Page = PAGES.noInstance;
   #upstream: UpstreamConnection | undefined;
   /** Set together with the connection. */
   #endpoint: RoutedEndpointState | undefined;
@@ -83,9 +41,8 @@ export class Exchange implements UpstreamUser, InFlight, Waiting {
   /** Pieces of the request's body that came before the connection stood. */
   #backlog: Buffer[] = [];
   #isRequestDone: boolean;
-  #received: Buffer | undefined;
   #response: ResponseHead | undefined;
-  #responseBody: BodyReader | undefined;
+  #responseBody: AnswerBody | undefined;
   #keepsClient = false;
   /** Compared by the client connection's sweep. */
   deadlineMs = Number.POSITIVE_INFINITY;
@@ -94,7 +51,8 @@ export class Exchange implements UpstreamUser, InFlight, Waiting {
     this.#client = client;
     this.#forwarding = forwarding;
     this.#head = head;
-    this.#pool = pool;
+    this.#search = new EndpointSearch(this, forwarding, pool);
+    this.#heads = new AnswerHeads(head.method, forwarding.limits.responseHeadBytes);
     this.#isRequestDone =
       head.body.kind === 'none' || (head.body.kind === 'length' && head.body.sizeBytes === 0);
   }
@@ -143,37 +101,20 @@ export class Exchange implements UpstreamUser, InFlight, Waiting {
     this.#fail(PAGES.drained);
   }
 
-  chooseAgain(): void {
-    clearTimeout(this.#holdTimer);
-    this.#tried = undefined;
-    this.#choose();
-  }
-
   #choose(): void {
     this.#mode = 'choosing';
-    const endpoint = this.#pool.pick(this.#tried);
-    if (endpoint === undefined) this.#waitOrGiveUp();
-    else this.#connect(endpoint);
+    this.#search.next();
   }
 
-  #waitOrGiveUp(): void {
-    const nowMs = this.#forwarding.now();
-    if (this.#holdUntilMs < 0) this.#holdUntilMs = nowMs + this.#forwarding.holdMs(this.#pool);
-    const isFull = this.#pool.waiting >= this.#forwarding.limits.waitingRequests;
-    if (this.#holdUntilMs <= nowMs || isFull || this.#pool.isWithdrawn) {
-      this.#fail(this.#failure);
-      return;
-    }
-    this.#mode = 'waiting';
-    this.#pool.wait(this);
-    this.#holdTimer = setTimeout(() => {
-      this.#pool.leave(this);
-      this.#fail(this.#failure);
-    }, this.#holdUntilMs - nowMs);
+  found(endpoint: RoutedEndpointState): void {
+    this.#connect(endpoint);
+  }
+
+  notFound(page: Page): void {
+    this.#fail(page);
   }
 
   #connect(endpoint: RoutedEndpointState): void {
-    this.#attempts++;
     endpoint.begin(this);
     const nowMs = this.#forwarding.now();
     const upstream = connectionTo(endpoint, nowMs, this.#onlyNew);
@@ -223,7 +164,7 @@ export class Exchange implements UpstreamUser, InFlight, Waiting {
       this.#relay(chunk, 0, undefined);
       return;
     }
-    this.#received = this.#received === undefined ? chunk : Buffer.concat([this.#received, chunk]);
+    this.#heads.take(chunk);
     this.#readHeads();
   }
 
@@ -247,8 +188,8 @@ export class Exchange implements UpstreamUser, InFlight, Waiting {
       this.#tryElsewhere(PAGES.unreachable);
       return;
     }
-    const isSilent = this.#mode === 'sent' && this.#received === undefined;
-    if (isSilent && upstream.isReused && isSafeToRepeat(this.#head) && this.#attempts < MAX_ATTEMPTS) {
+    const isSilent = this.#mode === 'sent' && this.#heads.isEmpty;
+    if (isSilent && upstream.isReused && isSafeToRepeat(this.#head) && this.#search.mayTryAgain) {
       this.#letGo(false);
       this.#onlyNew = true;
       this.#choose();
@@ -261,55 +202,38 @@ export class Exchange implements UpstreamUser, InFlight, Waiting {
   #tryElsewhere(page: Page): void {
     const endpoint = this.#endpoint;
     this.#letGo(false);
-    if (endpoint !== undefined) this.#tried = (this.#tried ?? new Set()).add(endpoint);
-    this.#failure = page;
-    if (this.#attempts < MAX_ATTEMPTS) this.#choose();
-    else this.#fail(page);
+    this.#mode = 'choosing';
+    this.#search.nextInsteadOf(endpoint, page);
   }
 
   /** Reads heads until the final one; interim ones (100, 103) are passed on. */
   #readHeads(): void {
     for (;;) {
-      const received = this.#received;
-      if (received === undefined) return;
-      const end = received.indexOf(HEAD_END);
-      if (end === -1 || end > this.#forwarding.limits.responseHeadBytes) {
-        if (received.length > this.#forwarding.limits.responseHeadBytes) this.#fail(PAGES.brokenAnswer);
+      const next = this.#heads.next();
+      if (next === 'incomplete') return;
+      if (next === 'broken') {
+        this.#fail(PAGES.brokenAnswer);
         return;
       }
-      const response = this.#parse(received.toString('latin1', 0, end + 2));
-      if (response === undefined) return;
-      const restAt = end + HEAD_END.length;
+      const { response, received, restAt } = next;
       if (response.status === 101) {
         this.#becomeTunnel(response, received.subarray(restAt));
         return;
       }
       if (response.status >= 200) {
-        this.#received = undefined;
         this.#answer(response, received, restAt);
         return;
       }
       if (this.#head.minorVersion === 1) {
         this.#client.write(clientResponseText(response, { minorVersion: 1, keepAlive: true }));
       }
-      this.#received = restAt === received.length ? undefined : received.subarray(restAt);
-    }
-  }
-
-  #parse(text: string): ResponseHead | undefined {
-    try {
-      return readResponseHead(text, this.#head.method);
-    } catch (thrown) {
-      if (!(thrown instanceof BadHead)) throw thrown;
-      this.#fail(PAGES.brokenAnswer); // the instance's fault; the page says so
-      return undefined;
     }
   }
 
   #answer(response: ResponseHead, received: Buffer, bodyAt: number): void {
     this.#mode = 'answering';
     this.#response = response;
-    this.#responseBody = bodyReader(response);
+    this.#responseBody = new AnswerBody(response, this.#head.minorVersion);
     const isDelimited =
       response.body.kind === 'none' ||
       response.body.kind === 'length' ||
@@ -334,30 +258,17 @@ export class Exchange implements UpstreamUser, InFlight, Waiting {
   #relay(chunk: Buffer, from: number, headText: string | undefined): void {
     const body = this.#responseBody;
     if (body === undefined) return;
-    const isDechunked = this.#response?.body.kind === 'chunked' && this.#head.minorVersion === 0;
-    const pieces: Buffer[] = [];
-    let to: number;
+    let taken: ReturnType<AnswerBody['take']>;
     try {
-      to = body.take(chunk, from, isDechunked ? (a, b) => pieces.push(chunk.subarray(a, b)) : undefined);
+      taken = body.take(chunk, from);
     } catch (thrown) {
       if (!(thrown instanceof BadHead)) throw thrown;
       this.#mode = 'answering'; // its chunks are malformed: the client must not see a whole message
       this.#fail(PAGES.brokenAnswer);
       return;
     }
-    const piece = isDechunked ? Buffer.concat(pieces) : chunk.subarray(from, to);
-    if (!this.#write(headText, piece) && !body.isDone) this.#upstream?.pause();
-    if (body.isDone) this.#finish(to === chunk.length);
-  }
-
-  #write(headText: string | undefined, piece: Buffer): boolean {
-    if (headText === undefined) return piece.length === 0 || this.#client.write(piece);
-    if (piece.length === 0) return this.#client.write(headText);
-    if (piece.length <= JOINED_BYTES) {
-      return this.#client.write(headText + piece.toString('latin1', 0, piece.length));
-    }
-    this.#client.write(headText);
-    return this.#client.write(piece);
+    if (!writeWithHead(this.#client, headText, taken.piece) && !body.isDone) this.#upstream?.pause();
+    if (body.isDone) this.#finish(taken.to === chunk.length);
   }
 
   #becomeTunnel(response: ResponseHead, rest: Buffer): void {
@@ -405,8 +316,7 @@ export class Exchange implements UpstreamUser, InFlight, Waiting {
 
   #end(): void {
     this.#mode = 'ended';
-    clearTimeout(this.#holdTimer);
-    this.#pool.leave(this);
+    this.#search.stop();
     this.#backlog = [];
   }
 
@@ -416,7 +326,7 @@ export class Exchange implements UpstreamUser, InFlight, Waiting {
     if (upstream === undefined) return;
     this.#upstream = undefined;
     this.#endpoint = undefined;
-    this.#received = undefined;
+    this.#heads.clear();
     if (mayReuse) upstream.rest(this.#forwarding.now(), this.#response?.keepAliveTimeoutMs);
     else upstream.destroy();
     endpoint?.end(this);
@@ -424,18 +334,5 @@ export class Exchange implements UpstreamUser, InFlight, Waiting {
 
   #touch(): void {
     this.deadlineMs = this.#forwarding.now() + this.#forwarding.limits.instanceSilenceMs;
-  }
-}
-
-function bodyReader(response: ResponseHead): BodyReader {
-  switch (response.body.kind) {
-    case 'none':
-      return new EmptyBody();
-    case 'length':
-      return new LengthBody(response.body.sizeBytes);
-    case 'chunked':
-      return new ChunkedBody();
-    case 'until-close':
-      return new UntilCloseBody();
   }
 }

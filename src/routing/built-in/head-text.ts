@@ -16,6 +16,8 @@ export class BadHead extends Error {
 
 export const HEAD_END = '\r\n\r\n';
 const MAX_HEADERS = 128;
+const LF = 0x0a;
+const CR = 0x0d;
 
 /** Control characters other than tab, CR without LF, LF without CR; beyond ASCII is opaque and allowed. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for
@@ -40,6 +42,21 @@ export function isToken(text: string, from = 0, to = text.length): boolean {
 
 export function refuseForbiddenCharacters(head: string): void {
   if (FORBIDDEN.test(head)) throw new BadHead(400, 'the head holds a control character or a bare line break');
+}
+
+/** A client may send a few line breaks before a request (RFC 9112, 2.2); undefined: there is nothing else. */
+export function withoutLeadingLineBreaks(bytes: Buffer): Buffer | undefined {
+  if (bytes[0] !== CR) return bytes;
+  let at = 0;
+  while (bytes[at] === CR && bytes[at + 1] === LF && at < 8) at += 2;
+  return at === bytes.length ? undefined : bytes.subarray(at);
+}
+
+export function hasBareLineFeed(bytes: Buffer): boolean {
+  for (let at = bytes.indexOf(LF); at !== -1; at = bytes.indexOf(LF, at + 1)) {
+    if (bytes[at - 1] !== CR) return true;
+  }
+  return false;
 }
 
 /** The value of a header line, without the white space around it. */

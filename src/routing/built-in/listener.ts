@@ -2,7 +2,7 @@
 import net from 'node:net';
 import { KilnError } from '../../domain/errors.ts';
 import { ClientConnection, type ConnectionKeeper } from './client-connection.ts';
-import type { Forwarding } from './exchange.ts';
+import type { Forwarding } from './forwarding.ts';
 
 export interface ListenAddress {
   readonly host: string;

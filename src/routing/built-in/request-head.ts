@@ -1,4 +1,5 @@
 /** Reads a request's head, and decides in the same pass which of its lines go on to the upstream. */
+import type { BodyFraming } from './body.ts';
 import {
   BadHead,
   contentLength,
@@ -10,10 +11,7 @@ import {
   valueIn,
 } from './head-text.ts';
 
-type RequestBodyFraming =
-  | { readonly kind: 'none' }
-  | { readonly kind: 'length'; readonly sizeBytes: number }
-  | { readonly kind: 'chunked' };
+type RequestBodyFraming = Exclude<BodyFraming, { kind: 'until-close' }>;
 
 export interface RequestHead {
   readonly method: string;

@@ -1,4 +1,5 @@
 /** Reads an upstream's response head, and decides in the same pass which of its lines go on to the client. */
+import type { BodyFraming } from './body.ts';
 import {
   BadHead,
   contentLength,
@@ -9,17 +10,10 @@ import {
   valueIn,
 } from './head-text.ts';
 
-type ResponseBodyFraming =
-  | { readonly kind: 'none' }
-  | { readonly kind: 'length'; readonly sizeBytes: number }
-  | { readonly kind: 'chunked' }
-  /** Ends with the connection. */
-  | { readonly kind: 'until-close' };
-
 export interface ResponseHead {
   readonly status: number;
   readonly reason: string;
-  readonly body: ResponseBodyFraming;
+  readonly body: BodyFraming;
   /** Whether the upstream lets its connection be used again. */
   readonly keepAlive: boolean;
   /** From its `Keep-Alive: timeout=…`: when it will close the idle connection. */
@@ -115,7 +109,7 @@ function keeps(gathered: Gathered, head: string, name: string, colonAt: number, 
   }
 }
 
-function framing(gathered: Gathered, status: number, requestMethod: string): ResponseBodyFraming {
+function framing(gathered: Gathered, status: number, requestMethod: string): BodyFraming {
   if (gathered.chunked && gathered.length !== undefined) {
     throw new BadHead(502, 'both Content-Length and Transfer-Encoding');
   }

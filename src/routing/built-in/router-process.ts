@@ -16,7 +16,7 @@ import type { Generation, ServiceTable } from '../../domain/routing.ts';
 import { isSecret, probeSecret } from '../probe.ts';
 import { SavedTables } from '../saved-tables.ts';
 import { ControlServer } from './control-server.ts';
-import type { Forwarding } from './exchange.ts';
+import type { Forwarding } from './forwarding.ts';
 import { handOver } from './handover.ts';
 import { HealthChecker } from './health-checker.ts';
 import type { Limits } from './limits.ts';

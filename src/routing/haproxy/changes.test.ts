@@ -59,6 +59,13 @@ describe('changesFor', () => {
     ]);
   });
 
+  it('weighs one that is being checked at the moment as before', () => {
+    const has = [held('a', { hasPassed: false }), held('b'), held('c', { weight: 128 })];
+    const group = 'h' as ServerGroupName;
+    const wants = [wanted('a'), wanted('b'), wanted('c', { group, groupWeight: 25 })];
+    expect(commands(has, wants)).toEqual([]);
+  });
+
   it('drains one that leaves, and deletes it once nothing is in flight', () => {
     expect(commands([held('a', { sessions: 1 })], [])).toEqual(['set server kiln-b0001/a state drain']);
     expect(commands([held('a', { isDrained: true, sessions: 1 })], [])).toEqual([]);

@@ -100,8 +100,10 @@ function leave(server: HeldServer): string[] {
   return [`set server ${name} state maint`, `del server ${name}`];
 }
 
+/** Once admitted it has passed, and is running until HAProxy says otherwise. */
 function isUp(server: HeldServer | undefined): boolean {
-  return server?.isRunning === true && server.hasPassed && !server.isParked;
+  if (server === undefined || !server.isRunning || server.isParked) return false;
+  return !server.isDrained || server.hasPassed;
 }
 
 /** Commands that bring a map from what is held to what is wanted; entries that stay are not touched. */

@@ -6,7 +6,7 @@ export interface HeldServer {
   readonly address: string;
   /** Running as far as checks and traffic say. */
   readonly isRunning: boolean;
-  /** Its last check passed; false also before the first one. */
+  /** Its last check passed; false also before the first one, and while any other is under way. */
   readonly hasPassed: boolean;
   /** Taken out by command, and kept only because it cannot be deleted (yet). */
   readonly isParked: boolean;

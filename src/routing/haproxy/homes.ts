@@ -42,6 +42,7 @@ export function homeOf(table: ServiceTable, process: string, homes: Homes): Home
   return home;
 }
 
+/** Whether its last check passed is not asked: while the next one is under way nobody knows. */
 function takesRequests(server: HeldServer): boolean {
-  return server.isRunning && server.hasPassed && !server.isDrained && !server.isParked;
+  return server.isRunning && !server.isDrained && !server.isParked;
 }
