@@ -1,0 +1,234 @@
+import { describe, expect, it } from 'vitest';
+import { type Fault, KilnError } from '../../domain/errors.ts';
+import { run } from '../asl/run.ts';
+import { graphOf } from './graph.ts';
+import { layOut, type PlacedGraph } from './layered-layout.ts';
+import { mermaid } from './mermaid.ts';
+import { parameterValues } from './parameters.ts';
+import { readPipeline } from './pipeline-file.ts';
+import type { TaskResource } from './resources.ts';
+import { svg } from './svg.ts';
+
+const RESOURCES: readonly TaskResource[] = [
+  { name: 'cmd', does: 'runs commands' },
+  { name: 'deploy', does: 'deploys' },
+  { name: 'scan', does: 'scans', notYet: 'no scanner is built in' },
+];
+
+async function faultsOf(text: string): Promise<readonly Fault[]> {
+  try {
+    await readPipeline(text, 'pipeline.yaml', { resources: RESOURCES });
+  } catch (error) {
+    if (error instanceof KilnError && error.code === 'pipeline.invalid') return error.faults;
+    throw error;
+  }
+  return [];
+}
+
+/** `line:column message` of each. */
+async function placesOf(text: string): Promise<string[]> {
+  const faults = await faultsOf(text);
+  return faults.map(({ location, message }) => `${location?.line}:${location?.column} ${message}`);
+}
+
+describe('readPipeline', () => {
+  it('tells every fault at once, each in its place', async () => {
+    const text = `Parameters:
+  - {name: version, type: text}
+StartAt: Build
+States:
+  Build:
+    Type: Task
+    Resource: cmd
+    Nxt: Check
+    Retry:
+      - ErrorEquals: [States.ALL, Foo]
+    Next: Chek
+  Check:
+    Type: Choise
+    Next: Done
+  Orphan:
+    Type: Pass
+    Parameters: {x.$: "States.Foo($.a"}
+  Done: {Type: Succeed}
+`;
+    expect(await placesOf(text)).toEqual([
+      '2:27 not what belongs here',
+      '8:5 "Nxt" is not a field in a Task state',
+      '10:22 States.ALL stands alone',
+      '11:11 there is no state "Chek" here',
+      '13:11 not a type of state',
+      '15:3 the state leads nowhere',
+      expect.stringContaining('17:23 ")" is expected'),
+    ]);
+    const faults = await faultsOf(text);
+    expect(faults.find(({ path }) => path === 'States.Build.Next')?.didYouMean).toBe('Check');
+    expect(faults.find(({ path }) => path === 'States.Check.Type')?.didYouMean).toBe('Choice');
+  });
+
+  it('names what nothing leads to, inside branches too', async () => {
+    const inner = '{StartAt: A, States: {A: {Type: Succeed}, Lost: {Type: Succeed}}}';
+    expect(
+      await placesOf(`StartAt: P
+States:
+  P: {Type: Parallel, Branches: [${inner}], End: true}
+  Alone: {Type: Succeed}
+`),
+    ).toEqual(['3:76 nothing leads to the state "Lost"', '4:3 nothing leads to the state "Alone"']);
+  });
+
+  it('names tasks that are unknown or not there yet', async () => {
+    const text = (resource: string) => `StartAt: T
+States:
+  T: {Type: Task, Resource: ${resource}, End: true}
+`;
+    expect(await placesOf(text('deploy'))).toEqual([]);
+    expect(await placesOf(text('deploy.sync'))).toEqual([]);
+    expect(await faultsOf(text('deplo'))).toMatchObject([
+      { message: 'there is no such task', didYouMean: 'deploy', location: { line: 3, column: 29 } },
+    ]);
+    expect(await placesOf(text('scan'))).toEqual([
+      '3:29 the task "scan" is not there yet: no scanner is built in',
+    ]);
+  });
+
+  it.each([
+    ['{% $sum( %}', 'not JSONata'],
+    ['{% $states.input %}', undefined],
+  ])('checks the JSONata of %s', async (output, message) => {
+    const text = `{"QueryLanguage": "JSONata", "StartAt": "A", "States": {"A": {"Type": "Pass", "Output": {"x": "${output}"}, "End": true}}}`;
+    const [fault] = await faultsOf(text);
+    if (message === undefined) expect(fault).toBeUndefined();
+    else expect(fault?.message).toContain(message);
+  });
+
+  it.each([
+    ['', 'not a pipeline'],
+    ['- a', 'not a pipeline'],
+    ['StartAt: [', 'Flow sequence'],
+    ['steps: {}', '"StartAt" is missing'],
+  ])('refuses %s', async (text, message) => {
+    const faults = await faultsOf(text);
+    expect(faults.map((fault) => fault.message).join('\n')).toContain(message);
+  });
+
+  it('takes files of Microtica as they are', async () => {
+    const { machine } = await readPipeline(
+      `Pipeline:
+  StartAt: Build
+  States:
+    Build:
+      Type: Task
+      Resource: microtica.actions.cmd
+      Parameters:
+        commands:
+        - npm i
+        - npm t
+        sourceLocation: "$.source.location"
+        artifacts: true
+      End: true
+`,
+      'microtica.yaml',
+      { resources: RESOURCES },
+    );
+    const asked: unknown[] = [];
+    await run(
+      machine,
+      { source: { location: 's3://here' } },
+      {
+        mocks: (task) => {
+          asked.push(task.arguments);
+          return { output: null };
+        },
+      },
+    );
+    expect(asked).toEqual([{ commands: ['npm i', 'npm t'], sourceLocation: 's3://here', artifacts: true }]);
+  });
+});
+
+describe('parameterValues', () => {
+  it('reads texts as the declared types, fills in defaults and names every fault', async () => {
+    const { parameters } = await readPipeline(
+      `Parameters:
+  - {name: version}
+  - {name: copies, type: number, default: 2}
+  - {name: level, allowed: [stage, live], default: stage}
+  - {name: dry, type: boolean, default: false}
+StartAt: A
+States: {A: {Type: Succeed}}
+`,
+      'pipeline.yaml',
+    );
+    expect(parameterValues(parameters, { version: '1.10', dry: 'true' })).toEqual({
+      version: '1.10',
+      copies: 2,
+      level: 'stage',
+      dry: true,
+    });
+    expect(() => parameterValues(parameters, { copies: 'many', level: 'moon', other: 1 })).toThrow(
+      expect.objectContaining({
+        faults: [
+          expect.objectContaining({ path: 'other' }),
+          expect.objectContaining({ path: 'version', message: 'is missing' }),
+          expect.objectContaining({ path: 'copies', expected: 'a number' }),
+          expect.objectContaining({ path: 'level', expected: 'stage, live' }),
+        ],
+      }),
+    );
+  });
+});
+
+describe('the graph', () => {
+  const text = `StartAt: Build
+States:
+  Build: {Type: Task, Resource: cmd, Next: Fan, Catch: [{ErrorEquals: [States.ALL], Next: Sorry}]}
+  Fan:
+    Type: Parallel
+    Branches:
+      - {StartAt: A, States: {A: {Type: Wait, Seconds: 5, End: true}}}
+      - {StartAt: B, States: {B: {Type: Pass, End: true}}}
+    Next: Again
+  Again:
+    Type: Choice
+    Choices: [{Variable: $.again, BooleanEquals: true, Next: Build}]
+    Default: Done
+  Sorry: {Type: Fail, Error: '<b>"Sorry"</b>'}
+  Done: {Type: Succeed}
+`;
+
+  it('has each state once and each transition, in Mermaid', async () => {
+    const drawn = mermaid(graphOf((await readPipeline(text, 'pipeline.yaml')).machine));
+    expect(drawn).toContain('s0["Build<br/>cmd"]');
+    expect(drawn).toContain('subgraph s1_1["branch 2"]');
+    expect(drawn).toContain('s0 -.->|"States.ALL"| s3');
+    expect(drawn).toContain('s2 -->|"$.again BooleanEquals true"| s0');
+    expect(drawn).toContain('s2 -->|"otherwise"| s4');
+    expect(drawn).not.toContain('<b>');
+  });
+
+  it('lays no box on another, and inner ones within the outer', async () => {
+    const overlaps = (placed: PlacedGraph): string[] =>
+      placed.nodes.flatMap((one, at) => [
+        ...placed.nodes
+          .slice(at + 1)
+          .filter((other) => one.x < other.x + other.width && other.x < one.x + one.width)
+          .filter((other) => one.y < other.y + other.height && other.y < one.y + one.height)
+          .map((other) => `${one.node.name} and ${other.node.name}`),
+        ...one.inner
+          .filter((inner) => inner.x + inner.width > one.width)
+          .map(() => `${one.node.name} is too narrow`),
+        ...one.inner.flatMap(overlaps),
+      ]);
+    expect(overlaps(layOut(graphOf((await readPipeline(text, 'pipeline.yaml')).machine)))).toEqual([]);
+  });
+
+  it('is a picture that stands alone, with every name made safe', async () => {
+    const drawn = svg(graphOf((await readPipeline(text, 'pipeline.yaml')).machine));
+    for (const name of ['Build', 'Fan', 'A', 'B', 'Again', 'Sorry', 'Done'])
+      expect(drawn).toContain(`>${name}</text>`);
+    expect(drawn).toContain('&lt;b&gt;');
+    expect(drawn).not.toMatch(/NaN|undefined|<script|<b>/);
+    const rows = [...drawn.matchAll(/<(?:rect|polygon) class="node/g)];
+    expect(rows).toHaveLength(7);
+  });
+});
