@@ -6,6 +6,7 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { type Fault, KilnError } from './domain/errors.ts';
 import { readIfThereSync } from './files/durable-file.ts';
+import { isSystemError } from './files/system-error.ts';
 
 export interface Listen {
   readonly host: string;
@@ -118,7 +119,7 @@ export function parseListen(text: string, name: string): Listen {
 }
 
 function readSettingsFile(file: string): FileSettings {
-  const text = readIfThereSync(file);
+  const text = readText(file);
   if (text === undefined) return {};
   const result = fileSchema.safeParse(parseYaml(text, file) ?? {});
   if (result.success) return result.data;
@@ -132,11 +133,27 @@ function readSettingsFile(file: string): FileSettings {
   });
 }
 
+function readText(file: string): string | undefined {
+  try {
+    return readIfThereSync(file);
+  } catch (error) {
+    if (!isSystemError(error, 'EACCES', 'EPERM', 'EISDIR')) throw error;
+    throw new KilnError('input.invalid', `${file} cannot be read: ${messageOf(error)}.`, {
+      next: 'Give the user that runs Kiln the right to read it, or name another directory with --state.',
+      cause: error,
+    });
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 function parseYaml(text: string, file: string): unknown {
   try {
     return parse(text);
   } catch (error) {
-    const [what] = String(error instanceof Error ? error.message : error).split('\n', 1);
+    const [what] = messageOf(error).split('\n', 1);
     throw new KilnError('input.invalid', `${file} is not YAML: ${what}`, {
       next: 'Correct it and start again.',
       cause: error,

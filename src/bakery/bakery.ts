@@ -7,6 +7,7 @@ import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { KilnError } from '../domain/errors.ts';
 import type { BakeId, Digest } from '../domain/ids.ts';
+import { isSystemError } from '../files/system-error.ts';
 import {
   type BakeOutcome,
   type BakeProgress,
@@ -146,6 +147,12 @@ async function existingDirectory(directory: string): Promise<string> {
   try {
     return await realpath(directory);
   } catch (error) {
+    if (isSystemError(error, 'EACCES')) {
+      throw new KilnError('input.invalid', `The folder ${directory} cannot be read by Kiln's user.`, {
+        cause: error,
+        next: 'Give that user the right to read it and to enter the folders above it.',
+      });
+    }
     throw new KilnError('not-found', `There is no folder ${directory} on the machine of the server.`, {
       cause: error,
       next: 'Check the path.',

@@ -3,13 +3,14 @@
  * The lock is the operating system's, held through SQLite, so that it ends with its process, `kill -9` included.
  */
 import { randomUUID } from 'node:crypto';
-import { chmodSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { accessSync, chmodSync, constants, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { KilnError } from '../domain/errors.ts';
 import { readIfThereSync } from '../files/durable-file.ts';
+import { isSystemError } from '../files/system-error.ts';
 
 const FORMAT = 1;
 const ID = /^[0-9a-f-]{36}$/;
@@ -39,8 +40,7 @@ export async function openStateDirectory(
   directory: string,
   options: { readonly takeOver: boolean },
 ): Promise<StateDirectory> {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  if ((statSync(directory).mode & 0o077) !== 0) chmodSync(directory, 0o700);
+  makePrivate(directory);
   assertFormat(directory);
   const lock = await takeLock(directory, options.takeOver);
   writeFileSync(path.join(directory, 'format'), `${FORMAT}\n`, { mode: 0o600 });
@@ -56,6 +56,22 @@ export async function openStateDirectory(
     },
     release: () => lock.close(),
   };
+}
+
+/** Fails with `input.invalid` for what this user cannot have to itself, before anything is written there. */
+function makePrivate(directory: string): void {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    if ((statSync(directory).mode & 0o077) !== 0) chmodSync(directory, 0o700);
+    accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (error) {
+    if (!isSystemError(error, 'EACCES', 'EPERM', 'EROFS', 'EEXIST', 'ENOTDIR')) throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    throw new KilnError('input.invalid', `${directory} cannot be used as the state directory: ${why}.`, {
+      next: 'Give the user that runs Kiln a directory of its own, or name another one with --state.',
+      cause: error,
+    });
+  }
 }
 
 function ownId(file: string): string {
@@ -107,14 +123,19 @@ async function takeLock(directory: string, takeOver: boolean): Promise<DatabaseS
 
 /** Undefined: somebody else has it. */
 function tryLock(directory: string): DatabaseSync | undefined {
-  const database = new DatabaseSync(path.join(directory, 'lock.db'), { timeout: 0 });
+  const file = path.join(directory, 'lock.db');
+  const database = new DatabaseSync(file, { timeout: 0 });
   try {
     database.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;');
     return database;
   } catch (error) {
     database.close();
-    if (error instanceof Error && /locked|busy/i.test(error.message)) return undefined;
-    throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    if (/locked|busy/i.test(why)) return undefined;
+    throw new KilnError('store.damaged', `${file} cannot be locked: ${why}.`, {
+      next: 'See that no server works the directory, then remove the file: it holds no data.',
+      cause: error,
+    });
   }
 }
 
@@ -129,5 +150,10 @@ function askToLeave(pid: number): void {
 
 function readServerFile(directory: string): ServerFile | undefined {
   const text = readIfThereSync(path.join(directory, 'server.json'));
-  return text === undefined ? undefined : serverFileSchema.safeParse(JSON.parse(text)).data;
+  if (text === undefined) return undefined;
+  try {
+    return serverFileSchema.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined; // It only names the server to people; the lock says whether there is one.
+  }
 }

@@ -1,6 +1,6 @@
 /** A Kiln of a test's own: a state directory, a server as a real process from the real launcher, and its command line. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chown, cp, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,6 +20,8 @@ export interface KilnOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** A server entry of the test's own, run instead of the launcher's. */
   readonly serverEntry?: string;
+  /** Who runs it all and owns the directory, where the test is root. */
+  readonly user?: { readonly uid: number; readonly gid: number };
 }
 
 export class Kiln {
@@ -27,6 +29,7 @@ export class Kiln {
   readonly state: string;
   private readonly env: NodeJS.ProcessEnv;
   private readonly serveCommand: readonly [string, ...string[]];
+  private readonly user: KilnOptions['user'];
   private server: ChildProcess | undefined;
 
   private constructor(directory: string, options: KilnOptions) {
@@ -35,8 +38,10 @@ export class Kiln {
     const { serverEntry } = options;
     this.serveCommand = serverEntry === undefined ? [LAUNCHER, 'serve'] : [process.execPath, serverEntry];
     const { KILN_URL: _url, KILN_TOKEN: _token, DATABASE_URL: _database, ...inherited } = process.env;
+    this.user = options.user;
     this.env = {
       ...inherited,
+      ...(options.user === undefined ? {} : { HOME: directory }),
       KILN_STATE: this.state,
       KILN_LISTEN: '127.0.0.1:0',
       KILN_ROUTER_LISTEN: '127.0.0.1:0',
@@ -47,7 +52,9 @@ export class Kiln {
   }
 
   static async create(options: KilnOptions = {}): Promise<Kiln> {
-    return new Kiln(await mkdtemp(path.join(tmpdir(), 'kiln-e2e-')), options);
+    const directory = await mkdtemp(path.join(tmpdir(), 'kiln-e2e-'));
+    if (options.user !== undefined) await chown(directory, options.user.uid, options.user.gid);
+    return new Kiln(directory, options);
   }
 
   get pid(): number {
@@ -60,7 +67,11 @@ export class Kiln {
   async serve(...flags: string[]): Promise<void> {
     const before = (await this.serverFile())?.pid;
     const [command, ...args] = this.serveCommand;
-    const server = spawn(command, [...args, ...flags], { env: this.env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const server = spawn(command, [...args, ...flags], {
+      ...this.user,
+      env: this.env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     this.server = server;
     let output = '';
     server.stdout.on('data', (chunk: Buffer) => {
@@ -102,7 +113,8 @@ export class Kiln {
 
   run(...args: string[]): Promise<CommandResult> {
     return new Promise((resolve) => {
-      const options = { env: this.env, cwd: this.directory, maxBuffer: 64 * 1024 * 1024, timeout: 180_000 };
+      const limits = { maxBuffer: 64 * 1024 * 1024, timeout: 180_000 };
+      const options = { ...this.user, ...limits, env: this.env, cwd: this.directory };
       execFile(LAUNCHER, args, options, (error, stdout, stderr) => {
         const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 1;
         resolve({ code, stdout, stderr });
