@@ -16,7 +16,6 @@ export type MapState = StateOf<'Map'>;
 /** States that do work which may fail, be retried and be caught. */
 export type WorkState = TaskState | ParallelState | MapState;
 export type Retrier = NonNullable<WorkState['Retry']>[number];
-export type Catcher = NonNullable<WorkState['Catch']>[number];
 
 /** A machine, a branch or an item processor: all have a start and states. */
 export type Level = Pick<StateMachine, 'StartAt' | 'States'>;

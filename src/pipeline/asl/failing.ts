@@ -46,7 +46,7 @@ function located(thread: Thread, failure: Failure): Failure {
   return { ...failure, cause: `${where} ${failure.cause ?? ''}` };
 }
 
-export function said(failure: Failure): Pick<Failure, 'error' | 'cause'> {
+function said(failure: Failure): Pick<Failure, 'error' | 'cause'> {
   const { error, cause } = failure;
   return { ...(error !== undefined && { error }), ...(cause !== undefined && { cause }) };
 }

@@ -113,9 +113,8 @@ const fail = z.strictObject({
   CausePath: text.optional(),
 });
 
-export const PROCESSOR_MODES = ['INLINE', 'DISTRIBUTED'] as const;
 const processorConfig = z.strictObject({
-  Mode: z.enum(PROCESSOR_MODES, 'INLINE or DISTRIBUTED').optional(),
+  Mode: z.enum(['INLINE', 'DISTRIBUTED'], 'INLINE or DISTRIBUTED').optional(),
   ExecutionType: z.enum(['STANDARD', 'EXPRESS'], 'STANDARD or EXPRESS').optional(),
 });
 const readerConfig = z.strictObject({

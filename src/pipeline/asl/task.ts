@@ -65,7 +65,7 @@ function endingOf(resource: string): RunTask['ends'] {
 }
 
 /** How AWS's history calls events of a task. */
-export function familyOf(resource: string): 'Task' | 'LambdaFunction' | 'Activity' {
+function familyOf(resource: string): 'Task' | 'LambdaFunction' | 'Activity' {
   if (resource.startsWith('arn:aws:lambda:')) return 'LambdaFunction';
   return /:states:[^:]*:[^:]*:activity:/.test(resource) ? 'Activity' : 'Task';
 }

@@ -126,7 +126,7 @@ export class Turn {
   }
 }
 
-export function levelAt(machine: StateMachine, steps: readonly LevelStep[]): Level {
+function levelAt(machine: StateMachine, steps: readonly LevelStep[]): Level {
   let level: Level = machine;
   for (const step of steps) {
     const state = level.States[step.state];

@@ -76,7 +76,7 @@ function edgesOf(state: State): readonly Leaving[] {
 const LONGEST_LABEL = 40;
 
 /** A rule in few words. */
-export function ruleText(rule: JsonObject): string {
+function ruleText(rule: JsonObject): string {
   const text = bareRuleText(rule);
   return text.length > LONGEST_LABEL ? `${text.slice(0, LONGEST_LABEL - 1)}…` : text;
 }

@@ -38,9 +38,9 @@ const NODE_HEIGHT = 38;
 const GAP_X = 36;
 const GAP_Y = 54;
 /** Room at the right for edges that lead back up. */
-export const WAY_BACK = 60;
+const WAY_BACK = 60;
 export const MARGIN = 16;
-export const TITLE_HEIGHT = 46;
+const TITLE_HEIGHT = 46;
 
 export function layOut(graph: Graph): PlacedGraph {
   const layers = layersOf(graph);

@@ -13,8 +13,6 @@ import { type PipelineParameter, parameterSchema } from './parameters.ts';
 import { resourceFaults } from './resource-faults.ts';
 import type { TaskResource } from './resources.ts';
 
-export const PIPELINE_FILE = 'pipeline.yaml';
-
 export interface PipelineDefinition {
   readonly machine: StateMachine;
   readonly parameters: readonly PipelineParameter[];
