@@ -2,8 +2,7 @@
  * The server's side of the built-in router: starts it or adopts the one that runs, keeps it running, and puts
  * this build's router in the place of an older one without losing a connection.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asKilnError, KilnError } from '../../domain/errors.ts';
@@ -12,9 +11,9 @@ import type { Router, RouterStatus } from '../../domain/ports/router.ts';
 import type { Generation, ProbeAnswer, RouterObservation, ServiceTable } from '../../domain/routing.ts';
 import { probeSecret, probeThrough } from '../probe.ts';
 import type { RouterLog } from '../router-log.ts';
+import { isUnreachable } from '../unreachable.ts';
 import { supersedes } from './build-order.ts';
 import { ControlClient } from './control-client.ts';
-import { EXIT_LISTEN_TAKEN, launchArguments, launchEnvironment } from './launch.ts';
 import type { Limits } from './limits.ts';
 import type { ListenAddress } from './listener.ts';
 import {
@@ -26,6 +25,8 @@ import {
   PROTOCOL_VERSION,
   servicesSchema,
 } from './protocol.ts';
+import { START_TIMEOUT_MS, startRouterProcess } from './router-start.ts';
+import { Watchdog } from './watchdog.ts';
 
 export interface BuiltInRouterOptions {
   readonly nodePath: string;
@@ -42,12 +43,9 @@ export interface BuiltInRouterOptions {
   readonly log: RouterLog;
 }
 
-const START_TIMEOUT_MS = 15_000;
 const UPGRADE_TIMEOUT_MS = 45_000;
 const POLL_MS = 10;
 const DEFAULT_PING_MS = 5_000;
-const PINGS_UNTIL_HUNG = 3;
-const LOG_LIMIT_BYTES = 16 * 1024 * 1024;
 /** What a path of a Unix socket may hold. */
 const SOCKET_PATH_BYTES = 104;
 
@@ -56,17 +54,22 @@ export class BuiltInRouter implements Router {
   readonly #control: ControlClient;
   #listen: ListenAddress;
   #secret = '';
-  #watchdog: NodeJS.Timeout | undefined;
-  #missedPings = 0;
+  readonly #watchdog: Watchdog;
   #pid: number | undefined;
   /** One start, restart or upgrade at a time. */
   #ensuring: Promise<Hello> | undefined;
-  #isWatched = false;
 
   constructor(options: BuiltInRouterOptions) {
     this.#options = options;
     this.#listen = options.listen;
-    this.#control = new ControlClient(this.#socketFile, () => this.#onLost());
+    this.#control = new ControlClient(this.#socketFile, () => this.#watchdog.lost());
+    this.#watchdog = new Watchdog({
+      pingMs: this.#pingMs,
+      ping: (signal) => this.#control.call({ op: 'hello' }, signal, this.#pingMs),
+      isBusy: () => this.#ensuring !== undefined,
+      endHung: () => this.#endHung(),
+      revive: (why) => this.#revive(why),
+    });
   }
 
   async start(signal: AbortSignal): Promise<void> {
@@ -78,8 +81,7 @@ export class BuiltInRouter implements Router {
     await mkdir(this.#options.stateDirectory, { recursive: true, mode: 0o700 });
     this.#secret = await probeSecret(this.#options.stateDirectory);
     await this.#ensure(signal);
-    this.#isWatched = true;
-    this.#watchdog ??= setInterval(() => void this.#ping(), this.#pingMs).unref();
+    this.#watchdog.start();
   }
 
   async apply(table: ServiceTable, signal: AbortSignal): Promise<void> {
@@ -127,7 +129,7 @@ export class BuiltInRouter implements Router {
   }
 
   async stop(signal: AbortSignal): Promise<void> {
-    this.#stopWatching();
+    this.#watchdog.stop();
     try {
       await this.#control.call({ op: 'stop' }, signal);
     } catch (thrown) {
@@ -138,7 +140,7 @@ export class BuiltInRouter implements Router {
   }
 
   async close(): Promise<void> {
-    this.#stopWatching();
+    this.#watchdog.stop();
     this.#control.close();
     // Ends by its own deadline; whoever waits for it is told there.
     await this.#ensuring?.catch(() => undefined);
@@ -247,51 +249,11 @@ export class BuiltInRouter implements Router {
   }
 
   async #launch(signal: AbortSignal): Promise<Hello> {
-    const { nodePath, stateDirectory, log } = this.#options;
-    const output = await openLog(path.join(stateDirectory, 'router.log'));
-    try {
-      const child = spawn(nodePath, launchArguments({ ...this.#options, listen: this.#listen }), {
-        detached: true,
-        cwd: stateDirectory,
-        env: launchEnvironment(),
-        stdio: ['ignore', output.fd, output.fd],
-      });
-      child.unref();
-      const hello = await this.#untilUp(child, signal);
-      log.info({ pid: hello.pid, listen: hello.listen }, 'the router was started');
-      return hello;
-    } finally {
-      await output.close();
-    }
-  }
-
-  /** Another starter may win the race for the port: theirs is as good as ours. */
-  async #untilUp(child: ChildProcess, signal: AbortSignal): Promise<Hello> {
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(START_TIMEOUT_MS)]);
-    let failure: Error | undefined;
-    child.on('error', (error) => {
-      failure = error;
-    });
-    for (;;) {
-      const hasEnded = child.exitCode !== null || child.signalCode !== null || failure !== undefined;
-      const hello = await this.#running(deadline);
-      if (hello !== undefined) return hello;
-      if (hasEnded) throw this.#didNotStart(child, failure);
-      await sleep(POLL_MS, undefined, { signal: deadline });
-    }
-  }
-
-  #didNotStart(child: ChildProcess, failure: Error | undefined): KilnError {
-    const { host, port } = this.#listen;
-    if (child.exitCode === EXIT_LISTEN_TAKEN) {
-      return new KilnError('listen.taken', `Another process listens on ${host}:${port}.`, {
-        next: 'Stop that process, or choose another address for the router.',
-      });
-    }
-    return new KilnError('router.unreachable', `The router did not start on ${host}:${port}.`, {
-      next: `Read ${path.join(this.#options.stateDirectory, 'router.log')}.`,
-      ...(failure === undefined ? {} : { cause: failure }),
-    });
+    const hello = await startRouterProcess({ ...this.#options, listen: this.#listen }, signal, (deadline) =>
+      this.#running(deadline),
+    );
+    this.#options.log.info({ pid: hello.pid, listen: hello.listen }, 'the router was started');
+    return hello;
   }
 
   async #untilGone(signal: AbortSignal): Promise<void> {
@@ -303,29 +265,8 @@ export class BuiltInRouter implements Router {
     await rm(this.#socketFile, { force: true });
   }
 
-  #onLost(): void {
-    if (this.#isWatched && this.#ensuring === undefined) void this.#revive('its control connection closed');
-  }
-
   get #pingMs(): number {
     return this.#options.pingMs ?? DEFAULT_PING_MS;
-  }
-
-  /** A router that is gone is started again; one that does not answer for long is ended first. */
-  async #ping(): Promise<void> {
-    if (this.#ensuring !== undefined) return;
-    try {
-      await this.#control.call({ op: 'hello' }, AbortSignal.timeout(this.#pingMs), this.#pingMs);
-      this.#missedPings = 0;
-    } catch (thrown) {
-      if (!this.#isWatched) return;
-      if (!isUnreachable(thrown)) {
-        if (++this.#missedPings < PINGS_UNTIL_HUNG) return;
-        await this.#endHung();
-      }
-      this.#missedPings = 0;
-      await this.#revive(asKilnError(thrown).message);
-    }
   }
 
   async #endHung(): Promise<void> {
@@ -345,16 +286,6 @@ export class BuiltInRouter implements Router {
       this.#options.log.warn({ why: asKilnError(thrown).message }, 'the router could not be restarted');
     }
   }
-
-  #stopWatching(): void {
-    this.#isWatched = false;
-    clearInterval(this.#watchdog);
-    this.#watchdog = undefined;
-  }
-}
-
-function isUnreachable(thrown: unknown): boolean {
-  return thrown instanceof KilnError && thrown.code === 'router.unreachable';
 }
 
 /** True when the pid is still that of a router of this state directory, and not somebody else's by now. */
@@ -364,14 +295,4 @@ async function isRouterProcess(pid: number, stateDirectory: string): Promise<boo
   } catch {
     return false; // it ended by itself
   }
-}
-
-/** Append-only; one older file is kept. */
-async function openLog(file: string) {
-  const sizeBytes = await stat(file).then(
-    (found) => found.size,
-    () => 0, // not there yet
-  );
-  if (sizeBytes > LOG_LIMIT_BYTES) await rename(file, `${file}.1`);
-  return open(file, 'a', 0o600);
 }

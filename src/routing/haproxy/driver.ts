@@ -16,6 +16,7 @@ import type { Router, RouterStatus } from '../../domain/ports/router.ts';
 import type { Generation, ProbeAnswer, RouterObservation, ServiceTable } from '../../domain/routing.ts';
 import { probeSecret, probeThrough } from '../probe.ts';
 import type { RouterLog } from '../router-log.ts';
+import { isUnreachable } from '../unreachable.ts';
 import { Convergence, type Reached } from './convergence.ts';
 import { Drains } from './drains.ts';
 import { HaproxyInstance } from './instance.ts';
@@ -300,8 +301,4 @@ export class HaproxyRouter implements Router {
     this.#isWatched = false;
     clearTimeout(this.#timer);
   }
-}
-
-function isUnreachable(thrown: unknown): boolean {
-  return thrown instanceof KilnError && thrown.code === 'router.unreachable';
 }
