@@ -50,8 +50,7 @@ export async function* readEvents(body: AsyncIterable<Uint8Array>): AsyncIterabl
 }
 
 /** One JSON value a line; empty lines are heartbeats; a last line with a `problem` says why it ends. */
-// biome-ignore lint/suspicious/noExplicitAny: lines have the contract's type; tests hold the server to it
-export async function* readLines(body: AsyncIterable<Uint8Array>): AsyncIterable<any> {
+export async function* readLines(body: AsyncIterable<Uint8Array>): AsyncIterable<unknown> {
   for await (const line of textLines(body)) {
     if (line === '') continue;
     const value: unknown = JSON.parse(line);
