@@ -24,6 +24,8 @@ import { checkListen } from './http/listen.ts';
 import { readPageFiles } from './http/page.ts';
 import { credentialsFromFile } from './registry/credentials.ts';
 import { Transfers } from './registry/transfers.ts';
+import { SBOM_TYPE } from './scan/sbom/cyclonedx.ts';
+import { Sboms } from './scan/sbom/sboms.ts';
 import { openRouter } from './routing/open-router.ts';
 import { ensureAdminToken } from './server/admin-token.ts';
 import { stopEverything } from './server/down.ts';
@@ -103,13 +105,15 @@ async function build(building: Building): Promise<KilnServer> {
   await assertListenIsFree(settings.listen);
   const store = await buildStore(building);
   const { bakery, blobs, unpack } = await buildBakery(building, store);
+  const sboms = new Sboms(blobs, state.file('cache/sboms'));
   const transfers = new Transfers({
     store,
     blobs,
     clock: systemClock,
     credentials: credentialsFromFile(settings.registryLogins),
     plainHttp: settings.plainHttpRegistries,
-    attachmentsOf: async () => [],
+    attachmentsOf: async (image, signal) =>
+      sboms.canBeMade(image) ? [{ type: SBOM_TYPE, text: await sboms.of(image, signal) }] : [],
     newId: randomUUID,
     random: Math.random,
     patienceMs: REGISTRY_PATIENCE_MS,
@@ -159,6 +163,7 @@ async function build(building: Building): Promise<KilnServer> {
     page: await readPageFiles(entries.page),
     bakery,
     checks,
+    sboms,
     transfers,
     deployer: new Deployer(deploy, owners),
     services: {

@@ -18,11 +18,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   deploy: ['component', 'config', 'routing/table'],
   routing: [],
   registry: ['bakery'],
+  scan: ['bakery'],
   targets: ['docker'],
   store: [],
   pipeline: ['component'],
   api: [],
-  http: ['api', 'bakery', 'catalog', 'checks', 'component', 'config', 'deploy', 'registry'],
+  http: ['api', 'bakery', 'catalog', 'checks', 'component', 'config', 'deploy', 'registry', 'scan'],
   cli: ['api', 'component', 'checks', 'pipeline'],
 };
 

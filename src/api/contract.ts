@@ -11,6 +11,7 @@ import { page } from './page.ts';
 import { registry } from './registry.ts';
 import { releases } from './releases.ts';
 import type { OperationName } from './routes.ts';
+import { scans } from './scans.ts';
 import { server } from './server.ts';
 import { services } from './services.ts';
 import { tokens } from './tokens.ts';
@@ -35,6 +36,7 @@ export const CONTRACT = {
   ...plan,
   ...registry,
   ...releases,
+  ...scans,
   ...server,
   ...services,
   ...tokens,

@@ -63,6 +63,13 @@ export const ROUTES = {
     summary: 'One image',
     answers: 'json',
   },
+  'images.sbom': {
+    method: 'get',
+    path: '/images/{reference}/sbom',
+    role: 'viewer',
+    summary: 'What software an image holds, as CycloneDX',
+    answers: 'json',
+  },
   'transfers.push': {
     method: 'post',
     path: '/images/{reference}/push',

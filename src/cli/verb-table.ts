@@ -132,6 +132,14 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import('./verbs/promote.ts'),
   },
   {
+    name: 'sbom',
+    args: '<image>',
+    summary: 'what software an image holds, as CycloneDX',
+    options: [],
+    example: 'kiln sbom storefront@1.2.0 > storefront.cdx.json',
+    load: () => import('./verbs/sbom.ts'),
+  },
+  {
     name: 'push',
     args: '<image> <to>',
     summary: 'push an image to an OCI registry; what is there already is not sent',

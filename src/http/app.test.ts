@@ -27,6 +27,7 @@ describe('the answers keep to the contract', () => {
     ['bakes.cancel', 'POST', '/bakes/bake-1/cancel'],
     ['images.list', 'GET', '/images?component=storefront&limit=3'],
     ['images.get', 'GET', '/images/storefront@1.0.0'],
+    ['images.sbom', 'GET', '/images/storefront@1.0.0/sbom'],
     ['transfers.push', 'POST', '/images/storefront@1.0.0/push', { to: 'localhost:5000/shop' }],
     ['transfers.pull', 'POST', '/pulls', { from: 'localhost:5000/shop:1.0.0' }],
     ['transfers.get', 'GET', '/transfers/transfer-1'],

@@ -25,6 +25,7 @@ import { PageCodes } from './page-codes.ts';
 import type { HttpParts } from './parts.ts';
 import { serveRegistry } from './registry.ts';
 import { serveReleases } from './releases.ts';
+import { serveScans } from './scans.ts';
 import { serveServer } from './server.ts';
 import { serveServices } from './services.ts';
 import { serveTokens } from './tokens.ts';
@@ -96,6 +97,7 @@ function serveOperations(operations: Operations, parts: StreamParts, codes: Page
   serveChannels(operations, parts);
   serveChecks(operations, parts);
   serveRegistry(operations, parts);
+  serveScans(operations, parts);
   serveReleases(operations, parts);
   serveDeployments(operations, parts);
   serveServices(operations, parts);

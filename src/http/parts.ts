@@ -11,6 +11,7 @@ import type { RouterStatus } from '../domain/ports/router.ts';
 import type { CallAttempt, Store } from '../domain/ports/store.ts';
 import type { LogLine, LogQuery } from '../domain/ports/target.ts';
 import type { Transfers } from '../registry/transfers.ts';
+import type { Sboms } from '../scan/sbom/sboms.ts';
 
 /** A file of the page, as it is answered. */
 export interface PageFile {
@@ -114,6 +115,7 @@ export interface HttpParts {
   >;
   readonly bakery: BakeryPart;
   readonly checks: ChecksPart;
+  readonly sboms: Pick<Sboms, 'of'>;
   readonly transfers: Pick<Transfers, 'push' | 'pull' | 'get' | 'wait' | 'cancel'>;
   readonly deployer: DeployerPart;
   readonly services: ServicesPart;
