@@ -145,6 +145,24 @@ describe('a server that works', () => {
     expect(result.stderr).toMatch(/kiln\.yaml:5:14 .*instances/);
   });
 
+  test('every path of a kiln.yaml that leads out of its folder', async () => {
+    const escaping = path.join(kiln.directory, 'escaping');
+    await writeShop(escaping, { text: 'x' });
+    const definition: object = JSON.parse(await readFile(path.join(escaping, 'kiln.yaml'), 'utf8'));
+    const paths = {
+      checks: ['../checks.yaml'],
+      config: { files: [{ template: '../template.liquid', path: '../../etc/config' }] },
+      processes: { worker: { run: 'x', volumes: [{ name: 'data', path: '../data' }] } },
+    };
+    await writeFile(path.join(escaping, 'kiln.yaml'), JSON.stringify({ ...definition, ...paths }, null, 1));
+    const result = await kiln.run('bake', escaping);
+    expect(result).toMatchObject({ code: 2, stderr: expect.stringContaining('[component-file.invalid]') });
+    for (const where of ['checks[0]', 'files[0].template', 'files[0].path', 'volumes[0].path']) {
+      const lines = result.stderr.split('\n').filter((line) => /kiln\.yaml:\d+:\d+ /.test(line));
+      expect(lines).toContainEqual(expect.stringContaining(where));
+    }
+  });
+
   test('a token that is wrong, and one that has expired', async () => {
     const ask = async (token: string): Promise<{ status: number; code: string }> => {
       const { url = '' } = (await kiln.serverFile()) ?? {};
