@@ -51,6 +51,7 @@ export interface Entries {
   readonly storeReader: string;
   /** Folder of the built page. */
   readonly page: string;
+  readonly version: string;
   readonly build: string;
 }
 
