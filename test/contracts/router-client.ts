@@ -84,6 +84,8 @@ export async function sendRaw(port: number, text: string, silenceMs = 400): Prom
 export class Load {
   succeeded = 0;
   readonly failures: string[] = [];
+  /** The same, with the times of `Date.now`. */
+  readonly failed: { readonly why: string; readonly startedAtMs: number; readonly endedAtMs: number }[] = [];
   readonly answeredBy = new Map<string, number>();
   readonly #stopping = new AbortController();
   readonly #agent: http.Agent;
@@ -102,19 +104,27 @@ export class Load {
     this.#agent.destroy();
   }
 
+  #fail(why: string, startedAtMs: number): void {
+    this.failures.push(why);
+    this.failed.push({ why, startedAtMs, endedAtMs: Date.now() });
+  }
+
   async #work(port: number, host: string, keepAlive: boolean): Promise<void> {
     while (!this.#stopping.signal.aborted) {
+      const startedAtMs = Date.now();
       try {
         const answer = await ask({ port, host, agent: this.#agent });
         if (answer.status === 200 && answer.text !== '') {
           this.succeeded++;
           this.answeredBy.set(answer.text, (this.answeredBy.get(answer.text) ?? 0) + 1);
-        } else
-          this.failures.push(
+        } else {
+          this.#fail(
             `${Math.round(performance.now())} status ${answer.status}: ${answer.text.slice(0, 200)}`,
+            startedAtMs,
           );
+        }
       } catch (thrown) {
-        this.failures.push(String(thrown));
+        this.#fail(String(thrown), startedAtMs);
       }
       if (!keepAlive) await sleep(1);
     }
