@@ -31,11 +31,13 @@ export interface ShopWish {
   readonly required?: readonly string[];
   readonly worker?: boolean;
   readonly stopSignals?: readonly string[];
+  /** The only path that answers for its health; `/health` when absent. */
+  readonly healthPath?: string;
 }
 
 const SERVER = `const { createServer } = require('node:http');
 const text = require('./text.json');
-const { BEHAVIOUR: behaviour, GREETING: greeting, KILN_VERSION: version, KILN_RELEASE: release } = process.env;
+const { HEALTH_PATH: healthPath, BEHAVIOUR: behaviour, GREETING: greeting, KILN_VERSION: version, KILN_RELEASE: release } = process.env;
 if (behaviour === 'crashes') {
   console.log('cannot go on: the fixture was told to crash');
   process.exit(3);
@@ -43,7 +45,12 @@ if (behaviour === 'crashes') {
 const page = behaviour === 'wrong-page' ? 'something else' : text + ' | ' + greeting;
 const server = createServer((request, response) => {
   response.setHeader('x-release', version);
-  if (request.url === '/health') {
+  if (request.url.endsWith('health') && request.url !== healthPath) {
+    response.statusCode = 404;
+    response.end('no such page');
+    return;
+  }
+  if (request.url === healthPath) {
     if (behaviour === 'hangs') return;
     response.statusCode = behaviour === 'ill' ? 503 : 200;
     response.end('health');
@@ -90,13 +97,14 @@ const CHECK = (text: string): string => `tests:
 
 /** Writes the component's folder, whole. Its routes are those of the environment `stage/local`. */
 export async function writeShop(directory: string, wish: ShopWish): Promise<void> {
+  const { healthPath = '/health' } = wish;
   const { text, greeting = 'hello', behaviour = 'well', hosts = ['shop.stage.localhost'] } = wish;
   await mkdir(path.join(directory, 'checks'), { recursive: true });
   const definition = {
     component: 'shop',
     image: { kind: 'bundle', run: 'node server.js' },
     service: {
-      health: { path: '/health', interval: '1s', timeout: '1s', startup: wish.startup ?? '60s' },
+      health: { path: healthPath, interval: '1s', timeout: '1s', startup: wish.startup ?? '60s' },
       stop: { signals: wish.stopSignals ?? ['SIGTERM', 'SIGKILL'], grace: '20s' },
       instances: wish.instances ?? 1,
     },
@@ -105,7 +113,7 @@ export async function writeShop(directory: string, wish: ShopWish): Promise<void
       : {}),
     ...(wish.migrate === undefined ? {} : { migrate: wish.migrate }),
     checks: ['checks/smoke.yaml'],
-    config: { required: wish.required ?? [], values: { greeting, behaviour } },
+    config: { required: wish.required ?? [], values: { greeting, behaviour, health_path: healthPath } },
     deploy: {
       strategy: wish.strategy ?? 'blue-green',
       keepWarm: wish.keepWarm ?? '10m',

@@ -169,6 +169,22 @@ describe('releases of the shop', () => {
     const { items } = await kiln.json<Status>('status', 'shop', 'stage/local');
     expect(items[0]?.groups.find((one) => one.release === 4)?.instances).toHaveLength(3);
   });
+
+  test('a release may move its health path: old and new are each asked at their own', async () => {
+    const hosts = ['one.localhost'];
+    await bakeShop(kiln, '5.0.0', {
+      ...{ text: 'fifth', hosts, instances: 2, strategy: 'rolling', healthPath: '/other-health' },
+    });
+    const load = await startLoad(await kiln.routerAddress(), 'one.localhost', {
+      connections: 4,
+      newPerSecond: 20,
+    });
+    const { deployment } = await deploy('5.0.0');
+    expect(deployment.state).toBe('deployed');
+    await kiln.json('rollback', 'shop', 'stage/local');
+    const report = await load.stop();
+    expect(report).toMatchObject({ failed: 0, answers: { '5.0.0': expect.any(Number) } });
+  });
 });
 
 interface Step {
