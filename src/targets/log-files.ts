@@ -92,11 +92,9 @@ export class LogFiles {
   }
 
   async #forgetOld(directory: string): Promise<void> {
+    const folders = (await list(directory)).map((name) => path.join(directory, name));
     const kept = await Promise.all(
-      (await list(directory)).map(async (name) => {
-        const folder = path.join(directory, name);
-        return { folder, atMs: (await stat(folder)).mtimeMs };
-      }),
+      folders.map(async (folder) => ({ folder, atMs: await changedAtMs(folder) })),
     );
     kept.sort((a, b) => b.atMs - a.atMs);
     for (const { folder } of kept.slice(KEPT_PER_SERVICE)) await removeTree(folder);
@@ -221,6 +219,16 @@ async function readAt(file: string, buffer: Buffer, offset: number): Promise<num
     }
   } catch (error) {
     if (isMissing(error)) return 0; // Moved or forgotten meanwhile; the next look finds where it is.
+    throw error;
+  }
+}
+
+/** Long ago when it is gone: instances that end together clear away the same old ones. */
+async function changedAtMs(folder: string): Promise<number> {
+  try {
+    return (await stat(folder)).mtimeMs;
+  } catch (error) {
+    if (isMissing(error)) return 0;
     throw error;
   }
 }
