@@ -16,7 +16,8 @@ const health = z.union(
         interval: duration().optional().meta({ description: 'Time between two checks.', default: '2s' }),
         timeout: duration().optional().meta({ description: 'Limit for one answer.', default: '2s' }),
         startup: duration().optional().meta({
-          description: 'How long a new instance may take until its first passed check.',
+          description:
+            'How long a new instance may take until its first passed check; longer, and its deployment fails.',
           default: '60s',
         }),
       },

@@ -58,7 +58,7 @@ export class LengthBody implements BodyReader {
   }
 }
 
-export class UntilCloseBody implements BodyReader {
+class UntilCloseBody implements BodyReader {
   readonly isDone = false;
 
   take(chunk: Buffer, from: number, onData?: (from: number, to: number) => void): number {
