@@ -79,11 +79,11 @@ export async function advance(
     const cause = 'The execution reached the maximum number of history events (25000).';
     turn.end({ status: 'FAILED', error: 'States.Runtime', cause }, 'ExecutionFailed');
   }
-  return { execution: turn.execution, effects: turn.effects, history: turn.history };
+  return { execution: turn.execution(), effects: turn.effects, history: turn.history };
 }
 
 async function receive(turn: Turn, event: ExecutionEvent): Promise<void> {
-  const { status } = turn.execution;
+  const { status } = turn.head;
   if (event.type === 'started') {
     if (status === 'PENDING') start(turn);
     return;
@@ -96,7 +96,7 @@ async function receive(turn: Turn, event: ExecutionEvent): Promise<void> {
     turn.end({ status: 'ABORTED', ...said }, 'ExecutionAborted');
     return;
   }
-  if (event.type === 'timerFired' && event.timer === turn.execution.deadline?.timer) {
+  if (event.type === 'timerFired' && event.timer === turn.head.deadline?.timer) {
     deadlineFired(turn);
     return;
   }
@@ -106,7 +106,7 @@ async function receive(turn: Turn, event: ExecutionEvent): Promise<void> {
 
 function start(turn: Turn): void {
   const { machine, nowMs } = turn;
-  const { input } = turn.execution;
+  const { input } = turn.head;
   turn.change({ status: 'RUNNING', startedAtMs: nowMs });
   const main: Thread = {
     id: MAIN,
@@ -131,7 +131,7 @@ function start(turn: Turn): void {
 }
 
 function deadlineFired(turn: Turn): void {
-  const { deadline } = turn.execution;
+  const { deadline } = turn.head;
   if (deadline === undefined) return;
   if (deadline.atMs > turn.nowMs) {
     turn.setTimer(deadline);
@@ -143,7 +143,7 @@ function deadlineFired(turn: Turn): void {
 
 /** The thread that waits for a task or timer of this id; a task's timer has the task's id. */
 function waitingFor(turn: Turn, id: string): Thread | undefined {
-  return Object.values(turn.execution.threads).find(({ waitsFor }) =>
+  return [...turn.threads].find(({ waitsFor }) =>
     'timer' in waitsFor ? waitsFor.timer === id : 'request' in waitsFor && waitsFor.request.task === id,
   );
 }

@@ -14,6 +14,15 @@ const PATH_FIELD =
   /^(InputPath|OutputPath|ResultPath|Variable|.*SecondsPath|TimestampPath|ItemsPath|Max\w+Path|ToleratedFailure\w+Path|\w+(Equals|LessThan|GreaterThan)Path)$/;
 /** Of these the text may also be an intrinsic call. */
 const CALL_FIELD = /^(ErrorPath|CausePath)$/;
+/** Inside these only keys that end in `.$` are evaluated, whatever the others are called. */
+const TEMPLATES = new Set([
+  'Parameters',
+  'ResultSelector',
+  'ItemSelector',
+  'Assign',
+  'BatchInput',
+  'Credentials',
+]);
 /** Inside these nothing is evaluated, or it is checked on its own. */
 const NOT_EVALUATED = new Set(['Result', 'Comment', 'Branches', 'ItemProcessor', 'Iterator', 'Resource']);
 const RESERVED = new Set(['states']);
@@ -45,19 +54,27 @@ async function queryFaults(value: Json, path: DefinitionPath): Promise<readonly 
   return faults;
 }
 
-function fieldFaults(key: string, value: Json, path: DefinitionPath): readonly DefinitionFault[] {
+function fieldFaults(
+  key: string,
+  value: Json,
+  path: DefinitionPath,
+  inTemplate = false,
+): readonly DefinitionFault[] {
+  if (key.endsWith('.$'))
+    return typeof value === 'string' ? textFaults(value, path) : [nothingToEvaluate(path)];
   if (typeof value === 'string') {
-    if (key.endsWith('.$') || CALL_FIELD.test(key)) return textFaults(value, path);
+    if (inTemplate) return [];
+    if (CALL_FIELD.test(key)) return textFaults(value, path);
     return PATH_FIELD.test(key) ? pathFaults(value, path, key === 'ResultPath') : [];
   }
-  if (key.endsWith('.$')) {
-    return [
-      { path, at: 'value', message: 'nothing to evaluate', expected: 'a path ($…) or a call (States.…)' },
-    ];
-  }
-  if (isArray(value)) return value.flatMap((item, at) => fieldFaults('', item, [...path, at]));
+  const within = inTemplate || TEMPLATES.has(key);
+  if (isArray(value)) return value.flatMap((item, at) => fieldFaults('', item, [...path, at], within));
   if (!isObject(value)) return [];
-  return Object.entries(value).flatMap(([inner, item]) => fieldFaults(inner, item, [...path, inner]));
+  return Object.entries(value).flatMap(([inner, item]) => fieldFaults(inner, item, [...path, inner], within));
+}
+
+function nothingToEvaluate(path: DefinitionPath): DefinitionFault {
+  return { path, at: 'value', message: 'nothing to evaluate', expected: 'a path ($…) or a call (States.…)' };
 }
 
 function textFaults(text: string, path: DefinitionPath): readonly DefinitionFault[] {

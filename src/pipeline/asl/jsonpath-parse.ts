@@ -1,4 +1,4 @@
-/** Reads a JSONPath as Amazon States Language uses it: Jayway's dialect, without its functions. */
+/** Reads a JSONPath as Amazon States Language uses it: Jayway's dialect. */
 
 export type Operand =
   | { readonly kind: 'value'; readonly value: null | boolean | number | string }
@@ -18,7 +18,12 @@ export type Step =
   | { readonly kind: 'slice'; readonly from?: number; readonly to?: number; readonly by: number }
   | { readonly kind: 'any' }
   | { readonly kind: 'descend' }
-  | { readonly kind: 'filter'; readonly filter: Filter };
+  | { readonly kind: 'filter'; readonly filter: Filter }
+  /** At the end of a path only. */
+  | { readonly kind: 'function'; readonly name: PathFunction };
+
+const PATH_FUNCTIONS = ['length', 'sum', 'min', 'max', 'avg', 'keys'] as const;
+export type PathFunction = (typeof PATH_FUNCTIONS)[number];
 
 export interface JsonPath {
   /** `$` the input, `$$` the context object, or the name of a variable. */
@@ -80,7 +85,14 @@ class PathReader {
   #dotted(): Step {
     if (this.#take('*')) return { kind: 'any' };
     const name = this.#match(NAME);
-    return name === undefined ? this.#fail() : { kind: 'name', name };
+    if (name === undefined) return this.#fail();
+    return this.#take('()') ? this.#function(name) : { kind: 'name', name };
+  }
+
+  #function(written: string): Step {
+    const name = PATH_FUNCTIONS.find((known) => known === written) ?? this.#fail();
+    if (this.#peek('.') || this.#peek('[')) this.#fail();
+    return { kind: 'function', name };
   }
 
   #bracket(): Step {

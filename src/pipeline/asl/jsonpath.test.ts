@@ -34,6 +34,9 @@ describe('evaluatePath', () => {
     ['$$.Execution.Id', 'e1'],
     ['$limit', 10],
     ['$list[1]', 2],
+    ['$.store.book.length()', 3],
+    ['$..price.sum()', 140],
+    ['$.store.bike.keys()', ['price']],
   ])('%s', (path, expected) => {
     expect(evaluatePath(path, scope)).toEqual(expected);
   });
@@ -47,7 +50,18 @@ describe('evaluatePath', () => {
     expect(() => evaluatePath('$.constructor', scope)).toThrow(PathNotFound);
   });
 
-  it.each(['store', '$.', '$[', "$['a", '$.a b', '$[?(@.a]', '$..', '$[0:1:0]'])('refuses %s', (path) => {
+  it.each([
+    'store',
+    '$.',
+    '$[',
+    "$['a",
+    '$.a b',
+    '$[?(@.a]',
+    '$..',
+    '$[0:1:0]',
+    '$.a.nothing()',
+    '$.a.length().b',
+  ])('refuses %s', (path) => {
     expect(() => evaluatePath(path, scope)).toThrow(PathSyntaxError);
   });
 });

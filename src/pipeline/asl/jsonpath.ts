@@ -3,7 +3,14 @@
  * other path gives a list, which may be empty. Words of failures are Jayway's, as AWS shows them.
  */
 import { isArray, isObject, type Json, type JsonObject, ownValue, sameJson } from './json.ts';
-import { type Filter, type JsonPath, type Operand, parsePath, type Step } from './jsonpath-parse.ts';
+import {
+  type Filter,
+  type JsonPath,
+  type Operand,
+  type PathFunction,
+  parsePath,
+  type Step,
+} from './jsonpath-parse.ts';
 
 /** What paths may speak of. */
 export interface PathScope {
@@ -46,10 +53,26 @@ function rootOf(path: JsonPath, scope: PathScope): Json {
 }
 
 function follow(steps: readonly Step[], root: Json): Json {
+  const last = steps.at(-1);
+  if (last?.kind === 'function') return applied(last.name, follow(steps.slice(0, -1), root));
   if (isDefinite(steps)) return definite(steps, root);
   let values: readonly Json[] = [root];
   for (const step of steps) values = values.flatMap((value) => children(step, value, root));
   return values;
+}
+
+function applied(name: PathFunction, value: Json): Json {
+  if (name === 'keys' && isObject(value)) return Object.keys(value);
+  if (name === 'length' && (isArray(value) || typeof value === 'string')) return value.length;
+  if (name === 'length' && isObject(value)) return Object.keys(value).length;
+  const numbers = isArray(value) ? value.filter((item) => typeof item === 'number') : [];
+  if (numbers.length === 0 || name === 'keys' || name === 'length') {
+    throw new PathNotFound(`Function ${name} cannot be applied to ${JSON.stringify(value)}`);
+  }
+  if (name === 'min') return Math.min(...numbers);
+  if (name === 'max') return Math.max(...numbers);
+  const sum = numbers.reduce((total, number) => total + number, 0);
+  return name === 'sum' ? sum : sum / numbers.length;
 }
 
 export function isDefinite(steps: readonly Step[]): boolean {
@@ -119,6 +142,8 @@ function children(step: Step, value: Json, root: Json): readonly Json[] {
       return isArray(value)
         ? value.slice(step.from ?? 0, step.to ?? value.length).filter((_, at) => at % step.by === 0)
         : [];
+    case 'function':
+      return [];
     case 'filter':
       return candidates(value).filter((item) => holds(step.filter, item, root));
   }

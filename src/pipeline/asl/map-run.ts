@@ -26,7 +26,7 @@ function labelOf(thread: Thread, state: MapState): string {
 
 /** AWS names runs and children after the machine; where the machine has no ARN, after whatever it is called. */
 function nameBeside(turn: Turn, kind: 'execution' | 'mapRun', rest: string): string {
-  const machine = turn.execution.context.StateMachine;
+  const machine = turn.head.context.StateMachine;
   const id = isObject(machine) && typeof machine.Id === 'string' ? machine.Id : 'machine';
   return id.includes(':stateMachine:')
     ? `${id.replace(':stateMachine:', `:${kind}:`)}/${rest}`

@@ -239,6 +239,5 @@ function isTolerated({ failed, items, tolerated }: ItemsWait): boolean {
 /** A child's history ends with it. */
 function closeChild(turn: Turn, child: Thread, type: string): void {
   turn.record(child, type);
-  const { [child.scope]: _, ...eventCounts } = turn.execution.eventCounts;
-  turn.change({ eventCounts });
+  turn.closeScope(child.scope);
 }

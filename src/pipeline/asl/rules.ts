@@ -1,7 +1,7 @@
 /** What a schema cannot say: where transitions lead, what is reached, which fields exclude each other. */
 import { suggest } from '../../component/suggest.ts';
 import { choiceFaults, choiceTargets } from './choice-rules.ts';
-import type { Level, MapState, QueryLanguage, WaitState } from './definition.ts';
+import type { Level, MapState, QueryLanguage, TaskState, WaitState } from './definition.ts';
 import { expressionFaults } from './expression-rules.ts';
 import type { DefinitionFault, DefinitionPath } from './faults.ts';
 import type { State } from './schema.ts';
@@ -168,6 +168,7 @@ function typeFaults(state: State, path: DefinitionPath, language: QueryLanguage)
     case 'Map':
       return [...mapFaults(state, path), ...retryFaults(state, path)];
     case 'Task':
+      return [...heartbeatFaults(state, path), ...retryFaults(state, path)];
     case 'Parallel':
       return retryFaults(state, path);
     case 'Fail':
@@ -175,6 +176,20 @@ function typeFaults(state: State, path: DefinitionPath, language: QueryLanguage)
     default:
       return [];
   }
+}
+
+function heartbeatFaults(state: TaskState, path: DefinitionPath): readonly DefinitionFault[] {
+  const { HeartbeatSeconds, TimeoutSeconds } = state;
+  if (typeof HeartbeatSeconds !== 'number' || typeof TimeoutSeconds !== 'number') return [];
+  if (HeartbeatSeconds < TimeoutSeconds) return [];
+  return [
+    {
+      path: [...path, 'HeartbeatSeconds'],
+      at: 'value',
+      message: 'a heartbeat that comes too late to matter',
+      expected: 'less than TimeoutSeconds',
+    },
+  ];
 }
 
 function waitFaults(state: WaitState, path: DefinitionPath): readonly DefinitionFault[] {

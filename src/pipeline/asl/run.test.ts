@@ -142,6 +142,29 @@ describe('distributed Map', () => {
     expect((await run(each({ ToleratedFailurePercentage: 70 }, odd), [1, 3, 4])).status).toBe('SUCCEEDED');
   });
 
+  it('goes through ten thousand items, a thousand at a time', async () => {
+    const machine = await loadStateMachine(each({}, { I: { Type: 'Pass', End: true } }));
+    const items = Array.from({ length: 10_000 }, (_, at) => at);
+    const started: ExecutionEvent = { type: 'started', atMs: 0, entropy: 'e' };
+    const { execution } = await advance(machine, pendingExecution(items), started);
+    expect(execution.output).toEqual(items);
+  });
+
+  it('takes items from what a mock says that the reader finds', async () => {
+    const reader = {
+      ItemReader: { Resource: 'files', ReaderConfig: { InputType: 'CSV', CSVHeaderLocation: 'FIRST_ROW' } },
+    };
+    const same = { I: { Type: 'Pass', End: true } };
+    const text = { output: 'a,b\n1,"2\n""x"""\n' };
+    const read = await run(each(reader, same), {}, { mocks: { files: [text] } });
+    expect(read.output).toEqual([{ a: '1', b: '2\n"x"' }]);
+    expect((await run(each(reader, same), {}, { mocks: { M: [{ output: [7, 8] }] } })).output).toEqual([
+      7, 8,
+    ]);
+    const absent = { ItemReader: { ...reader.ItemReader, Parameters: { Key: 'none.csv' } } };
+    expect((await run(each(absent, same), {})).error).toBe('States.ItemReaderFailed');
+  });
+
   it('batches by number and by size, with what all share', async () => {
     const same = { I: { Type: 'Pass', End: true } };
     const batcher = { MaxItemsPerBatch: 2, BatchInput: { 'all.$': '$.all' } };

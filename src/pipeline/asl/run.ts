@@ -4,7 +4,7 @@ import type { StateMachine } from './definition.ts';
 import type { Effect, Execution, ExecutionEvent, ExecutionStatus, HistoryRecord } from './execution.ts';
 import { StateFailure } from './failure.ts';
 import { parseItems, readerFailure } from './item-reader.ts';
-import { isObject, type Json, type JsonObject } from './json.ts';
+import { isArray, isObject, type Json, type JsonObject } from './json.ts';
 import { loadStateMachine } from './load.ts';
 import { type AnswerTask, answerFrom, type Mocks, type TaskOutcome } from './mocks.ts';
 
@@ -117,6 +117,7 @@ type EventPart = ExecutionEvent extends infer Event
 /** Answers effects: tasks at once, timers when nothing else is left to happen. */
 class VirtualWorld {
   readonly #answer: AnswerTask;
+  readonly #mockedNames: ReadonlySet<string>;
   readonly #objects: readonly ReadableObject[];
   readonly #seed: string;
   readonly #abortAtMs: number;
@@ -128,6 +129,7 @@ class VirtualWorld {
 
   constructor({ mocks = {}, objects = [], startAtMs = 0, seed = 'seed', abortAfterMs }: RunOptions) {
     this.#answer = typeof mocks === 'function' ? mocks : answerFrom(mocks);
+    this.#mockedNames = new Set(typeof mocks === 'function' ? [] : Object.keys(mocks));
     this.#objects = objects;
     this.#seed = seed;
     this.#nowMs = startAtMs;
@@ -179,15 +181,35 @@ class VirtualWorld {
     }
   }
 
+  #mocked(effect: Effect & { readonly type: 'readItems' }): readonly Json[] | undefined {
+    const { resource, state, config } = effect;
+    if (!this.#mockedNames.has(resource) && !this.#mockedNames.has(state)) return undefined;
+    return givenItems(
+      this.#answer({ ...effect, type: 'runTask', ends: 'answered', attempt: 0, timeoutAtMs: 0 }),
+      config,
+    );
+  }
+
   #read(effect: Effect & { readonly type: 'readItems' }): EventPart {
     const { task, config } = effect;
     try {
+      const given = this.#mocked(effect);
+      if (given !== undefined) return { type: 'itemsRead', task, items: given };
       return { type: 'itemsRead', task, items: itemsOf(effect.arguments, config, this.#objects) };
     } catch (error) {
       if (!(error instanceof StateFailure)) throw error;
       return { type: 'taskFailed', task, ...error.failure };
     }
   }
+}
+
+/** What a mock says that a reader finds: the items, or the text of the file that they are in. */
+function givenItems(outcome: TaskOutcome, config: JsonObject): readonly Json[] {
+  if (!('output' in outcome)) throw readerFailure('cause' in outcome ? textOf(outcome.cause ?? '') : '');
+  const { output } = outcome;
+  const body = isObject(output) ? output.Body : output;
+  if (typeof body === 'string') return parseItems(body, config);
+  return isArray(output) ? output : [output];
 }
 
 function taskEvents(task: string, outcome: TaskOutcome): EventPart[] {

@@ -35,7 +35,7 @@ export function queryScope(
 }
 
 function contextObject(turn: Turn, thread: Thread, extras: ContextExtras): JsonObject {
-  const { context, input, startedAtMs } = turn.execution;
+  const { context, input, startedAtMs } = turn.head;
   const item = extras.item ?? thread.item;
   const retryCount = thread.retries.reduce((sum, used) => sum + used, 0);
   const execution = {

@@ -3,7 +3,7 @@ import { ruleHolds } from './choice.ts';
 import type { ChoiceState, FailState, PassState, StateOf, WaitState } from './definition.ts';
 import type { Thread } from './execution.ts';
 import { queryFailure, runtimeFailure, StateFailure } from './failure.ts';
-import type { Json, JsonObject } from './json.ts';
+import { isObject, type Json, type JsonObject } from './json.ts';
 import { fillQuery, fillQueryOf, isExpression } from './jsonata-expression.ts';
 import { evaluatePath, PathNotFound } from './jsonpath.ts';
 import { leaveWithResult, type OutputFields, passThrough } from './leave.ts';
@@ -49,13 +49,8 @@ export async function choose(turn: Turn, thread: Thread, state: ChoiceState): Pr
 
 /** A rule that matches says Assign and Output itself; the state's own are for the Default. */
 function ruleOutput(rule: JsonObject): OutputFields {
-  const assign = rule.Assign;
-  return {
-    ...(typeof assign === 'object' &&
-      assign !== null &&
-      !Array.isArray(assign) && { Assign: assign as JsonObject }),
-    ...(rule.Output !== undefined && { Output: rule.Output }),
-  };
+  const { Assign, Output } = rule;
+  return { ...(isObject(Assign) && { Assign }), ...(Output !== undefined && { Output }) };
 }
 
 async function conditionHolds(turn: Turn, thread: Thread, rule: JsonObject, at: number): Promise<boolean> {

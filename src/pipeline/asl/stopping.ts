@@ -42,7 +42,7 @@ function isIteration(thread: Thread): boolean {
 
 /** At the end of the execution: everything stops, and nothing more is recorded. */
 export function stopAll(turn: Turn): void {
-  for (const thread of Object.values(turn.execution.threads)) {
+  for (const thread of [...turn.threads]) {
     if (thread.waitsFor.kind !== 'branches' && thread.waitsFor.kind !== 'items') stopWork(turn, thread);
   }
 }

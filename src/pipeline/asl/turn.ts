@@ -1,7 +1,16 @@
 /** The working copy of one `advance`: what has changed so far, what is still to be done, what was asked for. */
 import type { Level, StateMachine } from './definition.ts';
 import { processorOf } from './definition.ts';
-import type { Effect, Ending, Execution, HistoryRecord, LevelStep, Thread, Timer } from './execution.ts';
+import {
+  type Effect,
+  type Ending,
+  type Execution,
+  type HistoryRecord,
+  type LevelStep,
+  MAIN,
+  type Thread,
+  type Timer,
+} from './execution.ts';
 import { type Failure, runtimeFailure } from './failure.ts';
 import type { Json } from './json.ts';
 import { Entropy } from './random.ts';
@@ -27,6 +36,8 @@ export class HistoryFull extends Error {
   override readonly name = 'HistoryFull';
 }
 
+type Head = Omit<Execution, 'threads' | 'eventCounts' | 'nextId'>;
+
 export class Turn {
   readonly machine: StateMachine;
   readonly nowMs: number;
@@ -34,41 +45,63 @@ export class Turn {
   readonly effects: Effect[] = [];
   readonly history: HistoryRecord[] = [];
   #agenda: Step[] = [];
-  #execution: Execution;
+  #head: Head;
+  #nextId: number;
+  /** Copied once and then changed in place: a Map may have thousands. */
+  readonly #threads: Map<string, Thread>;
+  readonly #eventCounts: Map<string, number>;
 
   constructor(machine: StateMachine, execution: Execution, nowMs: number, entropy: string) {
+    const { threads, eventCounts, nextId, ...head } = execution;
     this.machine = machine;
-    this.#execution = execution;
+    this.#head = head;
+    this.#nextId = nextId;
+    this.#threads = new Map(Object.entries(threads));
+    this.#eventCounts = new Map(Object.entries(eventCounts));
     this.nowMs = nowMs;
     this.entropy = new Entropy(entropy);
   }
 
-  get execution(): Execution {
-    return this.#execution;
+  /** What the turn has come to. */
+  execution(): Execution {
+    return {
+      ...this.#head,
+      threads: Object.fromEntries(this.#threads),
+      eventCounts: Object.fromEntries(this.#eventCounts),
+      nextId: this.#nextId,
+    };
   }
 
-  change(changes: Partial<Execution>): void {
-    this.#execution = { ...this.#execution, ...changes };
+  /** All of the execution but its threads and counts. */
+  get head(): Head {
+    return this.#head;
+  }
+
+  get threads(): Iterable<Thread> {
+    return this.#threads.values();
+  }
+
+  change(changes: Partial<Head>): void {
+    this.#head = { ...this.#head, ...changes };
   }
 
   /** Undefined once the thread is gone: what was meant for it is then without meaning. */
   thread(id: string): Thread | undefined {
-    return this.#execution.threads[id];
+    return this.#threads.get(id);
   }
 
   put(thread: Thread): Thread {
-    this.change({ threads: { ...this.#execution.threads, [thread.id]: thread } });
+    this.#threads.set(thread.id, thread);
     return thread;
   }
 
   remove(id: string): void {
-    const { [id]: _, ...rest } = this.#execution.threads;
-    this.change({ threads: rest });
+    this.#threads.delete(id);
   }
 
   newId(prefix: string): string {
-    const id = `${prefix}${this.#execution.nextId}`;
-    this.change({ nextId: this.#execution.nextId + 1 });
+    const id = `${prefix}${this.#nextId}`;
+    this.#nextId += 1;
     return id;
   }
 
@@ -91,38 +124,36 @@ export class Turn {
     facts: Omit<HistoryRecord, 'scope' | 'id' | 'type' | 'atMs'> = {},
   ): number {
     const { scope } = thread;
-    const id = (this.#execution.eventCounts[scope] ?? 0) + 1;
+    const id = (this.#eventCounts.get(scope) ?? 0) + 1;
     if (id > MAX_HISTORY_EVENTS) throw new HistoryFull();
-    this.change({ eventCounts: { ...this.#execution.eventCounts, [scope]: id } });
+    this.#eventCounts.set(scope, id);
     this.history.push({ scope, id, type, atMs: this.nowMs, ...facts });
     return id;
   }
 
+  /** The history of a child of a distributed Map is over. */
+  closeScope(scope: string): void {
+    this.#eventCounts.delete(scope);
+  }
+
   /** Nothing runs any more; the execution is over. */
   end(ending: Ending, type: string): void {
-    this.#agenda = [];
     const { status, output, error, cause } = ending;
-    const failure = { ...(error !== undefined && { error }), ...(cause !== undefined && { cause }) };
-    const id = (this.#execution.eventCounts.main ?? 0) + 1;
-    this.history.push({
-      scope: 'main',
-      id,
-      type,
-      atMs: this.nowMs,
-      ...failure,
+    const said = {
       ...(output !== undefined && { output }),
-    });
-    const { deadline, ...rest } = this.#execution;
-    if (deadline !== undefined) this.effects.push({ type: 'clearTimer', timer: deadline.timer });
-    this.#execution = {
-      ...rest,
-      status,
-      ...failure,
-      ...(output !== undefined && { output }),
-      threads: {},
-      eventCounts: { main: id },
+      ...(error !== undefined && { error }),
+      ...(cause !== undefined && { cause }),
     };
-    this.effects.push({ type: 'ended', status, ...failure, ...(output !== undefined && { output }) });
+    const { deadline, ...head } = this.#head;
+    const id = (this.#eventCounts.get(MAIN) ?? 0) + 1;
+    this.#agenda = [];
+    this.#threads.clear();
+    this.#eventCounts.clear();
+    this.#eventCounts.set(MAIN, id);
+    this.#head = { ...head, status, ...said };
+    this.history.push({ scope: MAIN, id, type, atMs: this.nowMs, ...said });
+    if (deadline !== undefined) this.effects.push({ type: 'clearTimer', timer: deadline.timer });
+    this.effects.push({ type: 'ended', status, ...said });
   }
 }
 

@@ -92,6 +92,15 @@ States:
     ]);
   });
 
+  it('leaves keys of a payload alone, whatever they are called', async () => {
+    const text = `StartAt: T
+States:
+  T: {Type: Task, Resource: cmd, Parameters: {InputPath: here, Variable: x, deep: {MaxPath: y}}, End: true}
+`;
+    expect(await placesOf(text)).toEqual([]);
+    expect(await placesOf(text.replace('MaxPath: y', 'z.$: y'))).toEqual([expect.stringContaining('3:')]);
+  });
+
   it.each([
     ['{% $sum( %}', 'not JSONata'],
     ['{% $states.input %}', undefined],
