@@ -43,7 +43,7 @@ export function storedDigest(artifact: Artifact): Digest {
 
 export interface CheckResult {
   readonly id: string;
-  /** `boot`, `standard`, `smoke`, `in-image`. */
+  /** `boot`, `standard`, `smoke`, `in-image`; `scan`, which a channel may ask for. */
   readonly kind: string;
   readonly where: string;
   readonly passed: boolean;
@@ -90,7 +90,8 @@ export function latestChecks(checks: readonly CheckResult[]): readonly CheckResu
 }
 
 export function asTested(image: Image): TestedImage | undefined {
-  const checks = latestChecks(image.checks);
+  // A scan says what is known today against what is in it, not whether it works: that is for a channel's policy.
+  const checks = latestChecks(image.checks).filter(({ kind }) => kind !== 'scan');
   const fit = image.revoked === undefined && checks.length > 0 && checks.every((check) => check.passed);
   return fit ? (image as TestedImage) : undefined;
 }

@@ -4,6 +4,8 @@ import type { Engine, Writer } from './engine.ts';
 import { createFirstSchema } from './migrations/001-first-schema.ts';
 import { addKeyedCalls } from './migrations/002-keyed-calls.ts';
 import { addCatalogue } from './migrations/003-catalogue.ts';
+import { addFindings } from './migrations/004-findings.ts';
+import { addImageLifecycle } from './migrations/004-image-lifecycle.ts';
 import { newerVersion } from './newer-version.ts';
 
 interface Migration {
@@ -16,6 +18,8 @@ const MIGRATIONS: readonly Migration[] = [
   { name: 'first-schema', up: createFirstSchema },
   { name: 'keyed-calls', up: addKeyedCalls },
   { name: 'catalogue', up: addCatalogue },
+  { name: 'findings', up: addFindings },
+  { name: 'image-lifecycle', up: addImageLifecycle },
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -10,6 +10,7 @@ import { Database } from './database.ts';
 import { Deployments } from './deployments.ts';
 import type { Engine, Watch } from './engine.ts';
 import { Events } from './events.ts';
+import { Findings } from './findings.ts';
 import { Idempotency } from './idempotency.ts';
 import { Images } from './images.ts';
 import { Leases } from './leases.ts';
@@ -73,6 +74,8 @@ class OpenStore implements Store {
   readonly images: Images;
   readonly catalogue: Catalogue;
   readonly channels: Channels;
+  readonly findings: Findings;
+  readonly janitor: Janitor;
   readonly releases: Releases;
   readonly deployments: Deployments;
   readonly services: Services;
@@ -93,6 +96,8 @@ class OpenStore implements Store {
     this.images = new Images(database);
     this.catalogue = new Catalogue(database, reads);
     this.channels = new Channels(database);
+    this.findings = new Findings(database);
+    this.janitor = new Janitor(database, reads);
     this.releases = new Releases(database);
     this.deployments = new Deployments(database);
     this.services = new Services(database);

@@ -78,6 +78,19 @@ interface ImageCheckTable {
   body: Json;
 }
 
+interface ImageFindingTable {
+  image_id: ImageId;
+  source: string;
+  at_ms: number;
+  body: Json;
+}
+
+interface WaiverTable {
+  id: string;
+  ordinal: Revision;
+  body: Json;
+}
+
 export interface ChannelMoveTable {
   ordinal: Revision;
   component: ComponentName;
@@ -219,6 +232,8 @@ export interface Schema {
   images: ImageTable;
   image_artifacts: ImageArtifactTable;
   image_checks: ImageCheckTable;
+  image_findings: ImageFindingTable;
+  waivers: WaiverTable;
   channel_moves: ChannelMoveTable;
   releases: ReleaseTable;
   release_routes: ReleaseRouteTable;

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, it } from 'vitest';
 import { POSTGRES_MISSING, postgresBinaries } from './postgres.ts';
 import { catalogueContract } from './store-catalogue.ts';
+import { findingsContract } from './store-findings.ts';
 import { imagesContract } from './store-images.ts';
 import { journalContract } from './store-journal.ts';
 import { ownershipContract } from './store-ownership.ts';
@@ -29,6 +30,7 @@ function contract(makeSubject: () => Promise<StoreSubject>): void {
 
   const underTest = () => current;
   describe('images and channels', () => imagesContract(underTest));
+  describe('findings', () => findingsContract(underTest));
   describe('catalogue', () => catalogueContract(underTest));
   describe('releases and deployments', () => releasesContract(underTest));
   describe('ownership', () => ownershipContract(underTest));
