@@ -3,6 +3,7 @@ import type { ChannelName, ComponentName } from '../domain/ids.ts';
 import type { ChannelMove } from '../domain/image.ts';
 import type { Change, ChannelStore } from '../domain/ports/store.ts';
 import { indexMove } from './catalogue/index-image.ts';
+import { refuseRevoked } from './catalogue/revocations.ts';
 import type { Database } from './database.ts';
 import type { Reader } from './engine.ts';
 import { requireImage } from './images.ts';
@@ -19,6 +20,7 @@ export class Channels implements ChannelStore {
     return this.#database.change(change, async (tx) => {
       const { component, channel, image, previous, why } = move;
       await requireImage(tx.db, image);
+      await refuseRevoked(tx.db, image);
       const current = await newestMove(tx.db, component, channel);
       if (current?.image_id !== previous) throw movedMeanwhile(move, current);
       const row: ChannelMoveTable = {
@@ -32,6 +34,11 @@ export class Channels implements ChannelStore {
         at_ms: change.atMs,
       };
       await tx.db.insertInto('channel_moves').values(row).execute();
+      await tx.db
+        .insertInto('channel_heads')
+        .values({ component, channel, image_id: image })
+        .onConflict((conflict) => conflict.columns(['component', 'channel']).doUpdateSet({ image_id: image }))
+        .execute();
       await indexMove(tx.db, { component, channel, image, previous });
       const data = { component, channel, image, previous: previous ?? null, why };
       tx.event('channel.moved', `${component}@${channel}`, data);

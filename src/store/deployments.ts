@@ -20,6 +20,7 @@ import type {
 } from '../domain/ids.ts';
 import { serviceKey, serviceParts } from '../domain/ids.ts';
 import type { Change, DeploymentRequest, DeploymentStore, Page, PageRequest } from '../domain/ports/store.ts';
+import { refuseRevoked } from './catalogue/revocations.ts';
 import type { ChangeTransaction } from './change.ts';
 import type { Database } from './database.ts';
 import { deploymentEnded, deploymentInProgress } from './deployment-refusals.ts';
@@ -33,6 +34,7 @@ import {
 } from './deployment-rows.ts';
 import type { WriteOptions } from './engine.ts';
 import { requireFence } from './fences.ts';
+import { requireImage } from './images.ts';
 import { toJson } from './json.ts';
 import { pageBounds, pageByOrdinal, serviceColumns } from './page.ts';
 import { requireRelease } from './releases.ts';
@@ -52,7 +54,9 @@ export class Deployments implements DeploymentStore {
   create(request: DeploymentRequest, change: Change): Promise<Deployment> {
     return this.#database.change(change, async (tx) => {
       const service = serviceKey(request.component, request.environment);
-      await requireRelease(tx, service, request.to);
+      const image = await requireRelease(tx, service, request.to);
+      await requireImage(tx.db, image);
+      await refuseRevoked(tx.db, image);
       await refuseForeignRoutes(tx.db, service, await releaseRoutes(tx.db, service, request.to));
       const [first] = await openDeployments(tx.db, service);
       if (first && request.onConflict === 'refuse') throw deploymentInProgress(first);

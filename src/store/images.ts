@@ -1,8 +1,9 @@
 import { KilnError } from '../domain/errors.ts';
 import type { ComponentName, Digest, ImageId } from '../domain/ids.ts';
-import { asTested, type CheckResult, type Image, isStored } from '../domain/image.ts';
+import { asTested, type CheckResult, type Image, isStored, type Revocation } from '../domain/image.ts';
 import type { Change, ImageStore, Page, PageRequest } from '../domain/ports/store.ts';
 import { indexImage, setState } from './catalogue/index-image.ts';
+import { refuseRevoked, revocationsOf, revokeWithDescendants } from './catalogue/revocations.ts';
 import { TESTED } from './catalogue/terms.ts';
 import type { ChangeTransaction } from './change.ts';
 import type { Database } from './database.ts';
@@ -23,6 +24,7 @@ export class Images implements ImageStore {
   create(image: NewImage, change: Change): Promise<Image> {
     return this.#database.change(change, async (tx) => {
       await refuseTaken(tx, image);
+      if (image.parent !== undefined) await refuseRevoked(tx.db, image.parent);
       await insertImage(tx, image);
       await indexImage(tx.db, image);
       const { component, version } = image;
@@ -34,7 +36,12 @@ export class Images implements ImageStore {
 
   get(id: ImageId): Promise<Image | undefined> {
     return this.#database.read(async (db) => {
-      const row = await db.selectFrom('images').selectAll().where('id', '=', id).executeTakeFirst();
+      const row = await db
+        .selectFrom('images')
+        .selectAll()
+        .where('id', '=', id)
+        .where('swept_at_ms', 'is', null)
+        .executeTakeFirst();
       return row && (await withChecks(db, [row]))[0];
     });
   }
@@ -50,7 +57,11 @@ export class Images implements ImageStore {
   async list(filter: { component?: ComponentName }, page: PageRequest): Promise<Page<Image>> {
     const bounds = pageBounds(page);
     return this.#database.read(async (db) => {
-      let query = db.selectFrom('images').selectAll().where('ordinal', '<', bounds.before);
+      let query = db
+        .selectFrom('images')
+        .selectAll()
+        .where('ordinal', '<', bounds.before)
+        .where('swept_at_ms', 'is', null);
       if (filter.component !== undefined) query = query.where('component', '=', filter.component);
       const rows = await query.orderBy('ordinal', 'desc').limit(bounds.fetch).execute();
       const images = await withChecks(db, rows.slice(0, bounds.limit));
@@ -77,6 +88,17 @@ export class Images implements ImageStore {
     });
   }
 
+  revoke(id: ImageId, why: string, change: Change): Promise<readonly ImageId[]> {
+    return this.#database.change(change, async (tx) => {
+      await requireImage(tx.db, id);
+      const images = await revokeWithDescendants(tx, id, why);
+      if (images.length === 0) return images;
+      tx.event('image.revoked', id, { why, images });
+      tx.audit('image.revoke', id, { why, images });
+      return images;
+    });
+  }
+
   artifacts(): Promise<readonly Digest[]> {
     return this.#database.read(async (db) => {
       const rows = await db.selectFrom('image_artifacts').select('digest').distinct().execute();
@@ -94,6 +116,7 @@ export class Images implements ImageStore {
         .selectFrom('images')
         .selectAll()
         .where('component', '=', component)
+        .where('swept_at_ms', 'is', null)
         .where(column, '=', value)
         .orderBy('ordinal', 'desc')
         .limit(1)
@@ -106,7 +129,12 @@ export class Images implements ImageStore {
 /** In the order of the ids; one that is not there is left out. */
 export async function imagesById(db: Reader, ids: readonly ImageId[]): Promise<readonly Image[]> {
   if (ids.length === 0) return [];
-  const rows = await db.selectFrom('images').selectAll().where('id', 'in', ids).execute();
+  const rows = await db
+    .selectFrom('images')
+    .selectAll()
+    .where('id', 'in', ids)
+    .where('swept_at_ms', 'is', null)
+    .execute();
   const images = new Map((await withChecks(db, rows)).map((image) => [image.id, image]));
   return ids.flatMap((id) => images.get(id) ?? []);
 }
@@ -118,7 +146,12 @@ async function indexTested(db: Writer, id: ImageId): Promise<void> {
 
 /** Fails with `not-found`, so that nothing is ever said of an image that is not there. */
 export async function requireImage(db: Reader, id: ImageId): Promise<void> {
-  const row = await db.selectFrom('images').select('id').where('id', '=', id).executeTakeFirst();
+  const row = await db
+    .selectFrom('images')
+    .select('id')
+    .where('id', '=', id)
+    .where('swept_at_ms', 'is', null)
+    .executeTakeFirst();
   if (row) return;
   throw new KilnError('not-found', `There is no image ${id}.`, {
     next: 'List the images to see which there are.',
@@ -155,6 +188,7 @@ async function insertImage(tx: ChangeTransaction, image: NewImage): Promise<void
       version: image.version,
       input_key: image.inputKey,
       body: toJson(image),
+      swept_at_ms: null,
     })
     .execute();
   const digests = [...new Set(image.artifacts.filter(isStored).map((artifact) => artifact.digest))];
@@ -175,8 +209,18 @@ async function withChecks(db: Reader, rows: readonly ImageTable[]): Promise<read
     .orderBy('ordinal')
     .execute();
   const checks = Map.groupBy(checkRows, (row) => row.image_id);
+  const revocations = await revocationsOf(db, ids);
   return rows.map((row) => ({
     ...fromJson<NewImage>(row.body),
     checks: (checks.get(row.id) ?? []).map((check) => fromJson<CheckResult>(check.body)),
+    ...revokedIn(revocations, row.id),
   }));
+}
+
+function revokedIn(
+  revocations: ReadonlyMap<ImageId, Revocation>,
+  id: ImageId,
+): { readonly revoked?: Revocation } {
+  const revoked = revocations.get(id);
+  return revoked === undefined ? {} : { revoked };
 }

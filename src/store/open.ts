@@ -13,6 +13,7 @@ import { Events } from './events.ts';
 import { Findings } from './findings.ts';
 import { Idempotency } from './idempotency.ts';
 import { Images } from './images.ts';
+import { Janitor } from './janitor.ts';
 import { Leases } from './leases.ts';
 import { migrate } from './migrate.ts';
 import { Releases } from './releases.ts';

@@ -3,6 +3,7 @@ import {
   type ComponentName,
   type EnvironmentName,
   type Fence,
+  type ImageId,
   type ReleaseNumber,
   type ServiceKey,
   serviceKey,
@@ -10,6 +11,7 @@ import {
 } from '../domain/ids.ts';
 import type { Change, Page, PageRequest, ReleaseStore, ReleaseWithState } from '../domain/ports/store.ts';
 import type { Release, ReleaseState } from '../domain/release.ts';
+import { refuseRevoked } from './catalogue/revocations.ts';
 import type { ChangeTransaction } from './change.ts';
 import type { Database } from './database.ts';
 import { requireFence } from './fences.ts';
@@ -30,6 +32,7 @@ export class Releases implements ReleaseStore {
     return this.#database.change(change, async (tx) => {
       const service = serviceKey(wanted.component, wanted.environment);
       await requireImage(tx.db, wanted.image);
+      await refuseRevoked(tx.db, wanted.image);
       await refuseForeignRoutes(tx.db, service, wanted.routes);
       const number = await nextNumber(tx, wanted.component, wanted.environment);
       const release = { ...wanted, number, createdAtMs: change.atMs, createdBy: change.actor };
@@ -100,20 +103,21 @@ export class Releases implements ReleaseStore {
   }
 }
 
+/** Answers its image. */
 export async function requireRelease(
   tx: ChangeTransaction,
   service: ServiceKey,
   number: ReleaseNumber,
-): Promise<void> {
+): Promise<ImageId> {
   const { component, environment } = serviceParts(service);
   const row = await tx.db
     .selectFrom('releases')
-    .select('number')
+    .select('image_id')
     .where('component', '=', component)
     .where('environment', '=', environment)
     .where('number', '=', number)
     .executeTakeFirst();
-  if (row) return;
+  if (row) return row.image_id;
   throw new KilnError('not-found', `${service} has no release ${number}.`, {
     next: 'List the releases to see which there are.',
     details: { service, number },

@@ -65,6 +65,8 @@ export interface ImageTable {
   version: string;
   input_key: Digest;
   body: Json;
+  /** Set: the row stays for those who name it; its `version` has the id behind it, and its `body` little left. */
+  swept_at_ms: number | null;
 }
 
 interface ImageArtifactTable {
@@ -224,6 +226,42 @@ interface ImageEdgeTable {
   outdated: number;
 }
 
+/** What each channel holds now: the newest of its moves. */
+interface ChannelHeadTable {
+  component: ComponentName;
+  channel: ChannelName;
+  image_id: ImageId;
+}
+
+interface ImageRevocationTable {
+  image_id: ImageId;
+  ordinal: Revision;
+  body: Json;
+}
+
+/** One row. */
+interface JanitorTable {
+  id: 1;
+  enabled: number;
+  /** When it was last noted which images run. */
+  uses_seen_at_ms: number;
+  last_run_at_ms: number | null;
+  last_references: number;
+}
+
+interface JanitorMarkTable {
+  number: number;
+  marked_at_ms: number;
+  sweep_after_ms: number;
+}
+
+/** Artifacts of images that were swept, until whoever keeps them has deleted them. */
+interface SweptArtifactTable {
+  image_id: ImageId;
+  position: number;
+  body: Json;
+}
+
 export interface Schema {
   state: StateTable;
   schema_migrations: SchemaMigrationTable;
@@ -247,4 +285,9 @@ export interface Schema {
   image_postings: ImagePostingTable;
   version_blocks: VersionBlockTable;
   image_edges: ImageEdgeTable;
+  channel_heads: ChannelHeadTable;
+  image_revocations: ImageRevocationTable;
+  janitor: JanitorTable;
+  janitor_marks: JanitorMarkTable;
+  swept_artifacts: SweptArtifactTable;
 }

@@ -74,6 +74,7 @@ export class Services implements ServiceStore {
           .where('name', '=', name)
           .executeTakeFirst();
         if (before?.body === body) return;
+        await noteUse(tx, group);
         await tx.db
           .insertInto('server_groups')
           .values({ name, component, environment, body })
@@ -140,6 +141,22 @@ export class Services implements ServiceStore {
       REPEATABLE,
     );
   }
+}
+
+/** An image is in use from the moment that its instances are asked for. */
+async function noteUse(tx: ChangeTransaction, group: ServerGroup): Promise<void> {
+  if (group.desired === 0) return;
+  const image = tx.db
+    .selectFrom('releases')
+    .select('image_id')
+    .where('component', '=', group.component)
+    .where('environment', '=', group.environment)
+    .where('number', '=', group.release);
+  await tx.db
+    .updateTable('image_index')
+    .set({ used_at_ms: tx.atMs })
+    .where('image_id', 'in', image)
+    .execute();
 }
 
 async function requireService(tx: ChangeTransaction, service: ServiceKey): Promise<ServiceTable> {

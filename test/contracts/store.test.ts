@@ -4,6 +4,7 @@ import { POSTGRES_MISSING, postgresBinaries } from './postgres.ts';
 import { catalogueContract } from './store-catalogue.ts';
 import { findingsContract } from './store-findings.ts';
 import { imagesContract } from './store-images.ts';
+import { janitorContract } from './store-janitor.ts';
 import { journalContract } from './store-journal.ts';
 import { ownershipContract } from './store-ownership.ts';
 import { releasesContract } from './store-releases.ts';
@@ -32,6 +33,7 @@ function contract(makeSubject: () => Promise<StoreSubject>): void {
   describe('images and channels', () => imagesContract(underTest));
   describe('findings', () => findingsContract(underTest));
   describe('catalogue', () => catalogueContract(underTest));
+  describe('revocation and janitor', () => janitorContract(underTest));
   describe('releases and deployments', () => releasesContract(underTest));
   describe('ownership', () => ownershipContract(underTest));
   describe('journal', () => journalContract(underTest));

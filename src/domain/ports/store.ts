@@ -27,9 +27,10 @@ import type {
   ServerGroupName,
   ServiceKey,
 } from '../ids.ts';
-import type { ChannelMove, CheckResult, Image } from '../image.ts';
+import type { Artifact, ChannelMove, CheckResult, Image } from '../image.ts';
 import type { ImageQuery } from '../image-query.ts';
 import type { Release, ReleaseState } from '../release.ts';
+import type { KeepReason, RetentionDecision, RetentionPolicy } from '../retention.ts';
 import type { ServerGroup } from '../server-group.ts';
 
 /** One server's attempt at a call that came with an Idempotency-Key. */
@@ -71,6 +72,11 @@ export interface ImageStore {
   /** Newest first. */
   list(filter: { component?: ComponentName }, page: PageRequest): Promise<Page<Image>>;
   recordCheck(id: ImageId, result: CheckResult, change: Change): Promise<void>;
+  /**
+   * Marks it unfit, and all that was baked from it, in one transaction; answers those that were not before. From then
+   * on no release, deployment or move of a channel takes one of them: they fail with `image.unfit`.
+   */
+  revoke(id: ImageId, why: string, change: Change): Promise<readonly ImageId[]>;
   /** Artifact digests of all images. */
   artifacts(): Promise<readonly Digest[]>;
 }

@@ -1,17 +1,32 @@
 /** Reads of the catalogue by name, so that they can be asked of another thread. */
 import type { ImageQuery } from '../../domain/image-query.ts';
+import {
+  decideRetention,
+  KEEP_REASONS,
+  type KeepReason,
+  keepReasons,
+  type RetentionDecision,
+  type RetentionPolicy,
+} from '../../domain/retention.ts';
 import type { Engine, Reader } from '../engine.ts';
 import type { Found, SearchPage } from './found.ts';
+import { readRetentionView } from './retention-view.ts';
 import { search } from './search.ts';
 
-export interface LongRead {
-  readonly kind: 'search';
-  readonly query: ImageQuery;
-  readonly page: SearchPage;
-}
+export type LongRead =
+  | { readonly kind: 'search'; readonly query: ImageQuery; readonly page: SearchPage }
+  | { readonly kind: 'retention'; readonly policy: RetentionPolicy; readonly nowMs: number }
+  | {
+      readonly kind: 'keep-reason';
+      readonly number: number;
+      readonly policy: RetentionPolicy;
+      readonly nowMs: number;
+    };
 
 export interface LongReadResults {
   search: Found;
+  retention: RetentionDecision;
+  'keep-reason': { readonly reason: KeepReason | undefined };
 }
 
 export interface LongReads {
@@ -19,8 +34,12 @@ export interface LongReads {
   close(): Promise<void>;
 }
 
-export function performRead(db: Reader, read: LongRead): Promise<LongReadResults[LongRead['kind']]> {
-  return search(db, read.query, read.page);
+export async function performRead(db: Reader, read: LongRead): Promise<LongReadResults[LongRead['kind']]> {
+  if (read.kind === 'search') return search(db, read.query, read.page);
+  const view = await readRetentionView(db, read.policy.releasesKept);
+  if (read.kind === 'retention') return decideRetention(view, read.policy, read.nowMs);
+  const reason = keepReasons(view, read.policy, read.nowMs)[read.number] ?? 0;
+  return { reason: KEEP_REASONS[reason - 1] };
 }
 
 /** Where each read waits for the database and not for this process, or nobody else waits for it. */

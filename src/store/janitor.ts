@@ -1,0 +1,285 @@
+/**
+ * What the janitor writes. A sweep asks once more, inside its own transaction, whether anything needs the image: every
+ * other writer comes before that and is seen, or after it and finds the image gone.
+ */
+import type { ImageId } from '../domain/ids.ts';
+import { type Artifact, type Image, isStored } from '../domain/image.ts';
+import type {
+  Change,
+  JanitorState,
+  JanitorStore,
+  MarkedImage,
+  SweptArtifact,
+} from '../domain/ports/store.ts';
+import type { KeepReason, RetentionDecision, RetentionPolicy } from '../domain/retention.ts';
+import type { LongReads } from './catalogue/long-reads.ts';
+import { references } from './catalogue/references.ts';
+import { unindexImage } from './catalogue/unindex-image.ts';
+import type { ChangeTransaction } from './change.ts';
+import type { Database } from './database.ts';
+import type { Reader } from './engine.ts';
+import { fromJson, toJson } from './json.ts';
+import type { ImageIndexTable } from './schema.ts';
+
+const AT_A_TIME = 500;
+
+export class Janitor implements JanitorStore {
+  readonly #database: Database;
+  readonly #reads: LongReads;
+
+  constructor(database: Database, reads: LongReads) {
+    this.#database = database;
+    this.#reads = reads;
+  }
+
+  state(): Promise<JanitorState> {
+    return this.#database.read(async (db) => {
+      const row = await db.selectFrom('janitor').selectAll().executeTakeFirstOrThrow();
+      const ran = row.last_run_at_ms === null ? {} : { lastRunAtMs: row.last_run_at_ms };
+      return { enabled: row.enabled === 1, usesSeenAtMs: row.uses_seen_at_ms, ...ran };
+    });
+  }
+
+  setEnabled(enabled: boolean, change: Change): Promise<void> {
+    return this.#database.change(change, async (tx) => {
+      const before = await tx.db.selectFrom('janitor').select('enabled').executeTakeFirstOrThrow();
+      if (before.enabled === Number(enabled)) return;
+      await tx.db
+        .updateTable('janitor')
+        .set({ enabled: Number(enabled) })
+        .execute();
+      const act = enabled ? 'janitor.enabled' : 'janitor.disabled';
+      tx.event(act, 'janitor', {});
+      tx.audit(act, 'janitor', {});
+    });
+  }
+
+  decide(policy: RetentionPolicy, nowMs: number): Promise<RetentionDecision> {
+    return this.#reads.run({ kind: 'retention', policy, nowMs });
+  }
+
+  async keepReason(id: ImageId, policy: RetentionPolicy, nowMs: number): Promise<KeepReason | undefined> {
+    const row = await this.#database.read((db) => indexRow(db, id));
+    if (row === undefined) return undefined;
+    return (await this.#reads.run({ kind: 'keep-reason', number: row.number, policy, nowMs })).reason;
+  }
+
+  mark(numbers: readonly number[], sweepAfterMs: number, change: Change): Promise<readonly ImageId[]> {
+    return this.#database.change(change, async (tx) => {
+      const rows = await rowsOf(tx.db, numbers);
+      if (rows.length === 0) return [];
+      await tx.db
+        .insertInto('janitor_marks')
+        .values(
+          rows.map(({ number }) => ({ number, marked_at_ms: change.atMs, sweep_after_ms: sweepAfterMs })),
+        )
+        .onConflict((conflict) => conflict.column('number').doNothing())
+        .execute();
+      const images = rows.map((row) => row.image_id);
+      tx.event('janitor.announced', 'janitor', { images, sweepAfterMs });
+      tx.audit('janitor.announce', 'janitor', { images, sweepAfterMs });
+      return images;
+    });
+  }
+
+  unmark(numbers: readonly number[], change: Change): Promise<void> {
+    return this.#database.change(change, async (tx) => {
+      const rows = await rowsOf(tx.db, numbers);
+      if (rows.length === 0) return;
+      await tx.db
+        .deleteFrom('janitor_marks')
+        .where(
+          'number',
+          'in',
+          rows.map((row) => row.number),
+        )
+        .execute();
+      const images = rows.map((row) => row.image_id);
+      tx.event('janitor.kept', 'janitor', { images });
+      tx.audit('janitor.keep', 'janitor', { images });
+    });
+  }
+
+  marked(id: ImageId): Promise<MarkedImage | undefined> {
+    return this.#database.read(async (db) => {
+      const row = await db
+        .selectFrom('janitor_marks')
+        .innerJoin('image_index', 'image_index.number', 'janitor_marks.number')
+        .select(['marked_at_ms', 'sweep_after_ms'])
+        .where('image_index.image_id', '=', id)
+        .executeTakeFirst();
+      return row && { markedAtMs: row.marked_at_ms, sweepAfterMs: row.sweep_after_ms };
+    });
+  }
+
+  restore(id: ImageId, change: Change): Promise<boolean> {
+    return this.#database.change(change, async (tx) => {
+      const row = await indexRow(tx.db, id);
+      if (row === undefined) return false;
+      const marked = await tx.db
+        .deleteFrom('janitor_marks')
+        .where('number', '=', row.number)
+        .executeTakeFirst();
+      if (marked.numDeletedRows === 0n) return false;
+      await tx.db
+        .updateTable('image_index')
+        .set({ used_at_ms: change.atMs })
+        .where('number', '=', row.number)
+        .execute();
+      tx.event('janitor.restored', id, {});
+      tx.audit('janitor.restore', id, {});
+      return true;
+    });
+  }
+
+  sweep(
+    number: number,
+    policy: RetentionPolicy,
+    change: Change,
+  ): Promise<KeepReason | 'swept' | 'gone' | 'announced'> {
+    return this.#database.change(change, async (tx) => {
+      const row = await tx.db
+        .selectFrom('image_index')
+        .selectAll()
+        .where('number', '=', number)
+        .executeTakeFirst();
+      if (row === undefined) return 'gone';
+      const mark = await tx.db
+        .selectFrom('janitor_marks')
+        .selectAll()
+        .where('number', '=', number)
+        .executeTakeFirst();
+      if (mark === undefined || mark.sweep_after_ms > change.atMs) return 'announced';
+      const reason = await neededFor(tx, row, policy);
+      if (reason !== undefined) return reason;
+      await remove(tx, row);
+      return 'swept';
+    });
+  }
+
+  /** Of all groups that want instances; tells the janitor that somebody looks. */
+  noteUses(atMs: number): Promise<void> {
+    return this.#database.coordinate(async (db) => {
+      const { groups } = await references(db, 0);
+      for (let from = 0; from < groups.length; from += AT_A_TIME) {
+        await db
+          .updateTable('image_index')
+          .set({ used_at_ms: atMs })
+          .where('image_id', 'in', groups.slice(from, from + AT_A_TIME))
+          .execute();
+      }
+      await db.updateTable('janitor').set({ uses_seen_at_ms: atMs }).execute();
+    });
+  }
+
+  finishRun(referenceCount: number, atMs: number): Promise<void> {
+    return this.#database.coordinate(async (db) => {
+      await db
+        .updateTable('janitor')
+        .set({ last_run_at_ms: atMs, last_references: referenceCount })
+        .execute();
+    });
+  }
+
+  sweptArtifacts(): Promise<readonly SweptArtifact[]> {
+    return this.#database.read(async (db) => {
+      const rows = await db
+        .selectFrom('swept_artifacts')
+        .selectAll()
+        .orderBy('image_id')
+        .limit(AT_A_TIME)
+        .execute();
+      return rows.map((row) => ({
+        image: row.image_id,
+        position: row.position,
+        artifact: fromJson<Artifact>(row.body),
+      }));
+    });
+  }
+
+  forgetArtifacts(gone: readonly SweptArtifact[]): Promise<void> {
+    return this.#database.coordinate(async (db) => {
+      for (const { image, position } of gone) {
+        await db
+          .deleteFrom('swept_artifacts')
+          .where('image_id', '=', image)
+          .where('position', '=', position)
+          .execute();
+      }
+    });
+  }
+}
+
+async function neededFor(
+  tx: ChangeTransaction,
+  row: ImageIndexTable,
+  policy: RetentionPolicy,
+): Promise<KeepReason | undefined> {
+  const found = await references(tx.db, policy.releasesKept, row.image_id);
+  if (found.channels.length > 0) return 'channel';
+  if (found.groups.length > 0) return 'group';
+  if (found.releases.length > 0) return 'release';
+  if (row.pinned === 1) return 'pinned';
+  if (Math.max(row.created_at_ms, row.used_at_ms ?? 0) > tx.atMs - policy.unusedMs) return 'young';
+  const child = await tx.db
+    .selectFrom('image_index')
+    .select('number')
+    .where('parent', '=', row.number)
+    .limit(1)
+    .executeTakeFirst();
+  return child === undefined ? undefined : 'ancestor';
+}
+
+/**
+ * The row stays, without what it held: releases and channels of long ago name it. Its version is free again, and its
+ * artifacts are listed until whoever keeps them has deleted them.
+ */
+async function remove(tx: ChangeTransaction, row: ImageIndexTable): Promise<void> {
+  const kept = await tx.db
+    .selectFrom('images')
+    .selectAll()
+    .where('id', '=', row.image_id)
+    .executeTakeFirstOrThrow();
+  const image = fromJson<Omit<Image, 'checks'>>(kept.body);
+  await unindexImage(tx.db, row, image);
+  await tx.db.deleteFrom('janitor_marks').where('number', '=', row.number).execute();
+  await tx.db.deleteFrom('image_artifacts').where('image_id', '=', row.image_id).execute();
+  await tx.db.deleteFrom('image_checks').where('image_id', '=', row.image_id).execute();
+  await tx.db
+    .updateTable('images')
+    .set({
+      swept_at_ms: tx.atMs,
+      version: `${kept.version}#${kept.id}`,
+      body: toJson({ id: image.id, component: image.component, version: image.version, tags: image.tags }),
+    })
+    .where('id', '=', row.image_id)
+    .execute();
+  if (image.artifacts.length > 0) {
+    await tx.db
+      .insertInto('swept_artifacts')
+      .values(
+        image.artifacts.map((artifact, position) => ({
+          image_id: image.id,
+          position,
+          body: toJson(artifact),
+        })),
+      )
+      .execute();
+  }
+  const digests = image.artifacts.filter(isStored).map((artifact) => artifact.digest);
+  const data = { component: image.component, version: image.version, digests };
+  tx.event('image.swept', image.id, data);
+  tx.audit('image.sweep', image.id, data);
+}
+
+function indexRow(db: Reader, id: ImageId): Promise<ImageIndexTable | undefined> {
+  return db.selectFrom('image_index').selectAll().where('image_id', '=', id).executeTakeFirst();
+}
+
+async function rowsOf(
+  db: Reader,
+  numbers: readonly number[],
+): Promise<readonly Pick<ImageIndexTable, 'number' | 'image_id'>[]> {
+  if (numbers.length === 0) return [];
+  return db.selectFrom('image_index').select(['number', 'image_id']).where('number', 'in', numbers).execute();
+}
