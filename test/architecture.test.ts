@@ -10,8 +10,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   domain: [],
   /** Durable small files and errors of the system: under everything that touches a disk. */
   files: [],
+  /** A client of the Docker engine, for whoever builds or runs containers. */
+  docker: [],
   component: [],
-  bakery: ['component'],
+  bakery: ['component', 'docker'],
   checks: ['component', 'config'],
   catalog: ['checks'],
   config: ['component'],
@@ -72,6 +74,19 @@ describe('the structure', () => {
         )
         .map((target) => `${file.name} → ${target}`);
     });
+    expect(wrong).toEqual([]);
+  });
+
+  it('lets the page know of nothing but the API and its errors', () => {
+    const web = path.resolve(root, '../web');
+    const wrong = readdirSync(web, { recursive: true, encoding: 'utf8' })
+      .filter((name) => /\.tsx?$/.test(name))
+      .flatMap((name) =>
+        [...readFileSync(path.join(web, name), 'utf8').matchAll(/from '(\.[^']+)'/g)]
+          .map((match) => path.relative(root, path.resolve(web, path.dirname(name), match[1] ?? '')))
+          .filter((target) => !/^(api\/|domain\/errors\.ts$|\.\.\/web\/)/.test(target))
+          .map((target) => `${name} → ${target}`),
+      );
     expect(wrong).toEqual([]);
   });
 

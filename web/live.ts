@@ -96,24 +96,33 @@ export function useEvents(
   // One stream a client, whoever hears of its end
   useEffect(() => {
     const controller = new AbortController();
+    const { signal } = controller;
     const follow = async (): Promise<void> => {
-      while (!controller.signal.aborted) {
+      let known: number | undefined;
+      while (!signal.aborted) {
         try {
-          for await (const { data } of client.follow('events.follow', {}, { signal: controller.signal })) {
-            setConnected(true);
+          // Answers as soon as the server is there; the stream itself is silent until something happens.
+          const { revision } = await client.call('server.get', {}, { signal });
+          setConnected(true);
+          known ??= revision;
+          for await (const { data } of client.follow(
+            'events.follow',
+            { query: { after: known } },
+            { signal },
+          )) {
             if (data === undefined) continue;
             const event: KilnEvent = JSON.parse(data);
+            known = event.revision;
             setEvents((before) => [event, ...before].slice(0, EVENTS_KEPT));
           }
         } catch (thrown) {
-          if (controller.signal.aborted) return;
+          if (signal.aborted) return;
           if (asKilnError(thrown).code.startsWith('auth.')) {
             onDenied();
             return;
           }
           setConnected(false);
         }
-        await new Promise((resolve) => setTimeout(resolve, 1_000));
       }
     };
     void follow();

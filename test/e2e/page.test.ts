@@ -34,7 +34,7 @@ describe.skipIf(skipped)(
       page.on('pageerror', (error) => complaints.push(error.message));
       page.on('console', (message) => {
         // Whatever breaks the content security policy is told here too.
-        if (message.type() === 'error' && !/ERR_CONNECTION_REFUSED|401/.test(message.text()))
+        if (message.type() === 'error' && !/net::ERR_|401/.test(message.text()))
           complaints.push(message.text());
       });
     });
@@ -90,7 +90,8 @@ describe.skipIf(skipped)(
       await page.getByText('no connection').waitFor();
       await kiln.serve('--listen', new URL(address).host);
       await page.getByText('live', { exact: true }).waitFor();
-      await page.getByRole('heading', { name: /shop/ }).waitFor();
+      await page.getByRole('heading', { name: 'shop in stage/local' }).waitFor();
+      await page.locator('.log').getByText('release 2 starts as well').first().waitFor();
     });
 
     test('complained of nothing, and signs out', async () => {

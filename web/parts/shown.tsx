@@ -22,6 +22,11 @@ export function Problem({ error }: { error: KilnError }) {
   return (
     <div class="problem" role="alert">
       <strong>{error.message}</strong> <code>{error.code}</code>
+      {error.faults.map((fault) => (
+        <p key={fault.path + fault.message}>
+          {fault.path} {fault.message}
+        </p>
+      ))}
       {error.next !== undefined && <p>{error.next}</p>}
     </div>
   );

@@ -1,4 +1,4 @@
-/** The catalogue: every image, newest first. */
+/** The catalogue: images found by a query, newest first unless it says otherwise. */
 import { useState } from 'preact/hooks';
 import type { Answer } from '../../src/api/contract.ts';
 import { useLoaded } from '../live.ts';
@@ -10,26 +10,42 @@ import { placeOf } from '../place.ts';
 type Image = Answer<'images.get'>;
 
 export function Images() {
-  const [component, setComponent] = useState('');
-  const loaded = useLoaded(`images ${component}`, (client, signal) =>
-    client.call(
-      'images.list',
-      { query: { ...(component === '' ? {} : { component }), limit: 100 } },
-      { signal },
-    ),
+  const [query, setQuery] = useState('');
+  const loaded = useLoaded(`images ${query}`, (client, signal) =>
+    client.call('images.list', { query: query === '' ? {} : { query } }, { signal }),
   );
   return (
     <>
-      <input
+      <form
         class="search"
-        type="search"
-        placeholder="component"
-        aria-label="Component"
-        value={component}
-        onChange={(event) => setComponent(event.currentTarget.value.trim())}
-      />
+        onSubmit={(event) => {
+          event.preventDefault();
+          setQuery(String(new FormData(event.currentTarget).get('query') ?? '').trim());
+        }}
+      >
+        <input
+          type="search"
+          name="query"
+          aria-label="Query"
+          placeholder="storefront version>=1.4 tested=true order=-version"
+        />
+        <button type="submit">Find</button>
+      </form>
+      <p class="hint">
+        Try <Example query="tested=true order=-version" use={setQuery} />,{' '}
+        <Example query="outdated=true" use={setQuery} /> or <Example query="git.dirty=true" use={setQuery} />.
+        All words must hold.
+      </p>
       <Shown loaded={loaded}>{({ items }) => <ImageTable images={items} />}</Shown>
     </>
+  );
+}
+
+function Example({ query, use }: { query: string; use: (query: string) => void }) {
+  return (
+    <button type="button" class="example" onClick={() => use(query)}>
+      {query}
+    </button>
   );
 }
 

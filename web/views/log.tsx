@@ -5,6 +5,7 @@ import { useLive } from '../live.ts';
 const LINES_KEPT = 2_000;
 const TAIL = 200;
 const DRAW_MS = 150;
+const AGAIN_MS = 1_000;
 
 interface Line {
   readonly number: number;
@@ -29,17 +30,27 @@ export function Log(props: { component: string; level: string; region: string })
       waiting = [];
       setLines((before) => [...before, ...fresh].slice(-LINES_KEPT));
     }, DRAW_MS);
+    const { signal } = controller;
     const follow = async (): Promise<void> => {
       const input = { params: { component, level, region }, query: { tail: TAIL, follow: 'true' as const } };
-      for await (const line of client.lines('services.logs', input, { signal: controller.signal })) {
-        count += 1;
-        waiting.push({ number: count, ...line });
+      while (!signal.aborted) {
+        try {
+          waiting = [];
+          setLines([]);
+          for await (const line of client.lines('services.logs', input, { signal })) {
+            count += 1;
+            waiting.push({ number: count, ...line });
+            if (count === 1) setWhy(undefined);
+          }
+        } catch (thrown) {
+          if (!signal.aborted) setWhy(asKilnError(thrown).message);
+        }
+        // The server has gone, or nothing runs any more: begin again with the last lines.
+        await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+        count = 0;
       }
     };
-    setLines([]);
-    follow().catch((thrown: unknown) => {
-      if (!controller.signal.aborted) setWhy(asKilnError(thrown).message);
-    });
+    void follow();
     return () => {
       clearInterval(timer);
       controller.abort();
