@@ -49,7 +49,7 @@ export interface Comparison {
 export function conformanceFolder(): string | undefined {
   const root = path.resolve(import.meta.dirname, '../..');
   const folder = path.join(process.env.KILN_CONFORMANCE ?? path.join(root, '../shared/conformance'), 'asl');
-  return existsSync(folder) ? folder : undefined;
+  return existsSync(path.join(folder, 'compare.mjs')) ? folder : undefined;
 }
 
 export async function comparison(folder: string): Promise<Comparison> {

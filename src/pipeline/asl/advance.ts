@@ -32,7 +32,7 @@ import type { StateMachine } from './definition.ts';
 import type { Effect, Execution, ExecutionEvent, HistoryRecord, Thread } from './execution.ts';
 import { MAIN } from './execution.ts';
 import { handleFailure } from './failing.ts';
-import { StateFailure } from './failure.ts';
+import { type Failure, StateFailure } from './failure.ts';
 import type { Json, JsonObject } from './json.ts';
 import { leaveWithResult } from './leave.ts';
 import { beginItems, itemEnded, itemFailed, itemsRead } from './map.ts';
@@ -174,10 +174,8 @@ async function answer(turn: Turn, thread: Thread, event: Answer): Promise<void> 
   }
 }
 
-function failureOf({ error, cause }: Answer & { readonly type: 'taskFailed' }): {
-  error?: string;
-  cause?: string;
-} {
+function failureOf({ error, cause }: Answer & { readonly type: 'taskFailed' }): Failure {
+  if (error === undefined && cause === undefined) return { isSilent: true };
   return { ...(error !== undefined && { error }), ...(cause !== undefined && { cause }) };
 }
 

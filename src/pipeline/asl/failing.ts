@@ -93,9 +93,9 @@ async function caught(turn: Turn, thread: Thread, state: WorkState, failure: Fai
   return true;
 }
 
-/** A named error without a cause has an empty one; a failure that named nothing has nulls. */
-function errorOutput({ error, cause }: Failure): JsonObject {
-  return { Error: error ?? null, Cause: cause ?? (error === undefined ? null : '') };
+function errorOutput({ error, cause, isSilent }: Failure): JsonObject {
+  const missing = isSilent === true ? null : '';
+  return { Error: error ?? missing, Cause: cause ?? missing };
 }
 
 function failThread(turn: Turn, thread: Thread, failure: Failure): void {

@@ -8,6 +8,8 @@ export interface Failure {
   readonly cause?: string;
   /** A second name that Retry and Catch may use for it. */
   readonly alias?: ErrorName;
+  /** A task that failed without a word; a Catch sees nulls then, where else it sees empty texts. */
+  readonly isSilent?: true;
 }
 
 /** Thrown inside the interpreter only; `advance` turns it into a Retry, a Catch or the end of the execution. */

@@ -59,8 +59,9 @@ function plainOutput(turn: Turn, thread: Thread, fields: OutputFields, input: Js
 /** Variables are those of before: Assign and Output are evaluated side by side. */
 function pathOutput(turn: Turn, thread: Thread, fields: OutputFields, result: Json): Left {
   const scope = pathScope(turn, thread, result);
+  // `$` of Assign is the result as it came, not what ResultSelector makes of it.
+  const assigned = fields.Assign && assignedBy(turn, fields.Assign, scope);
   const selected = fields.ResultSelector ? fillTemplate(fields.ResultSelector, scope, turn.entropy) : result;
-  const assigned = fields.Assign && assignedBy(turn, fields.Assign, { ...scope, input: selected });
   const merged = merge(fields.ResultPath, thread.input, selected);
   return { output: outputAt(fields.OutputPath, { ...scope, input: merged }), ...(assigned && { assigned }) };
 }

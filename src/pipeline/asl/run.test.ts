@@ -182,6 +182,45 @@ describe('distributed Map', () => {
   });
 });
 
+describe('Catch and Assign', () => {
+  it('give the words of the failure, and empty texts for those that are missing', async () => {
+    const caught = (branch: Json) => ({
+      StartAt: 'P',
+      States: {
+        P: {
+          Type: 'Parallel',
+          Branches: [{ StartAt: 'B', States: { B: branch } }],
+          Catch: [{ ErrorEquals: ['States.ALL'], ResultPath: '$.why', Next: 'End' }],
+          End: true,
+        },
+        End: { Type: 'Succeed' },
+      },
+    });
+    const bare = await run(caught({ Type: 'Fail' }), { a: 1 });
+    expect(bare.output).toEqual({ a: 1, why: { Error: '', Cause: '' } });
+    const named = await run(caught({ Type: 'Fail', Error: 'E', Cause: 'C' }), { a: 1 });
+    expect(named.output).toEqual({ a: 1, why: { Error: 'E', Cause: 'C' } });
+  });
+
+  it('assign from the result as it came', async () => {
+    const definition = {
+      StartAt: 'T',
+      States: {
+        T: {
+          Type: 'Task',
+          Resource: 'r',
+          ResultSelector: { 'small.$': '$.b' },
+          Assign: { 'whole.$': '$' },
+          Next: 'U',
+        },
+        U: { Type: 'Pass', Parameters: { 'whole.$': '$whole', 'selected.$': '$' }, End: true },
+      },
+    };
+    const { output } = await run(definition, {}, { mocks: { r: [{ output: { b: 1, c: 2 } }] } });
+    expect(output).toEqual({ whole: { b: 1, c: 2 }, selected: { small: 1 } });
+  });
+});
+
 describe('limits', () => {
   it('stops a JSONata expression that does not end', async () => {
     const endless = '{% ($f := function($n) { $f($n + 1) }; $f(0)) %}';

@@ -133,9 +133,13 @@ export function taskFailed(turn: Turn, thread: Thread, wait: TaskWait, failure: 
   const { resource, task } = wait.request;
   recordStart(turn, thread, wait, true);
   turn.effects.push({ type: 'clearTimer', timer: task });
-  const { alias: _, ...said } = failure;
+  const { error, cause } = failure;
   turn.put({ ...thread, waitsFor: { kind: 'turn' } });
-  turn.record(thread, `${familyOf(resource)}Failed`, { state: thread.state, ...said });
+  turn.record(thread, `${familyOf(resource)}Failed`, {
+    state: thread.state,
+    ...(error !== undefined && { error }),
+    ...(cause !== undefined && { cause }),
+  });
   throw new StateFailure(failure, failure.error === 'States.Runtime');
 }
 
