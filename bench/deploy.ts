@@ -8,13 +8,12 @@
  * fetched from npm into a temporary directory.
  */
 import { execFile } from 'node:child_process';
-import { once } from 'node:events';
 import { appendFile, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
 import path from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { type Kiln, startLoad, until } from '../test/e2e/kiln.ts';
 import type { LoadReport } from '../test/e2e/load-client.ts';
+import { freePort } from '../test/free-port.ts';
 import { withKiln } from './own-kiln.ts';
 import { atMost, median, type Row, report, say, timed } from './result.ts';
 
@@ -76,16 +75,6 @@ async function measureKiln(kiln: Kiln, firstVersion: number): Promise<Times> {
     times.rollbackInsideMs.push(back.endedAtMs - back.createdAtMs);
   }
   return times;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port was given');
-  return address.port;
 }
 
 class Pm2 {

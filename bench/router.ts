@@ -5,9 +5,7 @@
  *   node bench/router.ts [--seconds N] [--json]
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,6 +16,7 @@ import type { RoutedEndpoint, ServiceTable } from '../src/domain/routing.ts';
 import { BuiltInRouter } from '../src/routing/built-in/driver.ts';
 import { HaproxyRouter } from '../src/routing/haproxy/driver.ts';
 import { systemClock } from '../src/server/system-clock.ts';
+import { freePort } from '../test/free-port.ts';
 import { atLeast, atMost, median, type Row, report } from './result.ts';
 
 const { values } = parseArgs({
@@ -36,16 +35,6 @@ const log = { info: () => undefined, warn: console.warn };
 interface Figures {
   readonly requestsPerSecond: number;
   readonly p99Ms: number;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port was given');
-  return address.port;
 }
 
 /** The fastest backend at hand, so that the routers are what is measured. */

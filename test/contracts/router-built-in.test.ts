@@ -8,24 +8,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { BuiltInRouter, type BuiltInRouterOptions } from '../../src/routing/built-in/driver.ts';
 import { ask, Load, sendRaw } from './router-client.ts';
-import { ENTRY, type RouterSubject, silentLog, TableMaker, until, Workplace } from './router-subjects.ts';
+import { builtIn, TableMaker, until, Workplace } from './router-subjects.ts';
 import { Upstream } from './router-upstream.ts';
-
-function builtIn(options: Partial<BuiltInRouterOptions>): RouterSubject {
-  return {
-    name: 'built-in',
-    open: (stateDirectory, port) =>
-      new BuiltInRouter({
-        nodePath: process.execPath,
-        entry: ENTRY,
-        stateDirectory,
-        listen: { host: '127.0.0.1', port },
-        build: '100-test',
-        log: silentLog,
-        ...options,
-      }),
-  };
-}
 
 let place: Workplace;
 const upstreams: Upstream[] = [];

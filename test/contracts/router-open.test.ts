@@ -5,7 +5,8 @@ import path from 'node:path';
 import { expect, it } from 'vitest';
 import { openRouter, type RouterDriver } from '../../src/routing/open-router.ts';
 import { systemClock } from '../../src/server/system-clock.ts';
-import { ENTRY, freePort, isInstalled, silentLog } from './router-subjects.ts';
+import { freePort } from '../free-port.ts';
+import { ENTRY, isInstalled, silentLog } from './router-subjects.ts';
 
 const isSkipped = !isInstalled('haproxy') && process.env.CI !== 'true';
 

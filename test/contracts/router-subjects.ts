@@ -1,8 +1,6 @@
 /** The routers that the contract is checked against, and how to find their processes. */
 import { execFileSync } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,9 +8,10 @@ import type { HealthSpec } from '../../src/domain/component.ts';
 import type { ProcessName, ServerGroupName, ServiceKey } from '../../src/domain/ids.ts';
 import type { Router } from '../../src/domain/ports/router.ts';
 import type { Pool, RoutedEndpoint, ServiceTable } from '../../src/domain/routing.ts';
-import { BuiltInRouter } from '../../src/routing/built-in/driver.ts';
+import { BuiltInRouter, type BuiltInRouterOptions } from '../../src/routing/built-in/driver.ts';
 import { HaproxyRouter } from '../../src/routing/haproxy/driver.ts';
 import { systemClock } from '../../src/server/system-clock.ts';
+import { freePort } from '../free-port.ts';
 import type { Upstream } from './router-upstream.ts';
 
 export const ENTRY = path.resolve(import.meta.dirname, '../../src/routing/built-in/main.ts');
@@ -26,18 +25,7 @@ export interface RouterSubject {
 }
 
 export const SUBJECTS: readonly RouterSubject[] = [
-  {
-    name: 'built-in',
-    open: (stateDirectory, port) =>
-      new BuiltInRouter({
-        nodePath: process.execPath,
-        entry: ENTRY,
-        stateDirectory,
-        listen: { host: '127.0.0.1', port },
-        build: '100-test',
-        log: silentLog,
-      }),
-  },
+  builtIn(),
   {
     name: 'haproxy',
     ...(isInstalled('haproxy')
@@ -53,6 +41,22 @@ export const SUBJECTS: readonly RouterSubject[] = [
       }),
   },
 ];
+
+export function builtIn(options: Partial<BuiltInRouterOptions> = {}): RouterSubject {
+  return {
+    name: 'built-in',
+    open: (stateDirectory, port) =>
+      new BuiltInRouter({
+        nodePath: process.execPath,
+        entry: ENTRY,
+        stateDirectory,
+        listen: { host: '127.0.0.1', port },
+        build: '100-test',
+        log: silentLog,
+        ...options,
+      }),
+  };
+}
 
 export function isInstalled(program: string): boolean {
   try {
@@ -130,16 +134,6 @@ function killIfAlive(pid: number): void {
   } catch {
     // it ended meanwhile
   }
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port was given');
-  return address.port;
 }
 
 export async function until(

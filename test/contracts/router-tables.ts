@@ -6,8 +6,9 @@ import { WebSocket } from 'ws';
 import type { HealthSpec } from '../../src/domain/component.ts';
 import type { InstanceId } from '../../src/domain/ids.ts';
 import type { EndpointObservation } from '../../src/domain/routing.ts';
+import { freePort } from '../free-port.ts';
 import { ask, Load } from './router-client.ts';
-import { freePort, type RouterSubject, TableMaker, until, Workplace } from './router-subjects.ts';
+import { type RouterSubject, TableMaker, until, Workplace } from './router-subjects.ts';
 import { Upstream } from './router-upstream.ts';
 
 export function tablesContract(subject: RouterSubject): void {

@@ -1,7 +1,6 @@
 /** Images checked for real: booted, asked and removed on the local target. */
 import { spawn, spawnSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
-import net from 'node:net';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -22,6 +21,7 @@ import type { Image } from '../../src/domain/image.ts';
 import type { Target } from '../../src/domain/ports/target.ts';
 import type { Release } from '../../src/domain/release.ts';
 import type { LocalTargetOptions } from '../../src/targets/local/target.ts';
+import { freePort } from '../free-port.ts';
 import { eventually, NEVER, systemClock, TargetFixture } from './target-fixture.ts';
 
 const hasBats = spawnSync('sh', ['-c', 'command -v bats']).status === 0;
@@ -76,14 +76,6 @@ function failing(target: Target, call: keyof Target, error: KilnError, fromCall 
       return typeof value === 'function' ? value.bind(real) : value;
     },
   });
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
 let fixture: TargetFixture;

@@ -2,11 +2,12 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { cp, mkdtemp, realpath, rename, rm, symlink } from 'node:fs/promises';
-import { connect, createServer, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { freePort } from '../free-port.ts';
 import { bakeShop } from './journey-shop.ts';
 import { Kiln, processesOf, ROOT, startLoad, until } from './kiln.ts';
 
@@ -83,15 +84,6 @@ async function makeBuilds(): Promise<string> {
 async function pointTo(build: string): Promise<void> {
   await symlink(build, path.join(builds, 'next'));
   await rename(path.join(builds, 'next'), path.join(builds, 'current'));
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
 /** Processes of the instances of a version. */
