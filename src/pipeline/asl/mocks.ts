@@ -32,7 +32,7 @@ export type AnswerTask = (task: RunTask) => TaskOutcome;
 export function answerFrom(mocks: Mocks): AnswerTask {
   const left = new Map(Object.entries(mocks).map(([resource, answers]) => [resource, [...answers]]));
   return (task) => {
-    const answers = left.get(task.resource) ?? left.get(task.state) ?? [];
+    const answers = left.get(task.resource) ?? left.get(task.state) ?? ofState(left, task.state);
     const equal = answers.findIndex(
       ({ request, state }) =>
         request !== undefined && request !== null && isFor(state, task) && sameJson(request, task.arguments),
@@ -43,6 +43,11 @@ export function answerFrom(mocks: Mocks): AnswerTask {
     answers.splice(at, 1);
     return answer;
   };
+}
+
+/** Results that name the state, whatever resource they stand under. */
+function ofState(left: ReadonlyMap<string, Mock[]>, state: string): Mock[] {
+  return [...left.values()].find((answers) => answers.some((answer) => answer.state === state)) ?? [];
 }
 
 function isFor(state: string | null | undefined, task: RunTask): boolean {
