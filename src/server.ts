@@ -9,6 +9,8 @@ import { FileBlobStore } from './bakery/blobs.ts';
 import { Baker } from './bakery/bundle/baker.ts';
 import { readGitFacts } from './bakery/git-facts.ts';
 import { CheckRuns } from './checks/check-runs.ts';
+import { artifactKind } from './bakery/oci-layout.ts';
+import { Janitor } from './catalog/janitor.ts';
 import { readComponent } from './component/read.ts';
 import { Deployer } from './deploy/deployer.ts';
 import { Owners } from './deploy/owners.ts';
@@ -32,6 +34,7 @@ import { stopEverything } from './server/down.ts';
 import { ImageChecker } from './server/image-checker.ts';
 import { releaseChecker } from './server/release-checker.ts';
 import { assertListenIsFree, listenForApi, routerListen } from './server/sockets.ts';
+import { JanitorRounds } from './server/janitor-rounds.ts';
 import { openStateDirectory, type StateDirectory } from './server/state-directory.ts';
 import { systemClock } from './server/system-clock.ts';
 import type { Settings } from './settings.ts';
@@ -43,6 +46,8 @@ const BAKER_IDLE_MS = 120_000;
 const REGISTRY_PATIENCE_MS = 120_000;
 
 /** Entry files of the processes and threads that the server starts, and what tells one build from another. */
+/** Blobs of a pull that is not recorded yet are younger. */
+const BLOBS_SPARED_MS = 24 * 3600_000;
 export interface Entries {
   readonly node: string;
   readonly router: string;
@@ -170,6 +175,15 @@ async function build(building: Building): Promise<KilnServer> {
     services: {
       list: (filter, signal) => serviceStatuses(deploy, filter, signal),
       logs: (component, environment, query, signal) =>
+  const janitor = new Janitor({
+    store,
+    clock: systemClock,
+    collectBlobs: () => bakery.collect(async () => new Set(await store.images.artifacts()), BLOBS_SPARED_MS),
+  });
+  const rounds = new JanitorRounds({ janitor, store: store.janitor, clock: systemClock, log });
+  closers.push(() => rounds.close());
+  rounds.start();
+
         serviceLogs(deploy, serviceKey(component, environment), query, signal),
     },
     server: {
@@ -185,6 +199,7 @@ async function build(building: Building): Promise<KilnServer> {
         await owners.close();
         return stopEverything(deploy, holder);
       },
+    janitor,
     },
   });
   await ensureAdminToken(store, state.file('token'), systemClock);

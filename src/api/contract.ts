@@ -7,6 +7,7 @@ import { checks } from './checks.ts';
 import { deployments, plan } from './deployments.ts';
 import { events } from './events.ts';
 import { images } from './images.ts';
+import { janitor } from './janitor.ts';
 import { page } from './page.ts';
 import { registry } from './registry.ts';
 import { releases } from './releases.ts';
@@ -32,6 +33,7 @@ export const CONTRACT = {
   ...deployments,
   ...events,
   ...images,
+  ...janitor,
   ...page,
   ...plan,
   ...registry,

@@ -3,11 +3,15 @@ import {
   atMs,
   channelNameText,
   componentNameText,
+  deploymentId,
   digestText,
+  environmentNameText,
   imageId,
   imageReferenceText,
   pageOf,
   pageQuery,
+  releaseNumber,
+  why,
 } from './names.ts';
 
 export const checkResultView = z
@@ -71,6 +75,36 @@ export const images = {
       ...pageQuery,
     }),
     answer: pageOf(imageView).openapi('ImagePage'),
+  },
+  'images.revoke': {
+    params: z.strictObject({ reference: imageReferenceText }),
+    body: z
+      .strictObject({
+        why,
+        replace: z.boolean().default(false).openapi({
+          description: 'Start the deployment of the last good release wherever a revoked image serves',
+        }),
+      })
+      .openapi('RevokeRequest'),
+    answer: z
+      .object({
+        images: z.array(imageId).openapi({ description: 'Revoked now: it and what was baked from it' }),
+        running: z
+          .array(
+            z.object({
+              component: componentNameText,
+              environment: environmentNameText,
+              group: z.string(),
+              release: releaseNumber,
+              image: z.string(),
+              replacement: releaseNumber.optional(),
+              deployment: deploymentId.optional(),
+              refused: z.string().optional().openapi({ description: 'Why its replacement was not started' }),
+            }),
+          )
+          .openapi({ description: 'Every server group that runs a revoked image' }),
+      })
+      .openapi('Revoked'),
   },
   'images.get': {
     params: z.strictObject({ reference: imageReferenceText }),

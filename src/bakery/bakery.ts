@@ -89,12 +89,23 @@ export class Bakery {
     this.#recordOf(id).controller.abort(new KilnError('aborted', 'The bake was cancelled.'));
   }
 
-  /** Deletes blobs that no manifest in `keep` stands on; waits for bakes under way, and they for it. */
-  async collect(keep: ReadonlySet<Digest>): Promise<Collected> {
+  /**
+   * Deletes blobs that no manifest in `keep` stands on, and that nobody wanted for `unusedMs`; waits for bakes under way,
+   * and they for it. a function is asked once none is: what they have recorded is in it.
+   */
+  async collect(
+    keep: ReadonlySet<Digest> | (() => Promise<ReadonlySet<Digest>>),
+    unusedMs?: number,
+  ): Promise<Collected> {
     const { blobs, cachedLayers, clock } = this.#options;
     const before = Promise.all([...this.#queues.values(), this.#collecting]);
     const collected = before.then(async () =>
-      collectBlobs(blobs, keep, await cachedLayers(clock.now() - STEP_CACHE_MS)),
+      collectBlobs(
+        blobs,
+        typeof keep === 'function' ? await keep() : keep,
+        await cachedLayers(clock.now() - STEP_CACHE_MS),
+        unusedMs === undefined ? undefined : clock.now() - unusedMs,
+      ),
     );
     this.#collecting = collected.then(
       () => undefined,

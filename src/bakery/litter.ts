@@ -42,6 +42,8 @@ export async function collectBlobs(
   blobs: FileBlobStore,
   keep: ReadonlySet<Digest>,
   cached: ReadonlySet<Digest>,
+  /** Blobs that were last wanted after this stay: somebody may be about to record an image of them. */
+  unusedSinceMs = Number.POSITIVE_INFINITY,
 ): Promise<Collected> {
   const needed = new Set<Digest>(cached);
   for (const digest of keep) {
@@ -52,6 +54,10 @@ export async function collectBlobs(
   let bytes = 0;
   for await (const digest of blobs.list()) {
     if (needed.has(digest)) continue;
+    if (unusedSinceMs !== Number.POSITIVE_INFINITY) {
+      const usedAtMs = await blobs.lastUsedMs(digest);
+      if (usedAtMs === undefined || usedAtMs > unusedSinceMs) continue;
+    }
     bytes += await blobs.sizeBytes(digest);
     await blobs.delete(digest);
     count += 1;

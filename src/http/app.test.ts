@@ -37,6 +37,11 @@ describe('the answers keep to the contract', () => {
     ['channels.history', 'GET', '/channels/storefront/proven'],
     ['checks.start', 'POST', '/checks', { image: 'storefront:proven' }],
     ['releases.list', 'GET', '/releases'],
+    ['janitor.get', 'GET', '/janitor'],
+    ['janitor.enable', 'POST', '/janitor', { enabled: false }],
+    ['janitor.run', 'POST', '/janitor/runs', {}],
+    ['janitor.explain', 'GET', '/janitor/images/storefront@1.0.0'],
+    ['janitor.restore', 'POST', '/janitor/images/storefront@1.0.0/restore'],
     ['plan.show', 'GET', '/plan?component=storefront&environment=stage%2Flocal&image=storefront@1.0.0'],
     ['deployments.start', 'POST', '/deployments', { component: 'storefront', environment: 'stage/local' }],
     ['deployments.rollback', 'POST', '/rollbacks', { component: 'storefront', environment: 'stage/local' }],
@@ -56,6 +61,7 @@ describe('the answers keep to the contract', () => {
   ];
   test('every operation that answers JSON', async () => {
     await fixture.image('1.0.0');
+    ['images.revoke', 'POST', '/images/storefront@1.0.0/revoke', { why: 'a hole', replace: true }],
     await fixture.token('viewer'); // t1 is the token that is deleted; the admin's is made first
     const own = await fixture.token('admin');
     for (const [name, method, path, body] of calls) {

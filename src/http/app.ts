@@ -16,6 +16,7 @@ import { StreamCount, type StreamParts } from './event-stream.ts';
 import { serveEvents } from './events.ts';
 import { healthAnswer, readinessAnswer } from './health.ts';
 import { serveImages } from './images.ts';
+import { serveJanitor } from './janitor.ts';
 import { Metrics } from './metrics.ts';
 import { openApiDocument } from './openapi.ts';
 import { type KilnHono, Operations, type Variables } from './operations.ts';
@@ -95,6 +96,7 @@ function serveOperations(operations: Operations, parts: StreamParts, codes: Page
   serveBakes(operations, parts);
   serveImages(operations, parts);
   serveChannels(operations, parts);
+  serveJanitor(operations, parts);
   serveChecks(operations, parts);
   serveRegistry(operations, parts);
   serveScans(operations, parts);

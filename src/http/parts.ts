@@ -1,6 +1,7 @@
 /** What the HTTP surface works with, as narrow as its handlers need it; the composition root hands it in. */
 import type { Answer } from '../api/contract.ts';
 import type { Bakery } from '../bakery/bakery.ts';
+import type { Janitor } from '../catalog/janitor.ts';
 import type { CheckRuns } from '../checks/check-runs.ts';
 import type { Strategy } from '../domain/component.ts';
 import type { Deployment, OnConflict } from '../domain/deployment.ts';
@@ -104,6 +105,7 @@ export interface HttpParts {
     | 'images'
     | 'catalogue'
     | 'channels'
+    | 'janitor'
     | 'releases'
     | 'deployments'
     | 'services'
@@ -121,6 +123,7 @@ export interface HttpParts {
   readonly services: ServicesPart;
   readonly router: { status(signal: AbortSignal): Promise<RouterStatus> };
   readonly server: ServerPart;
+  readonly janitor: Pick<Janitor, 'run' | 'explain' | 'policy'>;
   /** Files of the page by the path they are served at. */
   readonly page: ReadonlyMap<string, PageFile>;
   readonly clock: Clock;

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { Janitor } from '../../src/catalog/janitor.ts';
 import type { Role } from '../../src/domain/audit.ts';
 import type { Deployment } from '../../src/domain/deployment.ts';
 import { KilnError } from '../../src/domain/errors.ts';
@@ -213,6 +214,7 @@ function smallParts(store: Store, acts: string[], logged: string[]): HttpParts {
     transfers: noTransfers(acts),
     deployer: {
       async deploy() {
+    janitor: new Janitor({ store, clock: systemClock, collectBlobs: async () => ({ blobs: 0, bytes: 0 }) }),
         acts.push('deploy');
         return { kind: 'started', release: { number: 1, version: '1.0.0' }, deployment: DEPLOYMENT };
       },
