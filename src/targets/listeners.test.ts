@@ -38,6 +38,18 @@ test('a real listener is found while it listens, and its port is not given away'
   expect(readListeners().some((listener) => listener.port === address.port)).toBe(false);
 });
 
+test('a listener on IPv6 is found too, where there is IPv6', async () => {
+  const server = createServer();
+  const listens = await new Promise<boolean>((resolve) => {
+    server.once('error', () => resolve(false)); // This machine has none: then there is nothing to find.
+    server.listen(0, '::', () => resolve(true));
+  });
+  const address = server.address();
+  const wanted = typeof address === 'object' ? address?.port : undefined;
+  expect(readListeners().some(({ port, host }) => port === wanted && host === '::')).toBe(listens);
+  server.close();
+});
+
 test('ports of instances are outside of the ephemeral range, and none is given twice', async () => {
   const given = new Set<number>();
   for (let count = 0; count < 20; count += 1) {

@@ -1,5 +1,5 @@
 /** Who listens on which port, from /proc/net/tcp and tcp6. */
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { isSystemError } from '../files/system-error.ts';
 
 export interface Listener {
@@ -11,13 +11,24 @@ export interface Listener {
 }
 
 const LISTEN = '0A';
-const CHUNK_BYTES = 32 * 1024;
+/** About a dozen lines: what is read beyond the listening ones is searched for in all of the kernel's hash table. */
+const CHUNK_BYTES = 2 * 1024;
 
 export function readListeners(): readonly Listener[] {
   return [
     ...parseListeners(readListening('/proc/net/tcp')),
-    ...parseListeners(readListening('/proc/net/tcp6')),
+    ...(hasIpv6Sockets() ? parseListeners(readListening('/proc/net/tcp6')) : []),
   ];
+}
+
+/** The kernel counts them; to find out that there are none it would search its whole table, which takes milliseconds. */
+function hasIpv6Sockets(): boolean {
+  try {
+    return !/^TCP6: inuse 0$/m.test(readFileSync('/proc/net/sockstat6', 'utf8'));
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return false; // A machine without IPv6.
+    throw error;
+  }
 }
 
 /** Lines of a /proc/net/tcp or tcp6 table; those that do not listen are left out. */

@@ -1,4 +1,5 @@
 /** Going forward: begin → prepare → make room → migrate → bring up and shift → prove → finish. */
+import type { ProcessSpec } from '../../domain/component.ts';
 import type { Decisions, Deployment } from '../../domain/deployment.ts';
 import type { Release } from '../../domain/release.ts';
 import { allTrafficTo, firstAct, makeRoom, sameWeights, scaleTo, waitForReady } from './groups.ts';
@@ -157,7 +158,7 @@ function replaceAtOnce(
   release: Release,
   sizes: Readonly<Record<string, number>>,
 ): Step | undefined {
-  const { processes } = release.settings;
+  const processes = settlingFirst(release.settings.processes);
   const start = firstAct(
     processes.map((process) => scaleTo(world, release, process, sizes[process.name] ?? 0)),
   );
@@ -171,6 +172,11 @@ function replaceAtOnce(
   const weights = allTrafficTo(world, release);
   if (sameWeights(weights, world.service.weights)) return undefined;
   return { kind: 'shift', weights, why: `release ${release.number} is healthy` };
+}
+
+/** One without a port must stay up for a while to count as ready: that time begins before the others are started. */
+function settlingFirst(processes: readonly ProcessSpec[]): readonly ProcessSpec[] {
+  return [...processes.filter((one) => !one.listens), ...processes.filter((one) => one.listens)];
 }
 
 /** What must be seen before anybody may say "deployed". A rollback goes to what has been checked before. */

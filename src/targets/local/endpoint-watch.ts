@@ -28,7 +28,7 @@ export class EndpointWatch {
   readonly #tree: () => ProcessTree;
   readonly #clock: Clock;
   #answer: PortOwner = { kind: 'nobody' };
-  #readAt = Number.NEGATIVE_INFINITY;
+  #readAt: number;
   /** The listening sockets by inode, with the places where its processes hold them. */
   #own: ReadonlyMap<string, string> = new Map();
   #socketsSeen = '';
@@ -38,6 +38,8 @@ export class EndpointWatch {
     this.#port = port;
     this.#tree = tree;
     this.#clock = clock;
+    // A program needs some time until it listens; when it opens a socket the table is read at once.
+    this.#readAt = clock.monotonic();
   }
 
   look(listeners: () => readonly Listener[]): PortOwner {

@@ -28,8 +28,10 @@ const POLL_MS = 10;
  * Without one a process can leave its parents, but keeps the mark that it was started with in its environment.
  */
 export function membersOf(tree: ProcessTree): readonly ProcessEntry[] {
-  const table = processTable();
   const { runner, init, main } = tree.known;
+  // The kernel ends a namespace with its init, whole, before that is seen to be dead: no need to read all of /proc.
+  if (tree.isolation === 'sandbox' && init !== undefined && !isAlive(init)) return [];
+  const table = processTable();
   const roots = [runner, init, main].flatMap((root) => (root && isAlive(root) ? [root.pid] : []));
   const members = new Map(descendants(table, roots).map((entry) => [entry.pid, entry]));
   if (main !== undefined && isAlive(main)) {
