@@ -56,7 +56,10 @@ export async function run(context: Context): Promise<number> {
     const said = changed ? `${name} is live` : `nothing to do: ${name} is live, and nothing changed`;
     context.terminal.err(`${said} (${durationText(tookMs)})`);
   }
-  hint(context, `next: kiln open (the live page); kiln status; kiln logs ${component} ${environments.at(-1)} -f; kiln down`);
+  hint(
+    context,
+    `next: kiln open (the live page); kiln status; kiln logs ${component} ${environments.at(-1)} -f; kiln down`,
+  );
   return 0;
 }
 
