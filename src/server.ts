@@ -8,9 +8,9 @@ import { Bakery } from './bakery/bakery.ts';
 import { FileBlobStore } from './bakery/blobs.ts';
 import { Baker } from './bakery/bundle/baker.ts';
 import { readGitFacts } from './bakery/git-facts.ts';
-import { CheckRuns } from './checks/check-runs.ts';
 import { artifactKind } from './bakery/oci-layout.ts';
 import { Janitor } from './catalog/janitor.ts';
+import { CheckRuns } from './checks/check-runs.ts';
 import { readComponent } from './component/read.ts';
 import { Deployer } from './deploy/deployer.ts';
 import { Owners } from './deploy/owners.ts';
@@ -32,9 +32,9 @@ import { openRouter } from './routing/open-router.ts';
 import { ensureAdminToken } from './server/admin-token.ts';
 import { stopEverything } from './server/down.ts';
 import { ImageChecker } from './server/image-checker.ts';
+import { JanitorRounds } from './server/janitor-rounds.ts';
 import { releaseChecker } from './server/release-checker.ts';
 import { assertListenIsFree, listenForApi, routerListen } from './server/sockets.ts';
-import { JanitorRounds } from './server/janitor-rounds.ts';
 import { openStateDirectory, type StateDirectory } from './server/state-directory.ts';
 import { systemClock } from './server/system-clock.ts';
 import type { Settings } from './settings.ts';
@@ -43,11 +43,11 @@ import { TARGETS } from './targets/registry.ts';
 
 const BAKE_THREADS = 2;
 const BAKER_IDLE_MS = 120_000;
+/** Blobs of a pull that is not recorded yet are younger. */
+const BLOBS_SPARED_MS = 24 * 3600_000;
 const REGISTRY_PATIENCE_MS = 120_000;
 
 /** Entry files of the processes and threads that the server starts, and what tells one build from another. */
-/** Blobs of a pull that is not recorded yet are younger. */
-const BLOBS_SPARED_MS = 24 * 3600_000;
 export interface Entries {
   readonly node: string;
   readonly router: string;
@@ -157,6 +157,15 @@ async function build(building: Building): Promise<KilnServer> {
   await owners.start();
   closers.push(() => owners.close());
 
+  const janitor = new Janitor({
+    store,
+    clock: systemClock,
+    collectBlobs: () => bakery.collect(async () => new Set(await store.images.artifacts()), BLOBS_SPARED_MS),
+  });
+  const rounds = new JanitorRounds({ janitor, store: store.janitor, clock: systemClock, log });
+  closers.push(() => rounds.close());
+  rounds.start();
+
   const asked = Promise.withResolvers<void>();
   const app = createApp({
     store,
@@ -171,19 +180,11 @@ async function build(building: Building): Promise<KilnServer> {
     checks,
     sboms,
     transfers,
+    janitor,
     deployer: new Deployer(deploy, owners),
     services: {
       list: (filter, signal) => serviceStatuses(deploy, filter, signal),
       logs: (component, environment, query, signal) =>
-  const janitor = new Janitor({
-    store,
-    clock: systemClock,
-    collectBlobs: () => bakery.collect(async () => new Set(await store.images.artifacts()), BLOBS_SPARED_MS),
-  });
-  const rounds = new JanitorRounds({ janitor, store: store.janitor, clock: systemClock, log });
-  closers.push(() => rounds.close());
-  rounds.start();
-
         serviceLogs(deploy, serviceKey(component, environment), query, signal),
     },
     server: {
@@ -199,7 +200,6 @@ async function build(building: Building): Promise<KilnServer> {
         await owners.close();
         return stopEverything(deploy, holder);
       },
-    janitor,
     },
   });
   await ensureAdminToken(store, state.file('token'), systemClock);

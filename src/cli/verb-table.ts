@@ -158,6 +158,25 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import('./verbs/pull.ts'),
   },
   {
+    name: 'revoke',
+    args: '<image>',
+    summary: 'mark an image and all that was baked from it as unfit, and name what runs on it',
+    options: [
+      ['--why <text>', 'the reason, for everybody who meets it'],
+      ['--replace', 'start the deployment of the last good release wherever a revoked image serves'],
+    ],
+    example: 'kiln revoke storefront@1.2.0 --why "leaks its log" --replace',
+    load: () => import('./verbs/revoke.ts'),
+  },
+  {
+    name: 'janitor',
+    args: '[action] [image]',
+    summary: 'sweep images that nothing can need, or say why one is kept',
+    options: [['--dry-run', 'only say what a run would do']],
+    example: 'kiln janitor run --dry-run\n  kiln janitor enable\n  kiln janitor explain storefront@1.2.0',
+    load: () => import('./verbs/janitor.ts'),
+  },
+  {
     name: 'plan',
     args: '<component> <environment>',
     summary: 'show exactly the steps that deploy would take',
@@ -177,25 +196,6 @@ export const VERBS: readonly VerbEntry[] = [
   },
   {
     name: 'rollback',
-  {
-    name: 'revoke',
-    args: '<image>',
-    summary: 'mark an image and all that was baked from it as unfit, and name what runs on it',
-    options: [
-      ['--why <text>', 'the reason, for everybody who meets it'],
-      ['--replace', 'start the deployment of the last good release wherever a revoked image serves'],
-    ],
-    example: 'kiln revoke storefront@1.2.0 --why "leaks its log" --replace',
-    load: () => import('./verbs/revoke.ts'),
-  },
-  {
-    name: 'janitor',
-    args: '[action] [image]',
-    summary: 'sweep images that nothing can need, or say why one is kept',
-    options: [['--dry-run', 'only say what a run would do']],
-    example: 'kiln janitor run --dry-run\n  kiln janitor enable\n  kiln janitor explain storefront@1.2.0',
-    load: () => import('./verbs/janitor.ts'),
-  },
     args: '<component> <environment>',
     summary: 'go back to the last release that served: image, configuration and routes as one unit',
     options: [['--to <n>', 'to this release'], CONFLICT, DETACH],

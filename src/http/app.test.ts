@@ -32,16 +32,16 @@ describe('the answers keep to the contract', () => {
     ['transfers.pull', 'POST', '/pulls', { from: 'localhost:5000/shop:1.0.0' }],
     ['transfers.get', 'GET', '/transfers/transfer-1'],
     ['transfers.cancel', 'POST', '/transfers/transfer-1/cancel'],
-    ['channels.promote', 'POST', '/channels/storefront/proven', { image: 'storefront@1.0.0' }],
-    ['channels.list', 'GET', '/channels'],
-    ['channels.history', 'GET', '/channels/storefront/proven'],
-    ['checks.start', 'POST', '/checks', { image: 'storefront:proven' }],
-    ['releases.list', 'GET', '/releases'],
     ['janitor.get', 'GET', '/janitor'],
     ['janitor.enable', 'POST', '/janitor', { enabled: false }],
     ['janitor.run', 'POST', '/janitor/runs', {}],
     ['janitor.explain', 'GET', '/janitor/images/storefront@1.0.0'],
     ['janitor.restore', 'POST', '/janitor/images/storefront@1.0.0/restore'],
+    ['channels.promote', 'POST', '/channels/storefront/proven', { image: 'storefront@1.0.0' }],
+    ['channels.list', 'GET', '/channels'],
+    ['channels.history', 'GET', '/channels/storefront/proven'],
+    ['checks.start', 'POST', '/checks', { image: 'storefront:proven' }],
+    ['releases.list', 'GET', '/releases'],
     ['plan.show', 'GET', '/plan?component=storefront&environment=stage%2Flocal&image=storefront@1.0.0'],
     ['deployments.start', 'POST', '/deployments', { component: 'storefront', environment: 'stage/local' }],
     ['deployments.rollback', 'POST', '/rollbacks', { component: 'storefront', environment: 'stage/local' }],
@@ -56,12 +56,12 @@ describe('the answers keep to the contract', () => {
     ['page.session', 'POST', '/page/sessions'],
     ['audit.list', 'GET', '/audit'],
     ['audit.verify', 'GET', '/audit/verify'],
+    ['images.revoke', 'POST', '/images/storefront@1.0.0/revoke', { why: 'a hole', replace: true }],
     ['server.get', 'GET', '/server'],
     ['server.down', 'POST', '/server/down', { instances: false }],
   ];
   test('every operation that answers JSON', async () => {
     await fixture.image('1.0.0');
-    ['images.revoke', 'POST', '/images/storefront@1.0.0/revoke', { why: 'a hole', replace: true }],
     await fixture.token('viewer'); // t1 is the token that is deleted; the admin's is made first
     const own = await fixture.token('admin');
     for (const [name, method, path, body] of calls) {

@@ -104,8 +104,8 @@ export interface HttpParts {
     | 'engine'
     | 'images'
     | 'catalogue'
-    | 'channels'
     | 'janitor'
+    | 'channels'
     | 'releases'
     | 'deployments'
     | 'services'
@@ -120,10 +120,10 @@ export interface HttpParts {
   readonly sboms: Pick<Sboms, 'of'>;
   readonly transfers: Pick<Transfers, 'push' | 'pull' | 'get' | 'wait' | 'cancel'>;
   readonly deployer: DeployerPart;
+  readonly janitor: Pick<Janitor, 'run' | 'explain' | 'policy'>;
   readonly services: ServicesPart;
   readonly router: { status(signal: AbortSignal): Promise<RouterStatus> };
   readonly server: ServerPart;
-  readonly janitor: Pick<Janitor, 'run' | 'explain' | 'policy'>;
   /** Files of the page by the path they are served at. */
   readonly page: ReadonlyMap<string, PageFile>;
   readonly clock: Clock;

@@ -212,9 +212,9 @@ function smallParts(store: Store, acts: string[], logged: string[]): HttpParts {
     },
     sboms: { of: async () => '{"bomFormat":"CycloneDX","specVersion":"1.6","components":[]}' },
     transfers: noTransfers(acts),
+    janitor: new Janitor({ store, clock: systemClock, collectBlobs: async () => ({ blobs: 0, bytes: 0 }) }),
     deployer: {
       async deploy() {
-    janitor: new Janitor({ store, clock: systemClock, collectBlobs: async () => ({ blobs: 0, bytes: 0 }) }),
         acts.push('deploy');
         return { kind: 'started', release: { number: 1, version: '1.0.0' }, deployment: DEPLOYMENT };
       },
