@@ -1,12 +1,13 @@
 /** Small files that Kiln keeps: each is replaced as a whole, so that after a crash it is the old one or the new one. */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, unlink } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { isMissing } from './system-error.ts';
 
-/** Ending of a file that is being written: a crash may leave one, and it means nothing. */
-export const DRAFT = '.new';
+const DRAFT = '.new';
+/** A file that is being written: a crash may leave one, and it means nothing. */
+const DRAFT_NAME = /\.[0-9a-f]{8}\.new$/;
 
 const FILE_MODE = 0o600;
 const DIRECTORY_MODE = 0o700;
@@ -24,6 +25,19 @@ export async function replaceFile(file: string, text: string): Promise<void> {
     throw error;
   }
   await syncDirectory(directory);
+}
+
+/**
+ * Removes what a crash of `replaceFile` has left in the directory. Where another process may be writing there, only
+ * what is older than it could ever be under way; a draft that is taken away makes its writer fail.
+ */
+export async function removeDrafts(directory: string, olderThanMs = 0): Promise<void> {
+  for (const name of await readdir(directory)) {
+    if (!DRAFT_NAME.test(name)) continue;
+    const file = path.join(directory, name);
+    const isOld = olderThanMs === 0 || Date.now() - (await stat(file)).mtimeMs > olderThanMs;
+    if (isOld) await rm(file, { force: true });
+  }
 }
 
 /** Durable when it returns; a file that is not there is none to remove. */

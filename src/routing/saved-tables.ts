@@ -7,7 +7,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import type { ServiceKey } from '../domain/ids.ts';
 import { compareGenerations, type Generation, type ServiceTable } from '../domain/routing.ts';
-import { replaceFile } from '../files/durable-file.ts';
+import { removeDrafts, replaceFile } from '../files/durable-file.ts';
 import { generationSchema, serviceKeySchema, serviceTableSchema } from './table-schema.ts';
 
 export type SavedService =
@@ -20,6 +20,8 @@ export type SavedService =
     };
 
 const FORMAT = 1;
+/** A router that hands over may still write while the next one reads. */
+const WRITTEN_WITHIN_MS = 60_000;
 const FORGET_WITHDRAWN_MS = 7 * 24 * 3_600_000;
 
 const fileSchema = z.object({
@@ -48,6 +50,7 @@ export class SavedTables {
   /** Files that cannot be read are put aside and named in `damaged`; they never look like "no tables". */
   async load(nowMs: number): Promise<{ saved: readonly SavedService[]; damaged: readonly string[] }> {
     await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+    await removeDrafts(this.#directory, WRITTEN_WITHIN_MS);
     const saved: SavedService[] = [];
     const damaged: string[] = [];
     for (const name of await readdir(this.#directory)) {

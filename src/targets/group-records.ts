@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { asKilnError, KilnError } from '../domain/errors.ts';
 import type { Digest, Fence, InstanceId, ServerGroupName, ServiceKey } from '../domain/ids.ts';
 import type { GroupSpec } from '../domain/server-group.ts';
-import { DRAFT, readIfThere, removeFile, replaceFile } from '../files/durable-file.ts';
+import { readIfThere, removeDrafts, removeFile, replaceFile } from '../files/durable-file.ts';
 import type { RestartHistory } from './restart-policy.ts';
 import { storedHistory, storedSpec } from './stored-spec.ts';
 import type { TargetLog } from './target-log.ts';
@@ -91,6 +91,7 @@ export class GroupRecords {
     for (const { outcome, ...record } of await readAll(path.join(directory, 'runs'), runFile, log)) {
       records.#runs.set(record.key, outcome === undefined ? record : { ...record, outcome });
     }
+    await removeDrafts(directory);
     const fences = await readIfThere(path.join(directory, 'fences.json'));
     if (fences !== undefined) {
       for (const [service, fence] of Object.entries(parseOrFail(fences, fencesFile, 'fences.json'))) {
@@ -183,9 +184,9 @@ async function readAll<Shape extends z.ZodType>(
   log: TargetLog,
 ): Promise<z.output<Shape>[]> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
+  await removeDrafts(directory);
   const found: z.output<Shape>[] = [];
   for (const name of await readdir(directory)) {
-    if (name.endsWith(DRAFT)) await rm(path.join(directory, name), { force: true });
     if (!name.endsWith('.json')) continue;
     const file = path.join(directory, name);
     try {

@@ -1,13 +1,14 @@
 /** A Kiln whose server dies again and again: a small service, its server, and what must hold once all has settled. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { rolldown } from 'rolldown';
 import { Kiln, ROOT, until } from '../e2e/kiln.ts';
 import { AcknowledgedWork } from './acknowledged.ts';
 import { CHANNEL, writeComponent } from './crash-component.ts';
-import { litter, type Place, routerPids, strays } from './crash-leftovers.ts';
+import { litter, type Place, routerPids, strays, survivors } from './crash-leftovers.ts';
 import { type Arming, BAKER_ARMING_FILE, BAKER_POINTS_FILE } from './crash-points.ts';
 
 const LOG_SHOWN = 6_000;
@@ -294,6 +295,10 @@ export class CrashKiln {
     } finally {
       await this.kiln.destroy().finally(() => this.kill());
     }
+    const left = await survivors(this.place);
+    for (const { pid } of left) process.kill(pid, 'SIGKILL');
+    if (left.length > 0) throw new Error(`processes are left: ${left.map((one) => one.command).join('; ')}`);
+    if (existsSync(this.kiln.directory)) throw new Error(`${this.kiln.directory} is left`);
   }
 
   private async send(message: Arming | 'disarm'): Promise<number | undefined> {

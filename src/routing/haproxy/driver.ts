@@ -14,6 +14,7 @@ import type { ServiceKey } from '../../domain/ids.ts';
 import type { Clock } from '../../domain/ports/clock.ts';
 import type { Router, RouterStatus } from '../../domain/ports/router.ts';
 import type { Generation, ProbeAnswer, RouterObservation, ServiceTable } from '../../domain/routing.ts';
+import { removeDrafts } from '../../files/durable-file.ts';
 import { probeSecret, probeThrough } from '../probe.ts';
 import type { RouterLog } from '../router-log.ts';
 import { isUnreachable } from '../unreachable.ts';
@@ -81,6 +82,7 @@ export class HaproxyRouter implements Router {
       });
     }
     await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
+    await removeDrafts(stateDirectory);
     this.#secret = await probeSecret(stateDirectory);
     await this.#remember();
     await this.#oneAtATime(() => this.#ensure(signal));
