@@ -28,7 +28,8 @@ import { credentialsFromFile } from './registry/credentials.ts';
 import { Transfers } from './registry/transfers.ts';
 import { SBOM_TYPE } from './scan/sbom/cyclonedx.ts';
 import { Sboms } from './scan/sbom/sboms.ts';
-import { openRouter } from './routing/open-router.ts';
+import { sweepScans } from './scan/scanners/scanner.ts';
+import { Scans } from './scan/scans.ts';
 import { ensureAdminToken } from './server/admin-token.ts';
 import { stopEverything } from './server/down.ts';
 import { ImageChecker } from './server/image-checker.ts';
@@ -112,6 +113,22 @@ async function build(building: Building): Promise<KilnServer> {
   const store = await buildStore(building);
   const { bakery, blobs, unpack } = await buildBakery(building, store);
   const sboms = new Sboms(blobs, state.file('cache/sboms'));
+  const scans = new Scans({
+    store,
+    sboms,
+    clock: systemClock,
+    ...settings.scan,
+    host: {
+      temporary: state.file('tmp'),
+      searchPath: settings.path,
+      bwrap: settings.bwrap,
+      unpack,
+      newId: randomUUID,
+    },
+    newId: randomUUID,
+  });
+  await sweepScans(state.file('tmp'));
+  closers.push(() => scans.close());
   const transfers = new Transfers({
     store,
     blobs,
@@ -179,6 +196,7 @@ async function build(building: Building): Promise<KilnServer> {
     bakery,
     checks,
     sboms,
+    scans,
     transfers,
     janitor,
     deployer: new Deployer(deploy, owners),

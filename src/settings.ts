@@ -5,6 +5,7 @@ import path from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { type Fault, KilnError } from './domain/errors.ts';
+import { SEVERITIES } from './domain/finding.ts';
 import { readIfThereSync } from './files/durable-file.ts';
 import { isSystemError } from './files/system-error.ts';
 
@@ -37,6 +38,20 @@ export interface Settings {
   readonly registryLogins: string;
   /** Registries, beside those of this machine, that are spoken to over plain HTTP. */
   readonly plainHttpRegistries: readonly string[];
+  readonly scan: {
+    /** Folder of advisories, where none is named. */
+    readonly advisories: string | undefined;
+    /** Findings as bad as this, or worse, do not pass. */
+    readonly worst: (typeof SEVERITIES)[number];
+    readonly scanners: readonly {
+      readonly name: string;
+      readonly argv: readonly string[];
+      readonly reads: 'sbom' | 'rootfs' | 'inside';
+      readonly answers: 'sarif' | 'cyclonedx' | 'lynis';
+      readonly bring: readonly string[];
+      readonly timeoutMs: number;
+    }[];
+  };
   /** Hidden from instances beside the state directory: what other Kilns of this user keep. */
   readonly hiddenPaths: readonly string[];
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
@@ -46,6 +61,17 @@ export interface Settings {
 
 const DEFAULT_LISTEN = '127.0.0.1:7070';
 const DEFAULT_ROUTER_LISTEN = '127.0.0.1:7080';
+
+const scannerSchema = z
+  .strictObject({
+    name: z.string().regex(/^(?!osv$)[a-z][a-z0-9-]{0,39}$/),
+    argv: z.array(z.string()).min(1),
+    reads: z.enum(['sbom', 'rootfs', 'inside']),
+    answers: z.enum(['sarif', 'cyclonedx', 'lynis']),
+    bring: z.array(z.string().startsWith('/')).default([]),
+    timeoutSeconds: z.number().positive().max(3600).default(600),
+  })
+  .transform(({ timeoutSeconds, ...scanner }) => ({ ...scanner, timeoutMs: timeoutSeconds * 1000 }));
 
 const fileSchema = z.strictObject({
   listen: z.string().optional(),
@@ -57,6 +83,13 @@ const fileSchema = z.strictObject({
     .optional(),
   registries: z
     .strictObject({ logins: z.string().optional(), plainHttp: z.array(z.string()).optional() })
+    .optional(),
+  scan: z
+    .strictObject({
+      advisories: z.string().startsWith('/').optional(),
+      worst: z.enum(SEVERITIES).optional(),
+      scanners: z.array(scannerSchema).optional(),
+    })
     .optional(),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).optional(),
 });
@@ -98,6 +131,11 @@ export function loadSettings(flags: Flags, env: Readonly<Record<string, string |
         file.registries?.logins ??
         path.join(env.DOCKER_CONFIG ?? path.join(homedir(), '.docker'), 'config.json'),
     ),
+    scan: {
+      advisories: file.scan?.advisories,
+      worst: file.scan?.worst ?? 'high',
+      scanners: file.scan?.scanners ?? [],
+    },
     plainHttpRegistries: file.registries?.plainHttp ?? [],
     hiddenPaths: [path.join(homedir(), '.kiln')],
     logLevel: logLevel(env.KILN_LOG_LEVEL ?? file.logLevel ?? 'info'),

@@ -100,6 +100,6 @@ export function checkFailure(run: CheckRun): KilnError | undefined {
 }
 
 /** The failure inside an answer, as the failure that it was. */
-function failureOf({ message, ...failure }: NonNullable<Bake['failure']>): KilnError {
+export function failureOf({ message, ...failure }: NonNullable<Bake['failure']>): KilnError {
   return errorOfProblem(200, { ...failure, detail: message, retryable: false });
 }

@@ -140,6 +140,23 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import('./verbs/sbom.ts'),
   },
   {
+    name: 'scan',
+    args: '[image]',
+    summary: 'what is known against an image, or against every image there is and where it runs',
+    options: [
+      ['--advisories <dir>', 'folder of advisories in the format of OSV, on the server’s machine'],
+      ['--waive <finding>', 'let a finding pass for a while, with --why and --until'],
+      ['--why <text>', 'of a waiver: the reason'],
+      ['--until <date>', 'of a waiver: its last day, such as 2030-01-31'],
+      ['--component <name>', 'of a waiver: only for this one'],
+      ['--waivers', 'list the waivers'],
+      ['--end-waiver <id>', 'end a waiver now'],
+    ],
+    example: 'kiln scan storefront@1.2.0 --advisories /srv/osv\n  kiln scan --advisories /srv/osv',
+    interrupt: 'stops waiting; the scan goes on in the server',
+    load: () => import('./verbs/scan.ts'),
+  },
+  {
     name: 'push',
     args: '<image> <to>',
     summary: 'push an image to an OCI registry; what is there already is not sent',

@@ -28,6 +28,11 @@ describe('the answers keep to the contract', () => {
     ['images.list', 'GET', '/images?component=storefront&limit=3'],
     ['images.get', 'GET', '/images/storefront@1.0.0'],
     ['images.sbom', 'GET', '/images/storefront@1.0.0/sbom'],
+    ['images.findings', 'GET', '/images/storefront@1.0.0/findings'],
+    ['scans.start', 'POST', '/scans', { image: 'storefront@1.0.0' }],
+    ['scans.get', 'GET', '/scans/scan-1'],
+    ['waivers.create', 'POST', '/waivers', { finding: 'CVE-1', why: 'not reachable', expiresAtMs: 4e12 }],
+    ['waivers.list', 'GET', '/waivers'],
     ['transfers.push', 'POST', '/images/storefront@1.0.0/push', { to: 'localhost:5000/shop' }],
     ['transfers.pull', 'POST', '/pulls', { from: 'localhost:5000/shop:1.0.0' }],
     ['transfers.get', 'GET', '/transfers/transfer-1'],
@@ -79,6 +84,7 @@ describe('the answers keep to the contract', () => {
     const untried = Object.keys(ROUTES).filter((name) => !calls.some(([tried]) => tried === name));
     expect(untried).toEqual([
       'bakes.log',
+      'waivers.delete',
       'checks.get',
       'releases.get',
       'deployments.get',

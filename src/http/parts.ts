@@ -13,6 +13,7 @@ import type { CallAttempt, Store } from '../domain/ports/store.ts';
 import type { LogLine, LogQuery } from '../domain/ports/target.ts';
 import type { Transfers } from '../registry/transfers.ts';
 import type { Sboms } from '../scan/sbom/sboms.ts';
+import type { Scans } from '../scan/scans.ts';
 
 /** A file of the page, as it is answered. */
 export interface PageFile {
@@ -106,6 +107,7 @@ export interface HttpParts {
     | 'catalogue'
     | 'janitor'
     | 'channels'
+    | 'findings'
     | 'releases'
     | 'deployments'
     | 'services'
@@ -118,6 +120,7 @@ export interface HttpParts {
   readonly bakery: BakeryPart;
   readonly checks: ChecksPart;
   readonly sboms: Pick<Sboms, 'of'>;
+  readonly scans: Pick<Scans, 'start' | 'wait' | 'verdict'>;
   readonly transfers: Pick<Transfers, 'push' | 'pull' | 'get' | 'wait' | 'cancel'>;
   readonly deployer: DeployerPart;
   readonly janitor: Pick<Janitor, 'run' | 'explain' | 'policy'>;

@@ -79,7 +79,7 @@ export class Findings implements FindingStore {
     return this.#database.change(change, async (tx) => {
       const row = await tx.db.deleteFrom('waivers').where('id', '=', id).returning('body').executeTakeFirst();
       if (row === undefined) {
-        throw new KilnError('not-found', `There is no waiver ${id}.`, { next: 'Run: kiln waivers' });
+        throw new KilnError('not-found', `There is no waiver ${id}.`, { next: 'Run: kiln scan --waivers' });
       }
       tx.event('waiver.deleted', id, {});
       tx.audit('waiver.delete', id, { finding: fromJson<Waiver>(row.body).finding });

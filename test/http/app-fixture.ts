@@ -23,6 +23,7 @@ import { secretHash } from '../../src/http/auth.ts';
 import type { HttpParts } from '../../src/http/parts.ts';
 import { NOTHING_YET } from '../../src/registry/transfer-progress.ts';
 import type { Transfer } from '../../src/registry/transfers.ts';
+import type { ScanRun } from '../../src/scan/scans.ts';
 import { systemClock } from '../../src/server/system-clock.ts';
 import { openStore } from '../../src/store/open.ts';
 
@@ -211,6 +212,7 @@ function smallParts(store: Store, acts: string[], logged: string[]): HttpParts {
       wait: async (id) => ({ id, state: 'passed', component: STOREFRONT, results: [], startedAtMs: 1 }),
     },
     sboms: { of: async () => '{"bomFormat":"CycloneDX","specVersion":"1.6","components":[]}' },
+    scans: noScans(acts),
     transfers: noTransfers(acts),
     janitor: new Janitor({ store, clock: systemClock, collectBlobs: async () => ({ blobs: 0, bytes: 0 }) }),
     deployer: {
@@ -303,5 +305,26 @@ function noTransfers(acts: string[]): HttpParts['transfers'] {
       acts.push('transfer.cancel');
       return transfer('pull', 'localhost:1/shop');
     },
+  };
+}
+
+/** Scans that find nothing. */
+function noScans(acts: string[]): HttpParts['scans'] {
+  const run: ScanRun = {
+    id: 'scan-1',
+    state: 'passed',
+    scanned: 0,
+    skipped: 0,
+    advisories: 0,
+    images: [],
+    startedAtMs: 1,
+  };
+  return {
+    start() {
+      acts.push('scan');
+      return run;
+    },
+    wait: async () => run,
+    verdict: async () => ({ passed: true, blocking: [], waived: [], noted: [] }),
   };
 }
