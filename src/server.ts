@@ -7,10 +7,12 @@ import type { Logger } from 'pino';
 import { Bakery } from './bakery/bakery.ts';
 import { FileBlobStore } from './bakery/blobs.ts';
 import { Baker } from './bakery/bundle/baker.ts';
+import { containerArchive } from './bakery/container/container-archive.ts';
 import { readGitFacts } from './bakery/git-facts.ts';
 import { artifactKind } from './bakery/oci-layout.ts';
 import { Janitor } from './catalog/janitor.ts';
 import { CheckRuns } from './checks/check-runs.ts';
+import { artifactKind } from './bakery/oci-layout.ts';
 import { readComponent } from './component/read.ts';
 import { Deployer } from './deploy/deployer.ts';
 import { Owners } from './deploy/owners.ts';
@@ -39,6 +41,7 @@ import { assertListenIsFree, listenForApi, routerListen } from './server/sockets
 import { openStateDirectory, type StateDirectory } from './server/state-directory.ts';
 import { systemClock } from './server/system-clock.ts';
 import type { Settings } from './settings.ts';
+import { targetReports } from './server/target-report.ts';
 import { openStore } from './store/open.ts';
 import { TARGETS } from './targets/registry.ts';
 
@@ -142,7 +145,7 @@ async function build(building: Building): Promise<KilnServer> {
     patienceMs: REGISTRY_PATIENCE_MS,
   });
   closers.push(() => transfers.close());
-  const targets = await buildTargets(building, unpack);
+  const targets = await buildTargets(building, blobs, unpack);
   const router = await buildRouter(building);
 
   const deploy: DeployParts = {
@@ -210,7 +213,7 @@ async function build(building: Building): Promise<KilnServer> {
       pid: process.pid,
       startedAtMs,
       stateDirectory: state.path,
-      targets: (signal) => describeTargets(targets, signal),
+      targets: (signal) => targetReports(targets, signal),
       down: async ({ instances }) => {
         // Answered first, so that whoever asked learns of it.
         setTimeout(() => asked.resolve(), 100);
@@ -289,6 +292,7 @@ function unpackInto(builder: Baker): Unpack {
 
 async function buildTargets(
   { settings, around, state, log, closers }: Building,
+  blobs: FileBlobStore,
   unpack: Unpack,
 ): Promise<ReadonlyMap<string, Target>> {
   const targets = new Map<string, Target>();
@@ -298,6 +302,9 @@ async function buildTargets(
       hiddenPaths: settings.hiddenPaths,
       path: settings.path,
       unpack,
+      kindOf: (artifact) => artifactKind(blobs, artifact),
+      containerArchive: (artifact, name, signal) => containerArchive(blobs, artifact, name, signal),
+      dockerSocket: settings.dockerSocket,
       clock: systemClock,
       log,
     });

@@ -32,6 +32,8 @@ export interface Settings {
   readonly path: string;
   /** What build commands need to reach package registries; never part of an input key. */
   readonly buildNetwork: Readonly<Record<string, string>>;
+  /** Absolute path of the Docker engine's socket, whether there is one or not. */
+  readonly dockerSocket: string;
   /** Absolute path of bubblewrap, where there is one. */
   readonly bwrap: string | undefined;
   /** Logins as Docker keeps them, read anew for each push and pull. */
@@ -125,6 +127,7 @@ export function loadSettings(flags: Flags, env: Readonly<Record<string, string |
     },
     path: searchPath,
     buildNetwork: buildNetwork(env),
+    dockerSocket: dockerSocket(env),
     bwrap: findProgram('bwrap', searchPath),
     registryLogins: path.resolve(
       env.KILN_REGISTRY_LOGINS ??
@@ -219,6 +222,12 @@ function buildNetwork(env: Readonly<Record<string, string | undefined>>): Record
     if (NETWORK_VARIABLES.test(name) && value !== undefined) network[name] = value;
   }
   return network;
+}
+
+/** DOCKER_HOST is read as Docker's own tools read it; engines elsewhere than on this machine are none of ours. */
+function dockerSocket(env: Readonly<Record<string, string | undefined>>): string {
+  const [, ofDocker] = /^unix:\/\/(\/.+)$/.exec(env.DOCKER_HOST ?? '') ?? [];
+  return path.resolve(env.KILN_DOCKER_SOCKET ?? ofDocker ?? '/var/run/docker.sock');
 }
 
 function findProgram(name: string, searchPath: string): string | undefined {

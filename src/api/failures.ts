@@ -82,6 +82,8 @@ export const FAILURES = {
   'registry.refused': { httpStatus: 502, exitCode: EXIT.failed },
   'target.unknown': invalid,
   'target.unsupported': invalid,
+  'target.unavailable': later,
+  'target.rejected': broken,
   'instance.port-taken': workFailed,
   'instance.exited': workFailed,
   'router.unreachable': later,

@@ -16,7 +16,7 @@ const serverView = z
       detail: z.string(),
     }),
     targets: z.array(
-      z.object({ name: z.string(), isolation: z.enum(['sandbox', 'none']), detail: z.string() }),
+      z.object({ name: z.string(), isolation: z.enum(['sandbox', 'none', 'unknown']), detail: z.string() }),
     ),
   })
   .openapi('Server');

@@ -1,5 +1,6 @@
 /** Image manifests and configs as the OCI image specification v1.1 lays them down, as far as bundles need them. */
 import { z } from 'zod';
+import type { ArtifactKind } from '../domain/component.ts';
 import { KilnError } from '../domain/errors.ts';
 import { type Digest, digest as parseDigest } from '../domain/ids.ts';
 import type { BlobStore } from '../domain/ports/blobs.ts';
@@ -18,6 +19,7 @@ export interface Manifest {
   readonly config: Descriptor;
   /** In the order they are laid on each other; uncompressed tar archives. */
   readonly layers: readonly Descriptor[];
+  readonly kind: ArtifactKind;
 }
 
 const descriptorSchema = z.object({
@@ -26,10 +28,14 @@ const descriptorSchema = z.object({
   size: z.number().int().nonnegative(),
 });
 
+/** What a manifest says of itself, so that who has only its digest knows what it is; a bundle's says nothing. */
+const KIND_ANNOTATION = 'kiln.kind';
+
 const manifestSchema = z.object({
   schemaVersion: z.literal(2),
   config: descriptorSchema,
   layers: z.array(descriptorSchema.extend({ mediaType: z.literal(LAYER_TYPE) })),
+  annotations: z.record(z.string(), z.string()).optional(),
 });
 
 /**
@@ -45,12 +51,13 @@ function configText(layers: readonly Descriptor[]): string {
   });
 }
 
-function manifestText(config: string, layers: readonly Descriptor[]): string {
+function manifestText(config: Descriptor, layers: readonly Descriptor[], kind: ArtifactKind): string {
   return JSON.stringify({
     schemaVersion: 2,
     mediaType: MANIFEST_TYPE,
-    config: { mediaType: CONFIG_TYPE, digest: sha256(config), size: Buffer.byteLength(config) },
+    config: { mediaType: CONFIG_TYPE, digest: config.digest, size: config.sizeBytes },
     layers: layers.map((layer) => ({ mediaType: LAYER_TYPE, digest: layer.digest, size: layer.sizeBytes })),
+    ...(kind === 'bundle' ? {} : { annotations: { [KIND_ANNOTATION]: kind } }),
   });
 }
 
@@ -58,22 +65,38 @@ function manifestText(config: string, layers: readonly Descriptor[]): string {
 export async function writeManifest(blobs: BlobStore, layers: readonly Descriptor[]): Promise<Digest> {
   const config = configText(layers);
   await blobs.write(Buffer.from(config));
-  return blobs.write(Buffer.from(manifestText(config, layers)));
+  const described = { digest: sha256(config), sizeBytes: Buffer.byteLength(config) };
+  return blobs.write(Buffer.from(manifestText(described, layers, 'bundle')));
+}
+
+/** Writes the manifest of a container image above a config and layers that are in the store already. */
+export function writeContainerManifest(
+  blobs: BlobStore,
+  config: Descriptor,
+  layers: readonly Descriptor[],
+): Promise<Digest> {
+  return blobs.write(Buffer.from(manifestText(config, layers, 'container')));
+}
+
+/** Fails as `readManifest` does. */
+export async function artifactKind(blobs: BlobStore, digest: Digest): Promise<ArtifactKind> {
+  return (await readManifest(blobs, digest)).kind;
 }
 
 /** Fails with `blob.missing`, `blob.damaged`, or `input.invalid` when the digest is of something else. */
 export async function readManifest(blobs: BlobStore, digest: Digest): Promise<Manifest> {
   const parsed = manifestSchema.safeParse(parseJson(await blobs.readText(digest)));
   if (!parsed.success) {
-    throw new KilnError('input.invalid', `${digest} is not the manifest of a bundle.`, {
+    throw new KilnError('input.invalid', `${digest} is not the manifest of an image.`, {
       cause: parsed.error,
-      next: 'Give the digest of an artifact of kind bundle.',
+      next: 'Give the digest of an artifact of kind bundle or container.',
     });
   }
-  const { config, layers } = parsed.data;
+  const { config, layers, annotations } = parsed.data;
   return {
     config: { digest: config.digest, sizeBytes: config.size },
     layers: layers.map((layer) => ({ digest: layer.digest, sizeBytes: layer.size })),
+    kind: annotations?.[KIND_ANNOTATION] === 'container' ? 'container' : 'bundle',
   };
 }
 

@@ -30,6 +30,8 @@ export interface ImageCheckRequest {
   readonly image: Image;
   /** The form of the image that the target can run. */
   readonly artifact: Digest;
+  /** The image that a bundle runs in, where the target has no runtimes of its own. */
+  readonly runtime?: string;
   readonly target: Target;
   /** Of the service `imageCheckService(image)`: checks of one component take turns. */
   readonly fence: Fence;
@@ -80,6 +82,7 @@ function groupSpec(process: ProcessSpec, request: ImageCheckRequest): GroupSpec 
     release,
     version: image.version,
     artifact: request.artifact,
+    ...(request.runtime === undefined ? {} : { runtime: request.runtime }),
     process: { ...process, instances: { min: 1, desired: 1, max: 1 } },
     environment: request.environment,
     files: request.files,

@@ -26,7 +26,8 @@ import type { DeployInput } from './traffic-shape.ts';
 
 const STANDARD_HEALTH_PATH = '/service/healthcheck/gtg';
 const DEFAULT_HOST = '{component}.{environment}.localhost';
-const DEFAULT_TARGET = 'local';
+/** Where each kind of artifact runs unless the file says otherwise. */
+const DEFAULT_TARGET = { bundle: 'local', container: 'docker', machine: 'local' } as const;
 const DEFAULT_PORT = 8080;
 const DEFAULT_DOCKERFILE = 'Dockerfile';
 const SECOND_MS = 1000;
@@ -173,7 +174,8 @@ export function defineEnvironment(merged: MergedInput, file: ComponentFile): Env
     routes: defineRoutes(merged, processes),
     ...(merged.migrate !== undefined && { migrate: merged.migrate }),
     checks: merged.checks,
-    target: merged.target ?? DEFAULT_TARGET,
+    target: merged.target ?? DEFAULT_TARGET[file.image?.kind ?? 'bundle'],
+    ...(file.image?.runtime !== undefined && { runtime: file.image.runtime }),
   };
 }
 

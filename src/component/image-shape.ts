@@ -170,6 +170,9 @@ export const image = z.strictObject(
       .optional()
       .describe('Environment variables for the build commands. Part of what makes the image: no secrets.'),
     run: command().optional().describe('How the service is started. Processes may have their own.'),
+    runtime: words(/^[a-z0-9][\w.:/@-]*$/, 'the name of a container image, such as node:24')
+      .optional()
+      .describe('Container image that a bundle runs in, on targets that run containers.'),
     include: paths().optional().describe('Paths or globs to pack. Default: everything.'),
     exclude: paths()
       .optional()

@@ -147,7 +147,7 @@ function imageFindings({ image = {} }: ComponentFile): readonly Finding[] {
     }
   }
   if (kind !== 'bundle') {
-    for (const key of ['build', 'include', 'exclude', 'environment'] as const) {
+    for (const key of ['build', 'include', 'exclude', 'environment', 'runtime'] as const) {
       if (image[key] === undefined) continue;
       const expected = kind === 'container' ? 'this in the Dockerfile' : 'provisioners under image.machine';
       findings.push(finding(['image', key], `"${key}" means nothing for a ${kind}`, { at: 'key', expected }));

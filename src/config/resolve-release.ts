@@ -29,6 +29,7 @@ export function resolveRelease(image: Image, environment: EnvironmentName): Reso
     config,
     settings: {
       target: spec.target,
+      ...(spec.runtime === undefined ? {} : { runtime: spec.runtime }),
       processes: spec.processes,
       deploy: spec.deploy,
       ...(spec.migrate === undefined ? {} : { migrate: spec.migrate }),

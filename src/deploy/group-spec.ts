@@ -21,6 +21,7 @@ export function groupSpec(
     release: release.number,
     version: release.version,
     artifact: release.artifact,
+    ...(release.settings.runtime === undefined ? {} : { runtime: release.settings.runtime }),
     process,
     environment: release.settings.environment,
     files: release.config.files,

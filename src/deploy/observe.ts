@@ -7,6 +7,7 @@ import type { DeployParts } from './parts.ts';
 import { type GroupWorld, type InstanceWorld, isReady, type World } from './planner/world.ts';
 import type { SeenGroups, Stored } from './stored.ts';
 import { type TableContent, tableContent } from './table-content.ts';
+import { groupsOn } from './target-groups.ts';
 
 /** What the owner remembers between two looks; lost in a crash, and then found out again. */
 export interface Memory {
@@ -90,7 +91,7 @@ async function seeGroups(
 ): Promise<SeenGroups> {
   const seen = new Map<string, GroupObservation>();
   for (const target of parts.targets.values()) {
-    const there = await target.groups(service, signal);
+    const there = await groupsOn(target, service, wishes, signal);
     const names = new Set([
       ...there,
       ...wishes.filter((one) => one.target === target.name).map((one) => one.name),

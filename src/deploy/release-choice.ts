@@ -10,10 +10,15 @@ import {
   serviceKey,
   serviceParts,
 } from '../domain/ids.ts';
-import { asPromoted, asTested, type Image, isStored } from '../domain/image.ts';
+import { asPromoted, asTested, type Image } from '../domain/image.ts';
 import type { ReleaseWithState } from '../domain/ports/store.ts';
 import type { Release } from '../domain/release.ts';
+import { artifactFor } from './artifact-choice.ts';
+import { targetOf } from './group-spec.ts';
 import type { DeployParts } from './parts.ts';
+
+/** For a target to say what it can do. */
+const TARGET_LIMIT_MS = 30_000;
 
 export interface ReleaseWish {
   readonly component: ComponentName;
@@ -24,9 +29,9 @@ export interface ReleaseWish {
 }
 
 export class ReleaseChoice {
-  private readonly parts: Pick<DeployParts, 'store' | 'clock'>;
+  private readonly parts: Pick<DeployParts, 'store' | 'clock' | 'targets'>;
 
-  constructor(parts: Pick<DeployParts, 'store' | 'clock'>) {
+  constructor(parts: Pick<DeployParts, 'store' | 'clock' | 'targets'>) {
     this.parts = parts;
   }
 
@@ -41,7 +46,7 @@ export class ReleaseChoice {
     const resolved = await this.resolve(what.image, environment);
     const same = await this.sameRelease(component, environment, what.image, resolved);
     if (same !== undefined) return same;
-    return this.parts.store.releases.create(draft(what.image, environment, resolved), {
+    return this.parts.store.releases.create(await this.draft(what.image, environment, resolved), {
       actor,
       atMs: this.parts.clock.now(),
     });
@@ -57,7 +62,7 @@ export class ReleaseChoice {
     const latest = await this.latestRelease(component, environment);
     const number = (latest?.number ?? 0) + 1;
     const made = { number, createdAtMs: this.parts.clock.now(), createdBy: actor };
-    return { ...draft(what.image, environment, resolved), ...made };
+    return { ...(await this.draft(what.image, environment, resolved)), ...made };
   }
 
   private async resolve(image: Image, environment: EnvironmentName): Promise<ResolvedRelease> {
@@ -124,6 +129,25 @@ export class ReleaseChoice {
     );
   }
 
+  private async draft(
+    image: Image,
+    environment: EnvironmentName,
+    { config, settings, routes }: ResolvedRelease,
+  ): Promise<Omit<Release, 'number' | 'createdAtMs' | 'createdBy'>> {
+    const target = targetOf(this.parts, settings.target);
+    const artifact = await artifactFor(image, target, AbortSignal.timeout(TARGET_LIMIT_MS));
+    return {
+      component: image.component,
+      environment,
+      image: image.id,
+      version: image.version,
+      artifact: artifact.digest,
+      config,
+      settings,
+      routes,
+    };
+  }
+
   /** After a rollback the number that serves is lower, so a second rollback goes further back, never forth. */
   async lastServed(service: ServiceKey): Promise<ReleaseWithState> {
     const { store } = this.parts;
@@ -151,32 +175,4 @@ export class ReleaseChoice {
       },
     );
   }
-}
-
-function draft(
-  image: Image,
-  environment: EnvironmentName,
-  resolved: ResolvedRelease,
-): Omit<Release, 'number' | 'createdAtMs' | 'createdBy'> {
-  const artifact = image.artifacts.filter(isStored).find((one) => one.kind === 'bundle');
-  if (artifact === undefined) {
-    throw new KilnError(
-      'target.unsupported',
-      `Image ${image.id} has no bundle, and the target runs only bundles.`,
-      {
-        next: 'Bake it with `image.kind: bundle`.',
-      },
-    );
-  }
-  const { config, settings, routes } = resolved;
-  return {
-    component: image.component,
-    environment,
-    image: image.id,
-    version: image.version,
-    artifact: artifact.digest,
-    config,
-    settings,
-    routes,
-  };
 }

@@ -59,6 +59,8 @@ export const ERROR_CODES = [
   // targets and routers
   'target.unknown',
   'target.unsupported',
+  'target.unavailable',
+  'target.rejected',
   'instance.port-taken',
   'instance.exited',
   'router.unreachable',

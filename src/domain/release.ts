@@ -17,6 +17,8 @@ export interface RenderedFile {
 /** Everything of the definition that applies to this release in its environment. */
 export interface ReleaseSettings {
   readonly target: string;
+  /** The image that a bundle runs in, on targets that have no runtimes of their own. */
+  readonly runtime?: string;
   readonly processes: readonly ProcessSpec[];
   readonly deploy: DeploySpec;
   readonly migrate?: string;

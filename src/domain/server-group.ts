@@ -58,6 +58,8 @@ export interface GroupSpec {
   readonly release: ReleaseNumber;
   readonly version: string;
   readonly artifact: Digest;
+  /** The image that a bundle runs in, on targets that have no runtimes of their own. */
+  readonly runtime?: string;
   readonly process: ProcessSpec;
   /** Clean environment of the process, without PORT and KILN_*, which the target adds. */
   readonly environment: Readonly<Record<string, string>>;

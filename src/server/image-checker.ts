@@ -2,12 +2,14 @@
 import { randomUUID } from 'node:crypto';
 import { BAKE_ENVIRONMENT, checkImage, imageCheckService } from '../checks/image-check.ts';
 import { resolveRelease } from '../config/resolve-release.ts';
+import { artifactFor } from '../deploy/artifact-choice.ts';
 import { targetOf } from '../deploy/group-spec.ts';
 import type { DeployParts } from '../deploy/parts.ts';
 import type { Lease } from '../domain/deployment.ts';
 import { KilnError } from '../domain/errors.ts';
 import { type Fence, type ServiceKey, serviceParts } from '../domain/ids.ts';
-import { type CheckResult, type Image, isStored } from '../domain/image.ts';
+import type { CheckResult, Image } from '../domain/image.ts';
+import { servicesOf } from './reachable.ts';
 
 /** Renewed while a check goes on, so that one of a server that crashed keeps nobody waiting for long. */
 const LEASE_MS = 60_000;
@@ -27,17 +29,9 @@ export class ImageChecker {
   }
 
   async check(image: Image, signal: AbortSignal): Promise<readonly CheckResult[]> {
-    const artifact = image.artifacts.filter(isStored).find((one) => one.kind === 'bundle');
-    if (artifact === undefined) {
-      throw new KilnError(
-        'target.unsupported',
-        `Image ${image.id} has no bundle, and only bundles can be booted here.`,
-        {
-          next: 'Bake it with `image.kind: bundle`.',
-        },
-      );
-    }
     const { config, settings } = resolveRelease(image, BAKE_ENVIRONMENT);
+    const target = targetOf(this.parts, settings.target);
+    const artifact = await artifactFor(image, target, signal);
     this.count += 1;
     const release = this.count;
     const service = imageCheckService(image);
@@ -47,7 +41,8 @@ export class ImageChecker {
         checkImage({
           image,
           artifact: artifact.digest,
-          target: targetOf(this.parts, settings.target),
+          ...(settings.runtime === undefined ? {} : { runtime: settings.runtime }),
+          target,
           fence,
           release,
           environment: settings.environment,
@@ -66,7 +61,7 @@ export class ImageChecker {
     const { store, targets, holder } = this.parts;
     const signal = AbortSignal.timeout(SWEEP_LIMIT_MS);
     for (const target of targets.values()) {
-      for (const service of await target.services(signal)) {
+      for (const service of await servicesOf(target, signal)) {
         if (!service.endsWith(`@${BAKE_ENVIRONMENT}`)) continue;
         const lease = await this.acquire(service);
         if (lease === undefined) continue;

@@ -25,6 +25,7 @@ const shape = z.object({
   release: z.number(),
   version: z.string(),
   artifact: z.string(),
+  runtime: z.string().optional(),
   process: processSpec,
   environment: z.record(z.string(), z.string()),
   files: z.array(z.object({ path: z.string(), content: z.string() })),

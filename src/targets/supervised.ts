@@ -1,3 +1,4 @@
+import { KilnError } from '../domain/errors.ts';
 import type { Digest, Fence, InstanceId, ServerGroupName, ServiceKey } from '../domain/ids.ts';
 import type { Clock } from '../domain/ports/clock.ts';
 import type { LogLine, LogQuery, RunOnceResult, Target, TargetCapabilities } from '../domain/ports/target.ts';
@@ -36,6 +37,7 @@ export class SupervisedTarget implements Target {
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
   #lookAgain = false;
+  #resumed = false;
   #closed = false;
 
   constructor(engine: InstanceEngine, records: GroupRecords, clock: Clock, log: TargetLog) {
@@ -50,11 +52,23 @@ export class SupervisedTarget implements Target {
   /** Takes up what an earlier server left: half-done removals, runs, groups that lost instances meanwhile. */
   async start(): Promise<void> {
     this.#engine.onChange(() => this.#look());
-    await this.#runs.resume();
+    await this.#resume();
     for (const record of this.#records.groups().filter((one) => one.removing)) {
       this.#removeAll(record.spec.group).catch((error) => this.#warn(record.spec.group, error));
     }
     this.#look();
+  }
+
+  /** An engine that does not answer yet must not keep a server from starting: it is asked again at each look. */
+  async #resume(): Promise<void> {
+    if (this.#resumed) return;
+    try {
+      await this.#runs.resume();
+      this.#resumed = true;
+    } catch (error) {
+      if (!(error instanceof KilnError && error.code === 'target.unavailable')) throw error;
+      this.#log.warn({ target: this.name, error: error.message }, 'the target does not answer; trying again');
+    }
   }
 
   capabilities(signal: AbortSignal): Promise<TargetCapabilities> {
@@ -205,6 +219,7 @@ export class SupervisedTarget implements Target {
     clearTimeout(this.#timer);
     let wakeAtMs = this.#clock.now() + LOOK_AGAIN_MS;
     const never = new AbortController().signal;
+    await this.#resume();
     const kept = this.#records.groups().filter((record) => !record.removing);
     await Promise.all(
       kept.map(async ({ spec: { group } }) => {
@@ -300,7 +315,12 @@ export class SupervisedTarget implements Target {
 
   async #announce(): Promise<void> {
     if (this.#listeners.size === 0) return;
-    const everything = await this.#engine.instances();
+    const everything = await this.#engine.instances().catch((error: unknown) => {
+      // Each group that could not be looked at has said so already; there is nothing to announce.
+      if (error instanceof KilnError && error.code === 'target.unavailable') return undefined;
+      throw error;
+    });
+    if (everything === undefined) return;
     for (const { spec } of this.#records.groups()) {
       const instances = everything.filter((one) => one.group === spec.group);
       const seen = JSON.stringify(this.#observation(spec.group, instances));

@@ -1,3 +1,5 @@
+import type { Readable } from 'node:stream';
+import type { ArtifactKind } from '../domain/component.ts';
 import type { Digest } from '../domain/ids.ts';
 import type { Clock } from '../domain/ports/clock.ts';
 import type { TargetLog } from './target-log.ts';
@@ -12,6 +14,12 @@ export interface TargetParts {
   readonly path: string;
   /** Writes the files of a bundle into a directory that exists and is empty. The bakery makes one. */
   readonly unpack: (digest: Digest, directory: string, signal: AbortSignal) => Promise<void>;
+  /** What kind of artifact a digest stands for. */
+  readonly kindOf: (artifact: Digest) => Promise<ArtifactKind>;
+  /** A container image as a tar archive that engines load, under the given name (`repository:tag`). */
+  readonly containerArchive: (artifact: Digest, name: string, signal: AbortSignal) => Promise<Readable>;
+  /** Absolute path of the Docker engine's socket, whether there is one or not. */
+  readonly dockerSocket: string;
   readonly clock: Clock;
   readonly log: TargetLog;
 }

@@ -4,6 +4,8 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/pr
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import { EngineClient, filters } from '../../src/docker/engine-client.ts';
 import type { ProcessSpec } from '../../src/domain/component.ts';
 import {
   componentName,
@@ -16,6 +18,7 @@ import {
 import type { Clock } from '../../src/domain/ports/clock.ts';
 import type { Target } from '../../src/domain/ports/target.ts';
 import { type GroupObservation, type GroupSpec, serverGroupName } from '../../src/domain/server-group.ts';
+import { createDockerTarget } from '../../src/targets/docker/target.ts';
 import { createLocalTarget, type LocalTargetOptions } from '../../src/targets/local/target.ts';
 
 /** Of this test process alone: processes are found by it on a machine where other tests run. */
@@ -61,23 +64,23 @@ server.listen(process.env.PORT, process.env.HOST, () => console.log('listening o
 process.on('SIGTERM', () => { console.log('got SIGTERM'); server.close(); server.closeAllConnections(); });
 `;
 
-export interface TestService {
-  readonly component: string;
-  readonly environment: string;
+export interface FixtureOptions extends Partial<LocalTargetOptions> {
+  /** Containers instead of processes. */
+  readonly docker?: { readonly socket: string; readonly runtime: string };
 }
 
 export class TargetFixture {
   readonly directory: string;
   readonly #open: Target[] = [];
-  readonly #options: Partial<LocalTargetOptions>;
+  readonly #options: FixtureOptions;
   #images = 0;
 
-  private constructor(directory: string, options: Partial<LocalTargetOptions>) {
+  private constructor(directory: string, options: FixtureOptions) {
     this.directory = directory;
     this.#options = options;
   }
 
-  static async create(options: Partial<LocalTargetOptions> = {}): Promise<TargetFixture> {
+  static async create(options: FixtureOptions = {}): Promise<TargetFixture> {
     const directory = await mkdtemp(path.join(tmpdir(), 'kiln-target-'));
     await mkdir(path.join(directory, 'state'), { mode: 0o700 });
     await writeFile(path.join(directory, 'state', 'token'), 'the-secret-token');
@@ -85,7 +88,7 @@ export class TargetFixture {
   }
 
   /** The same place, seen from another process. */
-  static at(directory: string, options: Partial<LocalTargetOptions> = {}): TargetFixture {
+  static at(directory: string, options: FixtureOptions = {}): TargetFixture {
     return new TargetFixture(directory, options);
   }
 
@@ -93,19 +96,20 @@ export class TargetFixture {
     return path.join(this.directory, 'state');
   }
 
-  async target(options: Partial<LocalTargetOptions> = {}): Promise<Target> {
-    const target = await createLocalTarget({
-      stateDirectory: this.state,
-      hiddenPaths: [],
-      path: NODE_PATH,
+  async target(options: FixtureOptions = {}): Promise<Target> {
+    const target = await this.#create({
       unpack: (artifact, to) => cp(this.#image(artifact), to, { recursive: true }),
-      clock: systemClock,
-      log: silent,
-      ...this.#options,
       ...options,
     });
     this.#open.push(target);
     return target;
+  }
+
+  /** As `groupSpec`, in the runtime that this target needs for it. */
+  spec(artifact: Digest, options: SpecOptions = {}): GroupSpec {
+    const { docker } = this.#options;
+    const spec = groupSpec(artifact, options);
+    return docker === undefined ? spec : { ...spec, runtime: docker.runtime };
   }
 
   /** An image with these files, beside the web program. */
@@ -127,21 +131,20 @@ export class TargetFixture {
     try {
       for (const target of this.#open) await target.close();
       await this.#removeGroups();
-      left = await processesUnder(this.state);
+      const { docker } = this.#options;
+      left = [
+        ...(await processesUnder(this.state)),
+        ...(docker === undefined ? [] : await this.#leftInEngine(docker.socket)),
+      ];
     } finally {
       await rm(this.directory, { recursive: true, force: true });
     }
-    if (left.length > 0) throw new Error(`processes are left: ${left.join('; ')}`);
+    if (left.length > 0) throw new Error(`instances are left: ${left.join('; ')}`);
   }
 
   async #removeGroups(): Promise<void> {
-    const target = await createLocalTarget({
-      stateDirectory: this.state,
-      hiddenPaths: [],
-      path: NODE_PATH,
+    const target = await this.#create({
       unpack: () => Promise.reject(new Error('nothing is unpacked any more')),
-      clock: systemClock,
-      log: silent,
     });
     try {
       for (const service of await target.services(NEVER)) {
@@ -151,6 +154,44 @@ export class TargetFixture {
       }
     } finally {
       await target.close();
+    }
+  }
+
+  #create(own: Pick<LocalTargetOptions, 'unpack'> & FixtureOptions): Promise<Target> {
+    const { docker, ...options } = { ...this.#options, ...own };
+    const parts = {
+      stateDirectory: this.state,
+      hiddenPaths: [],
+      path: NODE_PATH,
+      clock: systemClock,
+      log: silent,
+      ...options,
+    };
+    if (docker === undefined) return createLocalTarget(parts);
+    return createDockerTarget({
+      ...parts,
+      dockerSocket: docker.socket,
+      kindOf: async () => 'bundle',
+      containerArchive: () => Promise.reject(new Error('there are bundles only')),
+    });
+  }
+
+  /** What is left in the engine; volumes, which outlive groups, are removed. */
+  async #leftInEngine(socket: string): Promise<readonly string[]> {
+    const engine = new EngineClient(socket);
+    try {
+      const owner = await readFile(path.join(this.state, 'targets/docker/owner'), 'utf8').catch(() => 'none');
+      const query = { all: '1', ...filters({ label: [`kiln.owner=${owner.trim()}`] }) };
+      const request = { method: 'GET', query, signal: NEVER } as const;
+      const containers = z.array(z.object({ Id: z.string(), Names: z.array(z.string()) }));
+      const left = await engine.json(containers, { ...request, path: '/containers/json' });
+      const volumes = z.object({ Volumes: z.array(z.object({ Name: z.string() })).nullish() });
+      for (const { Name } of (await engine.json(volumes, { ...request, path: '/volumes' })).Volumes ?? []) {
+        await engine.send({ method: 'DELETE', path: `/volumes/${Name}`, signal: NEVER });
+      }
+      return left.flatMap((one) => one.Names);
+    } finally {
+      engine.close();
     }
   }
 

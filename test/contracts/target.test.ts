@@ -4,12 +4,28 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { KilnError } from '../../src/domain/errors.ts';
 import type { Target } from '../../src/domain/ports/target.ts';
 import { TARGETS } from '../../src/targets/registry.ts';
-import { ask, eventually, groupSpec, NEVER, observed, serving, TargetFixture } from './target-fixture.ts';
+import { DOCKER_SOCKET, dockerAnswers, NO_DOCKER, runtimeImage } from '../docker.ts';
+import {
+  ask,
+  eventually,
+  type FixtureOptions,
+  NEVER,
+  observed,
+  serving,
+  TargetFixture,
+} from './target-fixture.ts';
 
-const VARIANTS = [
-  { name: 'local, as isolated as it gets here', options: {} },
-  { name: 'local, without a sandbox', options: { isolation: 'none' } },
-] as const;
+const LOCAL = [
+  { name: 'local, as isolated as it gets here', options: async (): Promise<FixtureOptions> => ({}) },
+  { name: 'local, without a sandbox', options: async (): Promise<FixtureOptions> => ({ isolation: 'none' }) },
+];
+const DOCKER = {
+  name: 'docker',
+  options: async (): Promise<FixtureOptions> => ({
+    docker: { socket: DOCKER_SOCKET, runtime: await runtimeImage() },
+  }),
+};
+const VARIANTS = dockerAnswers ? [...LOCAL, DOCKER] : LOCAL;
 
 const FENCE = 1;
 const KEEP = { afresh: false };
@@ -26,18 +42,20 @@ test('the registry names exactly the folders, and each has the same files', asyn
   }
 });
 
-describe.each(VARIANTS)('$name', ({ options }) => {
+test.skipIf(dockerAnswers)(`docker: ${NO_DOCKER}`, () => {});
+
+describe.for(VARIANTS)('$name', { timeout: 120_000 }, ({ options }) => {
   let fixture: TargetFixture;
   let target: Target;
 
   beforeEach(async () => {
-    fixture = await TargetFixture.create(options);
+    fixture = await TargetFixture.create(await options());
     target = await fixture.target();
   });
   afterEach(() => fixture.destroy());
 
   test('starts what is wanted, and gives endpoints that answer', async () => {
-    const spec = groupSpec(await fixture.image(), { desired: 3 });
+    const spec = fixture.spec(await fixture.image(), { desired: 3 });
     await target.ensure(spec, FENCE, KEEP, NEVER);
     const instances = await serving(target, spec, 3);
     for (const instance of instances) expect(await ask(instance, '/')).toBe('hello');
@@ -50,7 +68,7 @@ describe.each(VARIANTS)('$name', ({ options }) => {
   });
 
   test('asked again for the same it starts nothing; asked for more it starts the difference', async () => {
-    const spec = groupSpec(await fixture.image(), { desired: 1 });
+    const spec = fixture.spec(await fixture.image(), { desired: 1 });
     await target.ensure(spec, FENCE, KEEP, NEVER);
     const [first] = await serving(target, spec, 1);
     await target.ensure(spec, FENCE, KEEP, NEVER);
@@ -61,7 +79,7 @@ describe.each(VARIANTS)('$name', ({ options }) => {
   });
 
   test('fewer wanted stops nothing by itself; what is retired is stopped', async () => {
-    const spec = groupSpec(await fixture.image(), { desired: 2 });
+    const spec = fixture.spec(await fixture.image(), { desired: 2 });
     await target.ensure(spec, FENCE, KEEP, NEVER);
     const [keep, go] = await serving(target, spec, 2);
     await target.ensure({ ...spec, desired: 1 }, FENCE, KEEP, NEVER);
@@ -76,7 +94,7 @@ describe.each(VARIANTS)('$name', ({ options }) => {
   });
 
   test('a replaced instance is followed by another in its place', async () => {
-    const spec = groupSpec(await fixture.image(), { desired: 1 });
+    const spec = fixture.spec(await fixture.image(), { desired: 1 });
     await target.ensure(spec, FENCE, KEEP, NEVER);
     const [first] = await serving(target, spec, 1);
     if (first === undefined) throw new Error('one was serving');
@@ -92,7 +110,7 @@ describe.each(VARIANTS)('$name', ({ options }) => {
   });
 
   test('removed it is gone, and removing again is nothing', async () => {
-    const spec = groupSpec(await fixture.image(), { desired: 2 });
+    const spec = fixture.spec(await fixture.image(), { desired: 2 });
     await target.ensure(spec, FENCE, KEEP, NEVER);
     const [one] = await serving(target, spec, 2);
     await target.remove(spec.group, FENCE, NEVER);
@@ -103,7 +121,7 @@ describe.each(VARIANTS)('$name', ({ options }) => {
   });
 
   test('an older fence is refused by whatever changes something', async () => {
-    const spec = groupSpec(await fixture.image());
+    const spec = fixture.spec(await fixture.image());
     await target.ensure(spec, 5, KEEP, NEVER);
     const stale = { code: 'fence.stale' };
     const [instance] = (await observed(target, spec)).instances;
@@ -119,7 +137,7 @@ describe.each(VARIANTS)('$name', ({ options }) => {
   });
 
   test('what cannot stay up is named bad, not restarted for ever, and starts again only afresh', async () => {
-    const spec = groupSpec(await fixture.image(), {
+    const spec = fixture.spec(await fixture.image(), {
       run: 'echo no luck; exit 3',
       process: { listens: false },
     });
@@ -139,7 +157,7 @@ describe.each(VARIANTS)('$name', ({ options }) => {
 
   test('one command runs once for its key, however often it is asked for', async () => {
     const volumes = [{ name: 'data', path: 'data', shared: true }];
-    const spec = groupSpec(await fixture.image(), { process: { volumes } });
+    const spec = fixture.spec(await fixture.image(), { process: { volumes } });
     const command = 'echo run >> data/runs; cat data/runs; sleep 0.3; exit 4';
     const both = await Promise.all([
       target.runOnce(spec, command, 'migrate v1', FENCE, 20_000, NEVER),
@@ -152,7 +170,7 @@ describe.each(VARIANTS)('$name', ({ options }) => {
   });
 
   test('a run that takes too long is stopped, and stays so', async () => {
-    const spec = groupSpec(await fixture.image());
+    const spec = fixture.spec(await fixture.image());
     const run = () => target.runOnce(spec, 'sleep 600', 'slow', FENCE, 300, NEVER);
     await expect(run()).rejects.toMatchObject({ code: 'timeout' });
     await expect(run()).rejects.toBeInstanceOf(KilnError);
@@ -162,8 +180,8 @@ describe.each(VARIANTS)('$name', ({ options }) => {
   test('a volume outlives its groups; a second holder of one that is not shared is refused', async () => {
     const volumes = [{ name: 'data', path: 'var/data', shared: false }];
     const artifact = await fixture.image();
-    const old = groupSpec(artifact, { release: 1, process: { volumes } });
-    const young = groupSpec(artifact, { release: 2, process: { volumes } });
+    const old = fixture.spec(artifact, { release: 1, process: { volumes } });
+    const young = fixture.spec(artifact, { release: 2, process: { volumes } });
     await target.ensure(old, FENCE, KEEP, NEVER);
     const [first] = await serving(target, old);
     if (first === undefined) throw new Error('one was serving');
@@ -189,7 +207,7 @@ describe.each(VARIANTS)('$name', ({ options }) => {
   });
 
   test('changes are hinted at', async () => {
-    const spec = groupSpec(await fixture.image());
+    const spec = fixture.spec(await fixture.image());
     const hinted: string[] = [];
     const forget = target.onChange((group) => hinted.push(group));
     await target.ensure(spec, FENCE, KEEP, NEVER);
@@ -199,7 +217,7 @@ describe.each(VARIANTS)('$name', ({ options }) => {
 
   test('logs show the tail, go on while following, and tell why an instance died', async () => {
     const run = 'for i in 1 2 3 4 5; do echo line $i; done; sleep 0.5; echo grüße; exec sleep 600';
-    const spec = groupSpec(await fixture.image(), { run, process: { listens: false } });
+    const spec = fixture.spec(await fixture.image(), { run, process: { listens: false } });
     await target.ensure(spec, FENCE, KEEP, NEVER);
     const stop = new AbortController();
     const seen: string[] = [];
@@ -216,7 +234,7 @@ describe.each(VARIANTS)('$name', ({ options }) => {
   });
 
   test('a call with an aborted signal does nothing', async () => {
-    const spec = groupSpec(await fixture.image());
+    const spec = fixture.spec(await fixture.image());
     await expect(target.ensure(spec, FENCE, KEEP, AbortSignal.abort())).rejects.toThrow();
     expect(await target.observe(spec.group, NEVER)).toBeUndefined();
   });

@@ -142,7 +142,8 @@ function serverLines(
     `${sign.present} server ${version} (process ${pid}), store ${store}`,
     `${router.reachable ? sign.present : sign.broken} router ${router.driver} at ${router.listen} ${router.detail}`,
     ...targets.map(
-      (target) => `${sign.present} target ${target.name}, isolation ${target.isolation} ${target.detail}`,
+      ({ name, isolation, detail }) =>
+        `${isolation === 'unknown' ? sign.missing : sign.present} target ${name}, isolation ${isolation} ${detail}`,
     ),
   ];
 }

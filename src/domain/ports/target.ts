@@ -1,8 +1,11 @@
+import type { ArtifactKind } from '../component.ts';
 import type { Digest, Fence, InstanceId, ServerGroupName, ServiceKey } from '../ids.ts';
 import type { GroupObservation, GroupSpec } from '../server-group.ts';
 
 /** What a target can do. Callers ask for one of these, never for a target by name. */
 export interface TargetCapabilities {
+  /** Kinds of artifacts that it runs, the one it would rather have first. */
+  readonly artifacts: readonly ArtifactKind[];
   /** True: the engine keeps groups at their size itself; Kiln only states what it wants. */
   readonly keepsGroups: boolean;
   readonly volumes: boolean;

@@ -82,6 +82,7 @@ export class LocalEngine implements InstanceEngine {
   async capabilities(): Promise<TargetCapabilities> {
     const sandbox = await this.#parts.probe.sandbox();
     return {
+      artifacts: ['bundle'],
       keepsGroups: false,
       volumes: true,
       exec: false,

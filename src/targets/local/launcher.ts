@@ -4,6 +4,7 @@ import path from 'node:path';
 import { asKilnError, KilnError } from '../../domain/errors.ts';
 import { serviceParts } from '../../domain/ids.ts';
 import type { GroupSpec } from '../../domain/server-group.ts';
+import { confine } from '../confined-path.ts';
 import type { LaunchRequest } from '../instance-engine.ts';
 import { shellCommand } from '../shell-command.ts';
 import { makeMountPoint } from '../unpacked-images.ts';
@@ -167,12 +168,4 @@ function checkVolume(place: string, sandbox: SandboxHost | undefined): void {
       next: 'Use a path relative to the app, or one below a folder that the host does not have, such as /data.',
     });
   }
-}
-
-function confine(relative: string): void {
-  const normal = path.posix.normalize(relative);
-  if (!path.isAbsolute(relative) && normal !== '.' && normal !== '..' && !normal.startsWith('../')) return;
-  throw new KilnError('path.escapes', `${relative} is not a path inside the app's folder.`, {
-    next: 'Use a path relative to the app, without "..".',
-  });
 }

@@ -10,7 +10,10 @@ import { LocalEngine } from './engine.ts';
 import { SandboxProbe } from './isolation.ts';
 import { localLayout } from './layout.ts';
 
-export interface LocalTargetOptions extends TargetParts {
+/** Of an image it knows bundles alone. */
+type LocalParts = Omit<TargetParts, 'kindOf' | 'containerArchive' | 'dockerSocket'>;
+
+export interface LocalTargetOptions extends LocalParts {
   /** `none`: no sandbox though there could be one. Default: whatever works here. */
   readonly isolation?: 'none';
   readonly rotation?: RotationLimits;
