@@ -163,6 +163,7 @@ function writeRest(
     `insert into channel_moves (ordinal, component, channel, image_id, previous, moved_by, why, at_ms)
      values (?, ?, 'golden', ?, null, 'bench', 'bench', 0)`,
   );
+  const head = database.prepare("insert into channel_heads values (?, 'golden', ?)");
   const posting = database.prepare(
     'insert into image_postings (term, chunk, bits) values (?, ?, ?) on conflict (term, chunk) do update set bits = excluded.bits',
   );
@@ -181,6 +182,7 @@ function writeRest(
     const held = numbers.at(-1) ?? 1;
     ordinal += 1;
     move.run(ordinal, component, sampleImage(held, count).id);
+    head.run(component, sampleImage(held, count).id);
     const bits = golden.get(chunkOf(held)) ?? noBits();
     setBit(bits, held, true);
     golden.set(chunkOf(held), bits);

@@ -4,7 +4,7 @@ import type { RetentionView } from '../../domain/retention.ts';
 import type { Reader } from '../engine.ts';
 import { references } from './references.ts';
 
-const ROWS_AT_A_TIME = 20_000;
+const ROWS_AT_A_TIME = 4_000;
 const IDS_AT_A_TIME = 500;
 
 export async function readRetentionView(db: Reader, releasesKept: number): Promise<RetentionView> {

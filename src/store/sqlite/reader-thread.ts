@@ -9,6 +9,8 @@ import type { ReaderAnswer, ReaderQuestion } from './reader.ts';
 
 const IDLE_MS = 60_000;
 const ANSWER_LIMIT_MS = 60_000;
+/** Rows come and go: without this the thread keeps a hundred megabytes of them before it looks what is left. */
+const YOUNG_MB = 8;
 
 interface Waiting {
   readonly resolve: (result: never) => void;
@@ -54,7 +56,11 @@ export class ReaderThread implements LongReads {
   }
 
   #start(): Worker {
-    const worker = new Worker(this.#entry, { name: 'kiln-reader', workerData: this.#file });
+    const worker = new Worker(this.#entry, {
+      name: 'kiln-reader',
+      workerData: this.#file,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
+    });
     worker.on('message', (answer: ReaderAnswer) => this.#answered(worker, answer));
     worker.on('error', (error) => this.#lost(worker, asKilnError(error)));
     worker.on('exit', () =>
