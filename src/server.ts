@@ -329,19 +329,3 @@ async function buildRouter({ settings, entries, around, state, log, closers }: B
   await router.start(AbortSignal.timeout(30_000));
   return around.router?.(router) ?? router;
 }
-
-async function describeTargets(
-  targets: ReadonlyMap<string, Target>,
-  signal: AbortSignal,
-): Promise<readonly { name: string; isolation: 'sandbox' | 'none'; detail: string }[]> {
-  return Promise.all(
-    [...targets.values()].map(async (target) => {
-      const { isolation } = await target.capabilities(signal);
-      const detail =
-        isolation === 'sandbox'
-          ? 'instances run in a bubblewrap sandbox'
-          : 'instances run without a sandbox: they can read what this user can, Kiln’s token included; install bubblewrap';
-      return { name: target.name, isolation, detail };
-    }),
-  );
-}
