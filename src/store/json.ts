@@ -9,6 +9,11 @@ export function toJson(value: unknown): Json {
   return JSON.stringify(value, sortKeys) as Json;
 }
 
+/** As `toJson`, for what is never compared: keys stay in their order, which states of pipelines show to people. */
+export function asJson(value: unknown): Json {
+  return JSON.stringify(value) as Json;
+}
+
 function sortKeys(_key: string, value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
   return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));

@@ -6,6 +6,7 @@ import { addKeyedCalls } from './migrations/002-keyed-calls.ts';
 import { addCatalogue } from './migrations/003-catalogue.ts';
 import { addFindings } from './migrations/004-findings.ts';
 import { addImageLifecycle } from './migrations/004-image-lifecycle.ts';
+import { addExecutions } from './migrations/005-executions.ts';
 import { newerVersion } from './newer-version.ts';
 
 interface Migration {
@@ -20,6 +21,7 @@ const MIGRATIONS: readonly Migration[] = [
   { name: 'catalogue', up: addCatalogue },
   { name: 'findings', up: addFindings },
   { name: 'image-lifecycle', up: addImageLifecycle },
+  { name: 'executions', up: addExecutions },
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

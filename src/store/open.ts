@@ -10,6 +10,7 @@ import { Database } from './database.ts';
 import { Deployments } from './deployments.ts';
 import type { Engine, Watch } from './engine.ts';
 import { Events } from './events.ts';
+import { Executions } from './executions.ts';
 import { Findings } from './findings.ts';
 import { Idempotency } from './idempotency.ts';
 import { Images } from './images.ts';
@@ -79,6 +80,7 @@ class OpenStore implements Store {
   readonly janitor: Janitor;
   readonly releases: Releases;
   readonly deployments: Deployments;
+  readonly executions: Executions;
   readonly services: Services;
   readonly leases: Leases;
   readonly tokens: Tokens;
@@ -101,6 +103,7 @@ class OpenStore implements Store {
     this.janitor = new Janitor(database, reads);
     this.releases = new Releases(database);
     this.deployments = new Deployments(database);
+    this.executions = new Executions(database);
     this.services = new Services(database);
     this.leases = new Leases(database);
     this.tokens = new Tokens(database);

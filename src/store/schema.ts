@@ -20,6 +20,7 @@ import type {
   ServerGroupName,
   ServiceKey,
 } from '../domain/ids.ts';
+import type { ExecutionStatus } from '../domain/ports/executions.ts';
 import type { Json } from './json.ts';
 
 /** The one row that every writer locks first: what makes commit order and revision order the same. */
@@ -262,6 +263,51 @@ interface SweptArtifactTable {
   body: Json;
 }
 
+interface PipelineDefinitionTable {
+  name: string;
+  body: Json;
+}
+
+export interface ExecutionTable {
+  id: string;
+  ordinal: Revision;
+  pipeline: string;
+  definition: string;
+  body: Json;
+}
+
+/** What changes with an execution's events: kept small, for it is written with each. */
+export interface ExecutionHeadTable {
+  id: string;
+  ordinal: Revision;
+  status: ExecutionStatus;
+  ended_at_ms: number | null;
+  sequence: number;
+  priority: number;
+  group_name: string | null;
+  holder: string | null;
+  fence: Fence;
+}
+
+/** One event, or the state after it. */
+interface ExecutionEventTable {
+  id: string;
+  sequence: number;
+  body: Json;
+}
+
+interface ExecutionSignalTable {
+  ordinal: Revision;
+  id: string;
+  at_ms: number;
+  body: Json;
+}
+
+interface ExecutionHolderTable {
+  holder: string;
+  expires_at_ms: number;
+}
+
 export interface Schema {
   state: StateTable;
   schema_migrations: SchemaMigrationTable;
@@ -290,4 +336,11 @@ export interface Schema {
   janitor: JanitorTable;
   janitor_marks: JanitorMarkTable;
   swept_artifacts: SweptArtifactTable;
+  pipeline_definitions: PipelineDefinitionTable;
+  executions: ExecutionTable;
+  execution_heads: ExecutionHeadTable;
+  execution_events: ExecutionEventTable;
+  execution_snapshots: ExecutionEventTable;
+  execution_signals: ExecutionSignalTable;
+  execution_holders: ExecutionHolderTable;
 }

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, it } from 'vitest';
 import { POSTGRES_MISSING, postgresBinaries } from './postgres.ts';
 import { catalogueContract } from './store-catalogue.ts';
+import { executionsContract } from './store-executions.ts';
 import { findingsContract } from './store-findings.ts';
 import { imagesContract } from './store-images.ts';
 import { janitorContract } from './store-janitor.ts';
@@ -31,6 +32,7 @@ function contract(makeSubject: () => Promise<StoreSubject>): void {
 
   const underTest = () => current;
   describe('images and channels', () => imagesContract(underTest));
+  describe('executions', () => executionsContract(underTest));
   describe('findings', () => findingsContract(underTest));
   describe('catalogue', () => catalogueContract(underTest));
   describe('revocation and janitor', () => janitorContract(underTest));

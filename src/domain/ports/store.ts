@@ -32,6 +32,7 @@ import type { ImageQuery } from '../image-query.ts';
 import type { Release, ReleaseState } from '../release.ts';
 import type { KeepReason, RetentionDecision, RetentionPolicy } from '../retention.ts';
 import type { ServerGroup } from '../server-group.ts';
+import type { ExecutionStore } from './executions.ts';
 
 /** One server's attempt at a call that came with an Idempotency-Key. */
 export interface CallAttempt {
@@ -332,6 +333,7 @@ export interface Store {
   readonly janitor: JanitorStore;
   readonly releases: ReleaseStore;
   readonly deployments: DeploymentStore;
+  readonly executions: ExecutionStore;
   readonly services: ServiceStore;
   readonly leases: LeaseStore;
   readonly tokens: TokenStore;
