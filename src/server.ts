@@ -9,6 +9,7 @@ import { FileBlobStore } from './bakery/blobs.ts';
 import { Baker } from './bakery/bundle/baker.ts';
 import { containerArchive } from './bakery/container/container-archive.ts';
 import { readGitFacts } from './bakery/git-facts.ts';
+import { MachineBuilder } from './bakery/machine/machine-builder.ts';
 import { artifactKind } from './bakery/oci-layout.ts';
 import { Janitor } from './catalog/janitor.ts';
 import { CheckRuns } from './checks/check-runs.ts';
@@ -261,10 +262,23 @@ async function buildBakery(
     randomId: () => randomBytes(6).toString('hex'),
   });
   closers.push(() => builder.close());
+  const machines = new MachineBuilder({
+    blobs,
+    stateDirectory: state.path,
+    host: {
+      searchPath: `${settings.path}:/usr/local/sbin:/usr/sbin:/sbin`,
+      network: settings.buildNetwork,
+      ...settings.providers,
+    },
+    clock: systemClock,
+    arch: process.arch === 'x64' ? 'amd64' : process.arch,
+    isRoot: process.getuid?.() === 0,
+    randomId: randomUUID,
+  });
   const bakery = new Bakery({
     store,
     blobs,
-    builders: [builder],
+    builders: [builder, machines],
     clock: systemClock,
     stateDirectory: state.path,
     readDefinition: async (directory) => {
@@ -276,6 +290,7 @@ async function buildBakery(
     randomId: randomUUID,
   });
   await bakery.sweep();
+  await machines.sweep();
   closers.push(() => bakery.close());
   return { bakery, blobs, unpack: unpackInto(builder) };
 }

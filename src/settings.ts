@@ -14,6 +14,15 @@ export interface Listen {
   readonly port: number;
 }
 
+export interface ProviderSettings {
+  /** Variables that name no secret, such as AWS_REGION. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Secrets, by the names that templates have for them. */
+  readonly secrets: Readonly<Record<string, string>>;
+  /** Where Amazon's EC2 answers, when not where it always does. */
+  readonly amazonEndpoint: string | undefined;
+}
+
 export interface Settings {
   readonly stateDirectory: string;
   readonly listen: Listen;
@@ -34,6 +43,8 @@ export interface Settings {
   readonly buildNetwork: Readonly<Record<string, string>>;
   /** Absolute path of the Docker engine's socket, whether there is one or not. */
   readonly dockerSocket: string;
+  /** What Packer needs to reach the providers of machine images; never part of an input key. */
+  readonly providers: ProviderSettings;
   /** Absolute path of bubblewrap, where there is one. */
   readonly bwrap: string | undefined;
   /** Logins as Docker keeps them, read anew for each push and pull. */
@@ -128,6 +139,7 @@ export function loadSettings(flags: Flags, env: Readonly<Record<string, string |
     path: searchPath,
     buildNetwork: buildNetwork(env),
     dockerSocket: dockerSocket(env),
+    providers: providerSettings(env),
     bwrap: findProgram('bwrap', searchPath),
     registryLogins: path.resolve(
       env.KILN_REGISTRY_LOGINS ??
@@ -222,6 +234,36 @@ function buildNetwork(env: Readonly<Record<string, string | undefined>>): Record
     if (NETWORK_VARIABLES.test(name) && value !== undefined) network[name] = value;
   }
   return network;
+}
+
+const PROVIDER_SECRETS: Readonly<Record<string, string>> = {
+  AWS_ACCESS_KEY_ID: 'aws_access_key',
+  AWS_SECRET_ACCESS_KEY: 'aws_secret_key',
+  AWS_SESSION_TOKEN: 'aws_token',
+  DIGITALOCEAN_TOKEN: 'digitalocean_token',
+  DIGITALOCEAN_API_TOKEN: 'digitalocean_token',
+};
+const PROVIDER_VARIABLES =
+  /^(AWS_(PROFILE|REGION|DEFAULT_REGION|CONFIG_FILE|SHARED_CREDENTIALS_FILE|CA_BUNDLE)|DOCKER_HOST)$/;
+
+/** The variables that the providers' own tools read; files of theirs are not found by HOME, which a build has its own of. */
+function providerSettings(env: Readonly<Record<string, string | undefined>>): ProviderSettings {
+  const environment: Record<string, string> = { DOCKER_HOST: `unix://${dockerSocket(env)}` };
+  const secrets: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env)) {
+    if (value === undefined || value === '') continue;
+    if (PROVIDER_VARIABLES.test(name)) environment[name] = value;
+    const secret = PROVIDER_SECRETS[name];
+    if (secret !== undefined) secrets[secret] = value;
+  }
+  for (const [name, file] of [
+    ['AWS_SHARED_CREDENTIALS_FILE', '.aws/credentials'],
+    ['AWS_CONFIG_FILE', '.aws/config'],
+  ] as const) {
+    const full = path.join(env.HOME ?? homedir(), file);
+    if (environment[name] === undefined && existsSync(full)) environment[name] = full;
+  }
+  return { environment, secrets, amazonEndpoint: env.AWS_ENDPOINT_URL_EC2 ?? env.AWS_ENDPOINT_URL };
 }
 
 /** DOCKER_HOST is read as Docker's own tools read it; engines elsewhere than on this machine are none of ours. */

@@ -8,7 +8,7 @@ import { sha256 } from './blobs.ts';
 
 const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json';
 const CONFIG_TYPE = 'application/vnd.oci.image.config.v1+json';
-const LAYER_TYPE = 'application/vnd.oci.image.layer.v1.tar';
+export const LAYER_TYPE = 'application/vnd.oci.image.layer.v1.tar';
 
 export interface Descriptor {
   readonly digest: Digest;
@@ -31,10 +31,15 @@ const descriptorSchema = z.object({
 /** What a manifest says of itself, so that who has only its digest knows what it is; a bundle's says nothing. */
 const KIND_ANNOTATION = 'kiln.kind';
 
+/** Forms of a machine image other than an archive of its files. */
+const MACHINE_TYPE = /^application\/vnd\.kiln\.machine\.[a-z0-9]+$/;
+
 const manifestSchema = z.object({
   schemaVersion: z.literal(2),
   config: descriptorSchema,
-  layers: z.array(descriptorSchema.extend({ mediaType: z.literal(LAYER_TYPE) })),
+  layers: z.array(
+    descriptorSchema.extend({ mediaType: z.union([z.literal(LAYER_TYPE), z.string().regex(MACHINE_TYPE)]) }),
+  ),
   annotations: z.record(z.string(), z.string()).optional(),
 });
 
@@ -78,6 +83,42 @@ export function writeContainerManifest(
   return blobs.write(Buffer.from(manifestText(config, layers, 'container')));
 }
 
+/** The same of a machine image above its one layer: an archive of its files, or another form with a type of ours. */
+export async function writeMachineManifest(
+  blobs: BlobStore,
+  layer: Descriptor & { readonly mediaType: string },
+  arch: string,
+): Promise<Digest> {
+  const config = JSON.stringify({
+    architecture: arch,
+    os: 'linux',
+    config: {},
+    rootfs: { type: 'layers', diff_ids: [layer.digest] },
+  });
+  const manifest = {
+    schemaVersion: 2,
+    mediaType: MANIFEST_TYPE,
+    config: {
+      mediaType: CONFIG_TYPE,
+      digest: await blobs.write(Buffer.from(config)),
+      size: Buffer.byteLength(config),
+    },
+    layers: [{ mediaType: layer.mediaType, digest: layer.digest, size: layer.sizeBytes }],
+    annotations: { [KIND_ANNOTATION]: 'machine' },
+  };
+  return blobs.write(Buffer.from(JSON.stringify(manifest)));
+}
+
+/** The archive of all files of a machine image; fails with `input.invalid` when the digest is of another form. */
+export async function rootfsArchive(blobs: BlobStore, digest: Digest): Promise<Digest> {
+  const manifest = manifestSchema.safeParse(parseJson(await blobs.readText(digest)));
+  const layer = manifest.success ? manifest.data.layers[0] : undefined;
+  if (layer?.mediaType === LAYER_TYPE) return layer.digest;
+  throw new KilnError('input.invalid', `${digest} is no archive of a root filesystem.`, {
+    next: 'Give the digest of the tar artifact of a machine image.',
+  });
+}
+
 /** Fails as `readManifest` does. */
 export async function artifactKind(blobs: BlobStore, digest: Digest): Promise<ArtifactKind> {
   return (await readManifest(blobs, digest)).kind;
@@ -96,8 +137,12 @@ export async function readManifest(blobs: BlobStore, digest: Digest): Promise<Ma
   return {
     config: { digest: config.digest, sizeBytes: config.size },
     layers: layers.map((layer) => ({ digest: layer.digest, sizeBytes: layer.size })),
-    kind: annotations?.[KIND_ANNOTATION] === 'container' ? 'container' : 'bundle',
+    kind: kindOf(annotations?.[KIND_ANNOTATION]),
   };
+}
+
+function kindOf(annotation: string | undefined): ArtifactKind {
+  return annotation === 'container' || annotation === 'machine' ? annotation : 'bundle';
 }
 
 /** Every blob that the manifest stands on, itself included. */
