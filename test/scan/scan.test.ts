@@ -268,19 +268,11 @@ describe('a scanner', () => {
       await writeTree(folder, { 'kiln.yaml': kilnYaml() });
       await writeSmallRoot(folder);
       const image = await kitchen.baked(folder, { version: '1.0.0' });
-      const report = path.join(directory, 'lynis-report.dat');
-      const argv = [
-        '/usr/sbin/lynis',
-        'audit',
-        'system',
-        '--quick',
-        '--quiet',
-        '--no-colors',
-        '--log-file',
-        '/dev/null',
-        '--report-file',
-        '{report}',
-      ];
+      // Its report begins with what it took the system for, which becomes a finding here.
+      const script =
+        '/usr/sbin/lynis audit system --quick --quiet --no-colors --log-file /dev/null --report-file "$0"; ' +
+        'grep -E "^(os_name|os_fullname|hostname)=" "$0" | sed "s/^/suggestion[]=SYSTEM|/" >> "$0"';
+      const argv = ['/bin/sh', '-c', script, '{report}'];
       const one = scans({
         scanners: [
           spec({
@@ -299,12 +291,9 @@ describe('a scanner', () => {
       const [set] = await kitchen.store.findings.of(image.id);
       expect(set?.source).toBe('lynis');
       expect(set?.findings.length).toBeGreaterThan(0);
-      expect(existsSync(report)).toBe(false);
-      console.log(
-        JSON.stringify(
-          set?.findings.slice(0, 40).map(({ id, severity, summary }) => [id, severity, summary]),
-        ),
-      );
+      const system = set?.findings.filter(({ id }) => id === 'SYSTEM').map(({ summary }) => summary);
+      expect(system).toContain('hostname=image');
+      expect(system?.join(' ')).toContain('Kiln Test Image 7');
     },
     300_000,
   );

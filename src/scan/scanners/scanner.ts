@@ -101,7 +101,7 @@ async function namesIn(folder: string): Promise<string[]> {
 }
 
 /** Pure. */
-export function scannerCommand(
+function scannerCommand(
   { name, argv, reads, bring }: ScannerSpec,
   at: { readonly root: string; readonly out: string; readonly bwrap: string | undefined },
 ): string[] {
