@@ -9,6 +9,7 @@ import { FileBlobStore } from './bakery/blobs.ts';
 import { Baker } from './bakery/bundle/baker.ts';
 import { containerArchive } from './bakery/container/container-archive.ts';
 import { readGitFacts } from './bakery/git-facts.ts';
+import { ImageFiles } from './bakery/image-files.ts';
 import { MachineBuilder } from './bakery/machine/machine-builder.ts';
 import { artifactKind } from './bakery/oci-layout.ts';
 import { Janitor } from './catalog/janitor.ts';
@@ -202,6 +203,7 @@ async function build(building: Building): Promise<KilnServer> {
     sboms,
     scans,
     transfers,
+    imageFiles: new ImageFiles(blobs),
     janitor,
     deployer: new Deployer(deploy, owners),
     services: {

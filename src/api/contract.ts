@@ -2,6 +2,7 @@
 import type { z } from '@hono/zod-openapi';
 import { audit } from './audit.ts';
 import { bakes } from './bakes.ts';
+import { catalogue } from './catalogue.ts';
 import { channels } from './channels.ts';
 import { checks } from './checks.ts';
 import { deployments, plan } from './deployments.ts';
@@ -28,6 +29,7 @@ export interface OperationSchemas {
 export const CONTRACT = {
   ...audit,
   ...bakes,
+  ...catalogue,
   ...channels,
   ...checks,
   ...deployments,

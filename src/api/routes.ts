@@ -143,6 +143,27 @@ export const ROUTES = {
     summary: 'Cancel a push or pull; what was moved is not moved again',
     answers: 'json',
   },
+  'images.lineage': {
+    method: 'get',
+    path: '/images/{reference}/lineage',
+    role: 'viewer',
+    summary: 'What an image was baked from, and what was baked from it',
+    answers: 'json',
+  },
+  'images.diff': {
+    method: 'get',
+    path: '/images/{reference}/diff',
+    role: 'viewer',
+    summary: 'On which files, packages and tags two images differ',
+    answers: 'json',
+  },
+  'images.verify': {
+    method: 'post',
+    path: '/verifications',
+    role: 'deployer',
+    summary: 'Find damaged and missing blobs of images',
+    answers: 'json',
+  },
   'images.revoke': {
     method: 'post',
     path: '/images/{reference}/revoke',

@@ -86,7 +86,7 @@ export const VERBS: readonly VerbEntry[] = [
       ['--image <ref>', 'show this one with its tags and checks'],
     ],
     example:
-      "kiln images storefront\n  kiln images 'precise:golden arch=amd64 region=us-east-1' --format '{{reference}}'\n  kiln images 'component=web version>=1.4 env=stage outdated=true order=-version limit=1'",
+      "kiln images storefront\n  kiln images 'precise:golden arch=amd64 region=us-east-1' --format '{{reference}}'\n  kiln images diff storefront@1.1.0 storefront@1.2.0\n  kiln images verify\n  kiln images 'component=web version>=1.4 env=stage outdated=true order=-version limit=1'",
     load: () => import('./verbs/images.ts'),
   },
   {
@@ -173,6 +173,14 @@ export const VERBS: readonly VerbEntry[] = [
     example: 'kiln pull registry.example.com/team/storefront:1.2.0',
     interrupt: 'cancels the pull; what has come does not come again',
     load: () => import('./verbs/pull.ts'),
+  },
+  {
+    name: 'lineage',
+    args: '<image>',
+    summary: 'what an image was baked from, and what was baked from it',
+    options: [],
+    example: 'kiln lineage node-runtime:golden',
+    load: () => import('./verbs/lineage.ts'),
   },
   {
     name: 'revoke',

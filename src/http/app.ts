@@ -9,6 +9,7 @@ import { problemAnswer } from './answers.ts';
 import { serveAudit } from './audit.ts';
 import { assertRole, authenticate, bearerSecret } from './auth.ts';
 import { serveBakes } from './bakes.ts';
+import { serveCatalogue } from './catalogue.ts';
 import { serveChannels } from './channels.ts';
 import { serveChecks } from './checks.ts';
 import { serveDeployments } from './deployments.ts';
@@ -96,6 +97,7 @@ function serveOperations(operations: Operations, parts: StreamParts, codes: Page
   serveBakes(operations, parts);
   serveImages(operations, parts);
   serveChannels(operations, parts);
+  serveCatalogue(operations, parts);
   serveJanitor(operations, parts);
   serveChecks(operations, parts);
   serveRegistry(operations, parts);

@@ -1,6 +1,7 @@
 /** What the HTTP surface works with, as narrow as its handlers need it; the composition root hands it in. */
 import type { Answer } from '../api/contract.ts';
 import type { Bakery } from '../bakery/bakery.ts';
+import type { ImageFiles } from '../bakery/image-files.ts';
 import type { Janitor } from '../catalog/janitor.ts';
 import type { CheckRuns } from '../checks/check-runs.ts';
 import type { Strategy } from '../domain/component.ts';
@@ -123,6 +124,7 @@ export interface HttpParts {
   readonly scans: Pick<Scans, 'start' | 'wait' | 'verdict'>;
   readonly transfers: Pick<Transfers, 'push' | 'pull' | 'get' | 'wait' | 'cancel'>;
   readonly deployer: DeployerPart;
+  readonly imageFiles: Pick<ImageFiles, 'changes' | 'verify'>;
   readonly janitor: Pick<Janitor, 'run' | 'explain' | 'policy'>;
   readonly services: ServicesPart;
   readonly router: { status(signal: AbortSignal): Promise<RouterStatus> };

@@ -214,6 +214,7 @@ function smallParts(store: Store, acts: string[], logged: string[]): HttpParts {
     sboms: { of: async () => '{"bomFormat":"CycloneDX","specVersion":"1.6","components":[]}' },
     scans: noScans(acts),
     transfers: noTransfers(acts),
+    imageFiles: { changes: async () => [], verify: async () => ({ blobs: 0, faults: [] }) },
     janitor: new Janitor({ store, clock: systemClock, collectBlobs: async () => ({ blobs: 0, bytes: 0 }) }),
     deployer: {
       async deploy() {

@@ -3,6 +3,7 @@ import { EXIT } from '../../api/failures.ts';
 import { KilnError } from '../../domain/errors.ts';
 import { answer, type Context, hint, numberFlag, textFlag } from '../context.ts';
 import { formatted } from '../format.ts';
+import { diff, verify } from '../image-insides.ts';
 import { table } from '../table.ts';
 import { agoText, sizeText } from '../time.ts';
 
@@ -16,7 +17,9 @@ export async function run(context: Context): Promise<number> {
     const image = await client.call('images.get', { params: { reference } }, { signal });
     return answer(context, image, () => detail(context, image));
   }
-  const [asked] = context.args;
+  const [asked, first, second] = context.args;
+  if (asked === 'verify') return verify(context, first);
+  if (asked === 'diff' && first !== undefined && second !== undefined) return diff(context, first, second);
   const cursor = textFlag(flags, 'cursor');
   const format = textFlag(flags, 'format');
   const query = {

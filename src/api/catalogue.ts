@@ -1,0 +1,93 @@
+import { z } from '@hono/zod-openapi';
+import {
+  atMs,
+  channelNameText,
+  componentNameText,
+  digestText,
+  imageId,
+  imageReferenceText,
+} from './names.ts';
+
+const relative = z
+  .object({
+    id: imageId,
+    component: componentNameText,
+    version: z.string(),
+    parent: imageId.optional(),
+    base: z.string().optional().openapi({ description: '`component@channel` that it was baked from' }),
+    channels: z.array(channelNameText),
+    revoked: z.boolean(),
+    createdAtMs: atMs,
+  })
+  .openapi('Relative');
+
+const difference = z
+  .object({ key: z.string(), from: z.string().optional(), to: z.string().optional() })
+  .openapi('Difference');
+
+const reference = { reference: imageReferenceText };
+
+export const catalogue = {
+  'images.lineage': {
+    params: z.strictObject(reference),
+    answer: z
+      .object({
+        image: relative,
+        ancestors: z.array(relative).openapi({ description: 'Its base first, then the base of that' }),
+        descendants: z.array(z.object({ image: relative, depth: z.int() })),
+        cut: z.boolean().openapi({ description: 'True: there are more descendants' }),
+      })
+      .openapi('Lineage'),
+  },
+  'images.diff': {
+    params: z.strictObject(reference),
+    query: z.strictObject({ with: imageReferenceText }),
+    answer: z
+      .object({
+        from: relative,
+        to: relative,
+        sizeBytes: z.object({ from: z.int(), to: z.int() }),
+        tags: z.array(difference),
+        files: z
+          .object({
+            count: z.int(),
+            items: z.array(
+              z.object({
+                path: z.string(),
+                change: z.enum(['added', 'removed', 'content', 'mode', 'kind']),
+              }),
+            ),
+          })
+          .optional()
+          .openapi({ description: 'Of bundles that this Kiln keeps; the first thousand' }),
+        packages: z.array(difference).optional().openapi({ description: 'Where both have an SBOM' }),
+      })
+      .openapi('ImageDiff'),
+  },
+  'images.verify': {
+    body: z
+      .strictObject({
+        query: z.string().max(2000).optional(),
+        limit: z.int().min(1).max(200).default(20),
+        cursor: z.string().max(500).optional(),
+      })
+      .openapi('VerifyRequest'),
+    answer: z
+      .object({
+        images: z.int(),
+        blobs: z.int(),
+        faults: z.array(
+          z.object({
+            image: imageId,
+            component: componentNameText,
+            version: z.string(),
+            digest: digestText,
+            code: z.enum(['blob.missing', 'blob.damaged']),
+            message: z.string(),
+          }),
+        ),
+        cursor: z.string().optional().openapi({ description: 'Pass it to verify the next ones' }),
+      })
+      .openapi('Verified'),
+  },
+};

@@ -1,0 +1,94 @@
+import type { Answer } from '../api/contract.ts';
+import { differences, packagesIn, sizeOf, tagDifferences } from '../catalog/compare-images.ts';
+import { lineageOf } from '../catalog/lineage.ts';
+import { parseImageQuery } from '../catalog/query-language.ts';
+import { resolveImage } from '../catalog/resolve-image.ts';
+import type { Digest } from '../domain/ids.ts';
+import { type ChannelMove, type Image, isStored } from '../domain/image.ts';
+import type { Operations } from './operations.ts';
+import type { HttpParts } from './parts.ts';
+import { present } from './views.ts';
+
+type Relative = Answer<'images.lineage'>['image'];
+type ImageDiff = Answer<'images.diff'>;
+
+const MOST_DESCENDANTS = 200;
+const MOST_FILES = 1000;
+
+export function serveCatalogue(operations: Operations, { store, imageFiles, sboms }: HttpParts): void {
+  operations.json('images.lineage', async ({ params }) => {
+    const image = await resolveImage(store, params.reference);
+    const { ancestors, descendants, cut } = await lineageOf(store, image, MOST_DESCENDANTS);
+    const moves = await store.channels.list();
+    return {
+      image: relative(image, moves),
+      ancestors: ancestors.map((one) => relative(one, moves)),
+      descendants: descendants.map((one) => ({ image: relative(one.image, moves), depth: one.depth })),
+      cut,
+    };
+  });
+
+  operations.json('images.diff', async ({ params, query }, { signal }) => {
+    const [from, to] = [await resolveImage(store, params.reference), await resolveImage(store, query.with)];
+    const moves = await store.channels.list();
+    return {
+      from: relative(from, moves),
+      to: relative(to, moves),
+      sizeBytes: { from: sizeOf(from), to: sizeOf(to) },
+      tags: tagDifferences(from, to),
+      ...(await insides(from, to, signal)),
+    };
+  });
+
+  const insides = async (
+    from: Image,
+    to: Image,
+    signal: AbortSignal,
+  ): Promise<Pick<ImageDiff, 'files' | 'packages'>> => {
+    const [before, after] = [bundleOf(from), bundleOf(to)];
+    if (before === undefined || after === undefined) return {};
+    const changes = await imageFiles.changes(before, after, signal);
+    const packages = differences(
+      packagesIn(await sboms.of(from, signal)),
+      packagesIn(await sboms.of(to, signal)),
+    );
+    return { files: { count: changes.length, items: changes.slice(0, MOST_FILES) }, packages };
+  };
+
+  operations.json('images.verify', async ({ body }, { signal }) => {
+    const { limit, cursor } = body;
+    const page = await store.catalogue.search(parseImageQuery(body.query ?? ''), present({ limit, cursor }));
+    const { blobs, faults } = await imageFiles.verify(page.items, signal);
+    return {
+      images: page.items.length,
+      blobs,
+      faults: faults.map(({ image, digest, code, message }) => ({
+        image: image.id,
+        component: image.component,
+        version: image.version,
+        digest,
+        code,
+        message,
+      })),
+      ...present({ cursor: page.cursor }),
+    };
+  });
+}
+
+function relative(image: Image, moves: readonly ChannelMove[]): Relative {
+  const { id, component, version, parent, createdAtMs } = image;
+  const base = parent === undefined ? undefined : image.definition.image.base;
+  return {
+    id,
+    component,
+    version,
+    ...present({ parent, base }),
+    channels: moves.filter((move) => move.image === id).map((move) => move.channel),
+    revoked: image.revoked !== undefined,
+    createdAtMs,
+  };
+}
+
+function bundleOf(image: Image): Digest | undefined {
+  return image.artifacts.filter(isStored).find((one) => one.kind === 'bundle')?.digest;
+}
