@@ -77,12 +77,15 @@ export const VERBS: readonly VerbEntry[] = [
   },
   {
     name: 'images',
-    args: '[query]',
-    summary: 'find images, newest first, or show one',
+    args: '[query] [image] [other]',
+    summary: 'find images, newest first; show one; find damaged ones; say how two differ',
     options: [
       ['--limit <n>', 'at most so many (default 20)'],
       ['--cursor <cursor>', 'go on after the previous page'],
-      ['--format <text>', 'a line for each, such as "{{component}}@{{version}} {{digest}}"; none found is exit code 3'],
+      [
+        '--format <text>',
+        'a line for each, such as "{{component}}@{{version}} {{digest}}"; none found is exit code 3',
+      ],
       ['--image <ref>', 'show this one with its tags and checks'],
     ],
     example:
