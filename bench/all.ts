@@ -16,8 +16,8 @@ import { makeLargeApp } from './large-app.ts';
 import { type Row, report, say, table } from './result.ts';
 
 /** The quiet ones first: a machine that has just been busy is slower for a while. */
-const BENCHES = ['footprint', 'cli', 'deploy', 'router', 'store', 'catalogue', 'janitor', 'bake'];
-const WITH_TREE: ReadonlySet<string> = new Set(['footprint', 'bake']);
+const BENCHES = ['footprint', 'cli', 'deploy', 'router', 'store', 'catalogue', 'janitor', 'bake', 'push'];
+const WITH_TREE: ReadonlySet<string> = new Set(['footprint', 'bake', 'push']);
 
 const { values } = parseArgs({ options: { tree: { type: 'string' }, json: { type: 'boolean' } } });
 const room = await mkdtemp(path.join(tmpdir(), 'kiln-bench-all-'));

@@ -59,6 +59,12 @@ export class DockerEngine {
     await this.call('build', '--quiet', '--tag', tag, '--file', dockerfile, app);
   }
 
+  /** To a registry on this machine, which takes no TLS. */
+  async push(tag: string, to: string): Promise<void> {
+    await this.call('tag', tag, to);
+    await this.call('push', to);
+  }
+
   /** Forgets all that was built before, in the cache and by name. */
   async forget(tag: string): Promise<void> {
     await this.call('image', 'rm', '--force', tag).catch(() => undefined); // There may be none yet.
