@@ -8,6 +8,7 @@ import { Bakery } from './bakery/bakery.ts';
 import { FileBlobStore } from './bakery/blobs.ts';
 import { Baker } from './bakery/bundle/baker.ts';
 import { containerArchive } from './bakery/container/container-archive.ts';
+import { ContainerBuilder } from './bakery/container/container-builder.ts';
 import { readGitFacts } from './bakery/git-facts.ts';
 import { ImageFiles } from './bakery/image-files.ts';
 import { MachineBuilder } from './bakery/machine/machine-builder.ts';
@@ -20,6 +21,7 @@ import { Owners } from './deploy/owners.ts';
 import type { DeployParts } from './deploy/parts.ts';
 import { serviceLogs } from './deploy/service-logs.ts';
 import { serviceStatuses } from './deploy/status.ts';
+import { EngineClient } from './docker/engine-client.ts';
 import { serviceKey } from './domain/ids.ts';
 import type { Router } from './domain/ports/router.ts';
 import type { Store } from './domain/ports/store.ts';
@@ -264,6 +266,12 @@ async function buildBakery(
     randomId: () => randomBytes(6).toString('hex'),
   });
   closers.push(() => builder.close());
+  const containers = new ContainerBuilder({
+    client: new EngineClient(settings.dockerSocket),
+    blobs,
+    stateDirectory: state.path,
+    randomId: randomUUID,
+  });
   const machines = new MachineBuilder({
     blobs,
     stateDirectory: state.path,
@@ -280,7 +288,7 @@ async function buildBakery(
   const bakery = new Bakery({
     store,
     blobs,
-    builders: [builder, machines],
+    builders: [builder, containers, machines],
     clock: systemClock,
     stateDirectory: state.path,
     readDefinition: async (directory) => {

@@ -33,25 +33,34 @@ function answers(): boolean {
 const PROGRAMS = ['/bin/sh', '/bin/cat', '/bin/sleep', '/bin/ls', '/bin/true'];
 
 /** An image with a shell, a few programs and this very Node; made once for an engine. */
-export async function runtimeImage(): Promise<string> {
+export function runtimeImage(): Promise<string> {
+  return baseImage('runtime', [...PROGRAMS, process.execPath]);
+}
+
+/** The same without Node, which is small. */
+export function shellImage(): Promise<string> {
+  return baseImage('shell', PROGRAMS);
+}
+
+async function baseImage(kind: string, programs: readonly string[]): Promise<string> {
   const tag = createHash('sha256')
-    .update(`${process.version} ${PROGRAMS.join()} 1`)
+    .update(`${process.version} ${programs.join()} 2`)
     .digest('hex')
     .slice(0, 12);
-  const name = `kiln-test-runtime:${tag}`;
+  const name = `kiln-test-${kind}:${tag}`;
   const engine = new EngineClient(DOCKER_SOCKET);
   try {
     await engine.send({ method: 'GET', path: `/images/${name}/json`, signal: never });
   } catch (error) {
     if (!isRefusal(error, 404)) throw error;
-    await importRuntime(engine, name);
+    await importBase(engine, name, programs);
   } finally {
     engine.close();
   }
   return name;
 }
 
-async function importRuntime(engine: EngineClient, name: string): Promise<void> {
+async function importBase(engine: EngineClient, name: string, programs: readonly string[]): Promise<void> {
   const root = await mkdtemp(path.join(tmpdir(), 'kiln-runtime-'));
   try {
     for (const folder of ['usr/bin', 'usr/local/bin', 'etc', 'tmp']) {
@@ -62,9 +71,11 @@ async function importRuntime(engine: EngineClient, name: string): Promise<void> 
       path.join(root, 'etc/passwd'),
       'root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n',
     );
-    for (const program of PROGRAMS) await cp(program, path.join(root, 'usr', program), { dereference: true });
-    await cp(process.execPath, path.join(root, 'usr/local/bin/node'), { dereference: true });
-    for (const library of await libraries([...PROGRAMS, process.execPath])) {
+    for (const program of programs) {
+      const place = PROGRAMS.includes(program) ? `usr${program}` : `usr/local/bin/${path.basename(program)}`;
+      await cp(program, path.join(root, place), { dereference: true });
+    }
+    for (const library of await libraries(programs)) {
       await cp(library, path.join(root, library), { dereference: true });
     }
     const [repo = '', tag = ''] = name.split(':');

@@ -19,7 +19,12 @@ interface Overrides {
   sizeBytes?: number;
 }
 
-export function* tarEntries(readAt: ReadAt, archiveBytes: number): Generator<PlacedEntry> {
+/** @param options.anyType hard links are given as symlinks and devices as empty files, instead of refused */
+export function* tarEntries(
+  readAt: ReadAt,
+  archiveBytes: number,
+  options: { readonly anyType: boolean } = { anyType: false },
+): Generator<PlacedEntry> {
   let offset = 0;
   let overrides: Overrides = {};
   while (offset + BLOCK_BYTES <= archiveBytes) {
@@ -43,7 +48,8 @@ export function* tarEntries(readAt: ReadAt, archiveBytes: number): Generator<Pla
     const path = (overrides.path ?? header.path).replace(/\/+$/, '');
     const link = overrides.link ?? header.link;
     overrides = {};
-    yield { kind: kindOf(header.type, path), path, mode: header.mode, sizeBytes, link, offsetBytes: start };
+    const kind = kindOf(header.type, path, options.anyType);
+    yield { kind, path, mode: header.mode, sizeBytes, link, offsetBytes: start };
   }
 }
 
@@ -70,10 +76,11 @@ function parseBlock(block: Buffer, offset: number): Block {
   };
 }
 
-function kindOf(type: string, path: string): TarKind {
+function kindOf(type: string, path: string, anyType: boolean): TarKind {
   if (type === '0' || type === '7') return 'file';
   if (type === '2') return 'symlink';
   if (type === '5') return 'directory';
+  if (anyType) return type === '1' ? 'symlink' : 'file';
   throw broken(`"${path}" is of a type that images do not hold (${JSON.stringify(type)})`);
 }
 
