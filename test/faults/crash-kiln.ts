@@ -8,7 +8,7 @@ import { rolldown } from 'rolldown';
 import { Kiln, ROOT, until } from '../e2e/kiln.ts';
 import { AcknowledgedWork } from './acknowledged.ts';
 import { CHANNEL, writeComponent } from './crash-component.ts';
-import { litter, type Place, routerPids, strays, survivors } from './crash-leftovers.ts';
+import { type Before, before, litter, type Place, routerPids, strays, survivors } from './crash-leftovers.ts';
 import { type Arming, BAKER_ARMING_FILE, BAKER_POINTS_FILE } from './crash-points.ts';
 
 const LOG_SHOWN = 6_000;
@@ -65,6 +65,7 @@ export class CrashKiln {
   private server: ChildProcess | undefined;
   private serverLog = '';
   private armings = 0;
+  private before: Before | undefined;
   readonly acknowledged = new AcknowledgedWork();
 
   private constructor(kiln: Kiln, options: CrashKilnOptions) {
@@ -266,7 +267,9 @@ export class CrashKiln {
     }
     if (wrong.length > 0) return wrong;
     const left = await strays(this.place, this.server?.pid, service);
-    return [...left, ...(await litter(this.place, service))];
+    // The first time nothing has died yet.
+    this.before ??= await before(this.place);
+    return [...left, ...(await litter(this.place, service, this.before))];
   }
 
   /** The part of the router's address that load needs. */

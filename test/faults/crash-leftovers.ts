@@ -80,15 +80,26 @@ async function processesAt({ directory, component }: Place): Promise<readonly Pr
   );
 }
 
-/** Everything that may stand in a state directory when nothing is under way; what is named is looked into. */
-const STATE_ENTRIES = new Set([
-  ...['format', 'id', 'token', 'server.json', 'router-port', 'lock.db', 'lock.db-journal'],
-  ...['kiln.db', 'kiln.db-wal', 'kiln.db-shm'],
-  ...['blobs', 'cache', 'router', 'targets', 'tmp', 'logs'],
+/** What stood in the folders that a server makes itself before any of them died. */
+export type Before = ReadonlyMap<string, ReadonlySet<string>>;
+
+const OWN_FOLDERS = ['.', 'targets', 'targets/local', 'router'];
+/** These come and go, or come late. */
+const COME_LATE = new Set([
+  ...['kiln.db-wal', 'kiln.db-shm', 'lock.db-journal'],
+  ...['cache', 'tmp', 'logs', 'runs', 'views', 'volumes'],
 ]);
 
+export async function before({ state }: Place): Promise<Before> {
+  const folders = OWN_FOLDERS.map(async (folder) => {
+    const names = new Set(await namesIn(path.join(state, folder)));
+    return [folder, names] as const;
+  });
+  return new Map(await Promise.all(folders));
+}
+
 /** Folders and files that nothing stands for any more. */
-export async function litter(place: Place, service: ServiceView): Promise<readonly string[]> {
+export async function litter(place: Place, service: ServiceView, before: Before): Promise<readonly string[]> {
   const instances = service.groups.flatMap((group) => group.instances.map((one) => one.id));
   const groups = service.groups.map((group) => group.name);
   const wrong: string[] = [];
@@ -96,16 +107,15 @@ export async function litter(place: Place, service: ServiceView): Promise<readon
     const names = await namesIn(path.join(place.state, folder));
     wrong.push(...names.filter((name) => !wanted(name)).map((name) => `${folder}/${name} is left`));
   };
-  await expectOnly('.', (name) => STATE_ENTRIES.has(name));
+  for (const [folder, names] of before) {
+    await expectOnly(folder, (name) => names.has(name) || COME_LATE.has(name));
+  }
   await expectOnly('tmp', () => false);
   await expectOnly('blobs/staging', () => false);
-  await expectOnly('targets', (name) => name === 'local');
-  await expectOnly('targets/local', (name) => TARGET_ENTRIES.has(name));
   await expectOnly('targets/local/instances', (name) => instances.includes(name));
   await expectOnly('targets/local/groups', (name) => groups.some((group) => name === `${group}.json`));
   await expectOnly('targets/local/views', (name) => groups.includes(name));
   await expectOnly('targets/local/images', (name) => /^[0-9a-f]{64}$/.test(name));
-  await expectOnly('router', (name) => name === place.router);
   // Drafts of tables go with a later start: while one router hands over to the next, both may write.
   await expectOnly(`router/${place.router}/tables`, (name) => name.includes(place.component));
   await expectOnly(`router/${place.router}`, (name) => !DRAFT.test(name) && !name.endsWith('.damaged'));
@@ -115,17 +125,6 @@ export async function litter(place: Place, service: ServiceView): Promise<readon
 
 /** What a crash leaves of a file that is being replaced. */
 const DRAFT = /\.[0-9a-f]{8}\.new$/;
-
-const TARGET_ENTRIES = new Set([
-  'fences.json',
-  'groups',
-  'images',
-  'instances',
-  'logs',
-  'runs',
-  'views',
-  'volumes',
-]);
 
 async function namesIn(folder: string): Promise<readonly string[]> {
   try {
