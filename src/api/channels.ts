@@ -11,8 +11,38 @@ const channelMoveView = z
     by: z.string(),
     why: z.string(),
     atMs,
+    evidence: z
+      .object({
+        checks: z.array(z.string()).openapi({ description: 'Ids of the results that counted' }),
+        approvals: z.array(z.object({ by: z.string(), why: z.string(), atMs })),
+        earlier: z.object({ channel: channelNameText, heldMs: z.number() }).optional(),
+      })
+      .optional()
+      .openapi({ description: 'What the move was made upon' }),
   })
   .openapi('ChannelMove');
+
+const policyShape = {
+  checks: z
+    .array(z.string().min(1).max(40))
+    .max(20)
+    .default([])
+    .openapi({
+      description: 'Kinds of checks, `scan` among them, that must have passed',
+      example: ['smoke', 'scan'],
+    }),
+  approvals: z
+    .int()
+    .min(0)
+    .max(20)
+    .default(0)
+    .openapi({ description: 'So many people, other than the one who promotes' }),
+  after: z
+    .strictObject({ channel: channelNameText, heldMs: z.int().min(0) })
+    .optional()
+    .openapi({ description: 'The channel must have held the image for so long, without a break' }),
+};
+const policyView = z.object(policyShape).openapi('ChannelPolicy');
 
 const promotionView = z
   .object({
@@ -33,6 +63,19 @@ export const channels = {
     answer: z
       .object({ items: z.array(channelMoveView).openapi({ description: 'Newest first' }) })
       .openapi('ChannelHistory'),
+  },
+  'channels.policy': { params: z.strictObject(path), answer: policyView },
+  'channels.setPolicy': {
+    params: z.strictObject(path),
+    body: z.strictObject(policyShape).openapi('ChannelPolicyRequest'),
+    answer: policyView,
+  },
+  'channels.approve': {
+    params: z.strictObject(path),
+    body: z.strictObject({ image: imageReferenceText, why }).openapi('ApproveRequest'),
+    answer: z
+      .object({ approvals: z.array(z.object({ by: z.string(), why: z.string(), atMs })) })
+      .openapi('Approvals'),
   },
   'channels.promote': {
     params: z.strictObject(path),

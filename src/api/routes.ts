@@ -227,6 +227,27 @@ export const ROUTES = {
     summary: 'Move a channel to a tested image, or back to one it held',
     answers: 'json',
   },
+  'channels.policy': {
+    method: 'get',
+    path: '/channels/{component}/{channel}/policy',
+    role: 'viewer',
+    summary: 'What a channel demands of an image',
+    answers: 'json',
+  },
+  'channels.setPolicy': {
+    method: 'post',
+    path: '/channels/{component}/{channel}/policy',
+    role: 'admin',
+    summary: 'Say what a channel demands of an image',
+    answers: 'json',
+  },
+  'channels.approve': {
+    method: 'post',
+    path: '/channels/{component}/{channel}/approvals',
+    role: 'deployer',
+    summary: 'Approve of an image for a channel',
+    answers: 'json',
+  },
   'checks.start': {
     method: 'post',
     path: '/checks',

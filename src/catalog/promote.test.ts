@@ -88,6 +88,49 @@ describe('promotion', () => {
   });
 });
 
+describe('a channel with a policy', () => {
+  test('takes an image once every demand is met, records upon what, and goes back without asking again', async () => {
+    const golden = channelName('golden');
+    const { channelPolicies, channels, images } = fixture.store;
+    const [first, second] = [await reload('1.0.0'), await reload('2.0.0')];
+    await move(first, { channel: golden });
+    const policy = { checks: ['smoke', 'scan'], approvals: 1, after: { channel: PROVEN, heldMs: 1000 } };
+    await channelPolicies.set(STOREFRONT, golden, policy, by);
+    const at = (atMs: number, actor = 'test') => ({ actor, atMs });
+    const promoted = async (atMs: number) =>
+      promote(
+        fixture.store,
+        { component: STOREFRONT, image: (await images.get(second.id)) ?? second, channel: golden, why: 'x' },
+        at(atMs),
+      );
+    await expect(promoted(1)).rejects.toMatchObject({ code: 'image.unfit', faults: { length: 3 } });
+    await move(second);
+    const scan = {
+      id: 's',
+      kind: 'scan',
+      where: 'bake',
+      passed: true,
+      passedCount: 1,
+      failedCount: 0,
+      failures: [],
+      atMs: 1,
+    };
+    await images.recordCheck(second.id, scan, by);
+    await channelPolicies.approve(STOREFRONT, golden, second.id, 'mine', at(2));
+    await expect(promoted(900)).rejects.toThrow(/0 of 1 approvals.*held it for 0 of 0 minutes/);
+    await channelPolicies.approve(STOREFRONT, golden, second.id, 'fine', at(3, 'bob'));
+    expect((await promoted(1001)).moved).toBe(true);
+    const [newest] = await channels.history(STOREFRONT, golden);
+    expect(newest?.evidence).toEqual({
+      checks: ['c1', 's'],
+      approvals: [{ by: 'bob', why: 'fine', atMs: 3 }],
+      earlier: { channel: PROVEN, heldMs: 1000 },
+    });
+    expect((await move(first, { channel: golden })).moved).toBe(true);
+    expect((await channels.history(STOREFRONT, golden))[0]).not.toHaveProperty('evidence');
+  });
+});
+
 describe('an image reference', () => {
   test('is a version, a channel, an id, or the beginning of one', async () => {
     const image = await reload('1.0.0');

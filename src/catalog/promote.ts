@@ -1,8 +1,10 @@
 /** Promotion: a channel moves forward to a tested image, and back only to an image that it held. */
+import { judgePromotion, NO_DEMANDS } from '../domain/channel-policy.ts';
 import { KilnError } from '../domain/errors.ts';
 import type { ChannelName, ComponentName, ImageId } from '../domain/ids.ts';
 import { asTested, type ChannelMove, type Image, latestChecks, type TestedImage } from '../domain/image.ts';
 import type { Change, Store } from '../domain/ports/store.ts';
+import type { Evidence } from '../domain/promotion-evidence.ts';
 
 export interface PromoteRequest {
   readonly component: ComponentName;
@@ -19,7 +21,7 @@ export interface Promotion {
   readonly move: ChannelMove;
 }
 
-type Catalogue = Pick<Store, 'images' | 'channels'>;
+type Catalogue = Pick<Store, 'images' | 'channels' | 'channelPolicies'>;
 
 export async function promote(
   catalogue: Catalogue,
@@ -46,8 +48,13 @@ export async function promote(
     );
   }
   if (current?.image === tested.id) return { moved: false, move: current };
-  if (current !== undefined) await refuseUnknownPast(catalogue, tested, current, history);
-  return { moved: true, move: await move(catalogue, tested, request, current, change) };
+  // Back to what it held asks for nothing anew: it has been judged before.
+  if (history.some((entry) => entry.image === tested.id)) {
+    return { moved: true, move: await move(catalogue, tested, request, current, change) };
+  }
+  if (current !== undefined) await refuseUnknownPast(catalogue, tested, current);
+  const evidence = await demanded(catalogue, tested, request, change);
+  return { moved: true, move: await move(catalogue, tested, request, current, change, evidence) };
 }
 
 /** The gate: nothing but a TestedImage gets here. The store moves only what `history` still showed. */
@@ -57,9 +64,36 @@ function move(
   { component, channel, why }: PromoteRequest,
   current: ChannelMove | undefined,
   change: Change,
+  evidence?: Evidence,
 ): Promise<ChannelMove> {
   const previous = current === undefined ? {} : { previous: current.image };
-  return catalogue.channels.move({ component, channel, image: image.id, ...previous, why }, change);
+  const upon = evidence === undefined ? {} : { evidence };
+  return catalogue.channels.move({ component, channel, image: image.id, ...previous, why, ...upon }, change);
+}
+
+/** What the channel's policy asks for; fails with `image.unfit` and every demand that is not met. */
+async function demanded(
+  catalogue: Catalogue,
+  image: TestedImage,
+  { component, channel }: PromoteRequest,
+  change: Change,
+): Promise<Evidence> {
+  const policy = (await catalogue.channelPolicies.get(component, channel)) ?? NO_DEMANDS;
+  const { after } = policy;
+  const { unmet, evidence } = judgePromotion(policy, {
+    image: image.id,
+    checks: image.checks,
+    approvals: await catalogue.channelPolicies.approvals(component, channel, image.id),
+    earlier: after === undefined ? [] : await catalogue.channels.history(component, after.channel),
+    promoter: change.actor,
+    nowMs: change.atMs,
+  });
+  if (unmet.length === 0) return evidence;
+  const name = `${image.component}@${image.version}`;
+  throw new KilnError('image.unfit', `${name} does not meet what ${channel} demands: ${unmet.join('; ')}.`, {
+    next: `See what it demands: kiln promote ${component} ${channel} --policy`,
+    faults: unmet.map((message) => ({ path: channel, message })),
+  });
 }
 
 function refuseUntested(image: Image): never {
@@ -79,13 +113,7 @@ function refuseUntested(image: Image): never {
   });
 }
 
-async function refuseUnknownPast(
-  catalogue: Catalogue,
-  image: Image,
-  current: ChannelMove,
-  history: readonly ChannelMove[],
-): Promise<void> {
-  if (history.some((entry) => entry.image === image.id)) return;
+async function refuseUnknownPast(catalogue: Catalogue, image: Image, current: ChannelMove): Promise<void> {
   const held = await catalogue.images.get(current.image);
   if (held === undefined || image.createdAtMs >= held.createdAtMs) return;
   throw new KilnError(

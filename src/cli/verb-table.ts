@@ -130,8 +130,11 @@ export const VERBS: readonly VerbEntry[] = [
       ['--expected <ref>', 'only while the channel holds this image'],
       ['--why <text>', 'the reason, for the history'],
       ['--history', 'show the history of the channel instead; <image> is then a component'],
+      ['--approve', 'approve of the image for the channel instead of moving it'],
+      ['--policy [text]', 'show, or set, what the channel demands; <image> is then a component'],
     ],
-    example: 'kiln promote storefront@1.2.0 proven --why "checked in stage/local"',
+    example:
+      'kiln promote storefront@1.2.0 proven --why "checked in stage/local"\n  kiln promote storefront golden --policy "checks=smoke,scan approvals=1 after=proven:24h"\n  kiln promote storefront@1.2.0 golden --approve',
     load: () => import('./verbs/promote.ts'),
   },
   {

@@ -1,6 +1,7 @@
 import type { ArtifactKind, ComponentDefinition } from './component.ts';
 import { KilnError } from './errors.ts';
 import type { ChannelName, ComponentName, Digest, ImageId } from './ids.ts';
+import type { Evidence } from './promotion-evidence.ts';
 
 interface ArtifactForm {
   readonly kind: ArtifactKind;
@@ -105,6 +106,8 @@ export interface ChannelMove {
   readonly by: string;
   readonly why: string;
   readonly atMs: number;
+  /** What it was made upon; absent where an older Kiln made it, or it went back to what the channel had held. */
+  readonly evidence?: Evidence;
 }
 
 export function asPromoted(image: Image, history: readonly ChannelMove[]): PromotedImage | undefined {

@@ -1,6 +1,7 @@
 import type { Answer } from '../api/contract.ts';
 import { promote } from '../catalog/promote.ts';
 import { resolveImage } from '../catalog/resolve-image.ts';
+import { NO_DEMANDS } from '../domain/channel-policy.ts';
 import type { ChannelMove } from '../domain/image.ts';
 import type { Operations } from './operations.ts';
 import type { HttpParts } from './parts.ts';
@@ -23,6 +24,26 @@ export function serveChannels(operations: Operations, { store, clock }: HttpPart
   operations.json('channels.history', async ({ params }) => ({
     items: await withVersions(await store.channels.history(params.component, params.channel)),
   }));
+
+  operations.json('channels.policy', async ({ params }) => {
+    return (await store.channelPolicies.get(params.component, params.channel)) ?? NO_DEMANDS;
+  });
+
+  operations.json('channels.setPolicy', async ({ params, body }, { actor, attempt }) => {
+    const { checks, approvals, after } = body;
+    const policy = { checks, approvals, ...present({ after }) };
+    const change = { actor: actor.name, atMs: clock.now(), ...present({ attempt }) };
+    await store.channelPolicies.set(params.component, params.channel, policy, change);
+    return policy;
+  });
+
+  operations.json('channels.approve', async ({ params, body }, { actor, attempt }) => {
+    const { component, channel } = params;
+    const image = await resolveImage(store, body.image);
+    const change = { actor: actor.name, atMs: clock.now(), ...present({ attempt }) };
+    await store.channelPolicies.approve(component, channel, image.id, body.why, change);
+    return { approvals: await store.channelPolicies.approvals(component, channel, image.id) };
+  });
 
   operations.json(
     'channels.promote',

@@ -108,6 +108,7 @@ export interface HttpParts {
     | 'catalogue'
     | 'janitor'
     | 'channels'
+    | 'channelPolicies'
     | 'findings'
     | 'releases'
     | 'deployments'

@@ -2,11 +2,13 @@ import { KilnError } from '../domain/errors.ts';
 import type { ChannelName, ComponentName } from '../domain/ids.ts';
 import type { ChannelMove } from '../domain/image.ts';
 import type { Change, ChannelStore } from '../domain/ports/store.ts';
+import type { Evidence } from '../domain/promotion-evidence.ts';
 import { indexMove } from './catalogue/index-image.ts';
 import { refuseRevoked } from './catalogue/revocations.ts';
 import type { Database } from './database.ts';
 import type { Reader } from './engine.ts';
 import { requireImage } from './images.ts';
+import { fromJson, toJson } from './json.ts';
 import type { ChannelMoveTable } from './schema.ts';
 
 export class Channels implements ChannelStore {
@@ -18,7 +20,7 @@ export class Channels implements ChannelStore {
 
   move(move: Omit<ChannelMove, 'atMs' | 'by'>, change: Change): Promise<ChannelMove> {
     return this.#database.change(change, async (tx) => {
-      const { component, channel, image, previous, why } = move;
+      const { component, channel, image, previous, why, evidence } = move;
       await requireImage(tx.db, image);
       await refuseRevoked(tx.db, image);
       const current = await newestMove(tx.db, component, channel);
@@ -32,6 +34,7 @@ export class Channels implements ChannelStore {
         moved_by: change.actor,
         why,
         at_ms: change.atMs,
+        evidence: evidence === undefined ? null : toJson(evidence),
       };
       await tx.db.insertInto('channel_moves').values(row).execute();
       await tx.db
@@ -104,6 +107,7 @@ function asMove(row: ChannelMoveTable): ChannelMove {
     by: row.moved_by,
     why: row.why,
     atMs: row.at_ms,
+    ...(row.evidence === null ? {} : { evidence: fromJson<Evidence>(row.evidence) }),
   };
 }
 

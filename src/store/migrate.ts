@@ -7,6 +7,7 @@ import { addCatalogue } from './migrations/003-catalogue.ts';
 import { addFindings } from './migrations/004-findings.ts';
 import { addImageLifecycle } from './migrations/004-image-lifecycle.ts';
 import { addExecutions } from './migrations/005-executions.ts';
+import { addChannelPolicies } from './migrations/006-channel-policies.ts';
 import { newerVersion } from './newer-version.ts';
 
 interface Migration {
@@ -22,6 +23,7 @@ const MIGRATIONS: readonly Migration[] = [
   { name: 'findings', up: addFindings },
   { name: 'image-lifecycle', up: addImageLifecycle },
   { name: 'executions', up: addExecutions },
+  { name: 'channel-policies', up: addChannelPolicies },
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

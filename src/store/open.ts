@@ -5,6 +5,7 @@ import type { Store } from '../domain/ports/store.ts';
 import { Audit } from './audit.ts';
 import { Catalogue } from './catalogue/catalogue.ts';
 import type { LongReads } from './catalogue/long-reads.ts';
+import { ChannelPolicies } from './channel-policies.ts';
 import { Channels } from './channels.ts';
 import { Database } from './database.ts';
 import { Deployments } from './deployments.ts';
@@ -76,6 +77,7 @@ class OpenStore implements Store {
   readonly images: Images;
   readonly catalogue: Catalogue;
   readonly channels: Channels;
+  readonly channelPolicies: ChannelPolicies;
   readonly findings: Findings;
   readonly janitor: Janitor;
   readonly releases: Releases;
@@ -99,6 +101,7 @@ class OpenStore implements Store {
     this.images = new Images(database);
     this.catalogue = new Catalogue(database, reads);
     this.channels = new Channels(database);
+    this.channelPolicies = new ChannelPolicies(database);
     this.findings = new Findings(database);
     this.janitor = new Janitor(database, reads);
     this.releases = new Releases(database);

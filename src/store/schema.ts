@@ -103,6 +103,7 @@ export interface ChannelMoveTable {
   moved_by: string;
   why: string;
   at_ms: number;
+  evidence: Json | null;
 }
 
 export interface ReleaseTable {
@@ -227,6 +228,21 @@ interface ImageEdgeTable {
   outdated: number;
 }
 
+interface ChannelPolicyTable {
+  component: ComponentName;
+  channel: ChannelName;
+  body: Json;
+}
+
+interface ChannelApprovalTable {
+  component: ComponentName;
+  channel: ChannelName;
+  image_id: ImageId;
+  approved_by: string;
+  why: string;
+  at_ms: number;
+}
+
 /** What each channel holds now: the newest of its moves. */
 interface ChannelHeadTable {
   component: ComponentName;
@@ -332,6 +348,8 @@ export interface Schema {
   version_blocks: VersionBlockTable;
   image_edges: ImageEdgeTable;
   channel_heads: ChannelHeadTable;
+  channel_policies: ChannelPolicyTable;
+  channel_approvals: ChannelApprovalTable;
   image_revocations: ImageRevocationTable;
   janitor: JanitorTable;
   janitor_marks: JanitorMarkTable;

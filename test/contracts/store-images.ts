@@ -104,4 +104,32 @@ export function imagesContract(underTest: () => StoreUnderTest): void {
     const move = { component: storefront, channel: candidate, image: 'none' as ImageId, why: 'oops' };
     await expect(store.channels.move(move, by)).rejects.toMatchObject({ code: 'not-found' });
   });
+
+  it('keeps what a channel demands, who approved, and upon what it moved', async () => {
+    const { store } = underTest();
+    await store.images.create(image(1), by);
+    const policies = store.channelPolicies;
+    expect(await policies.get(storefront, candidate)).toBeUndefined();
+    for (const approvals of [1, 2])
+      await policies.set(storefront, candidate, { checks: ['scan'], approvals }, by);
+    expect(await policies.get(storefront, candidate)).toEqual({ checks: ['scan'], approvals: 2 });
+    const bob = { actor: 'bob', atMs: by.atMs + 1 };
+    await policies.approve(storefront, candidate, image(1).id, 'first', by);
+    await policies.approve(storefront, candidate, image(1).id, 'fine', bob);
+    await policies.approve(storefront, candidate, image(1).id, 'again', by);
+    const approvals = await policies.approvals(storefront, candidate, image(1).id);
+    expect(approvals).toEqual([
+      { by: 'alice', why: 'again', atMs: by.atMs },
+      { by: 'bob', why: 'fine', atMs: bob.atMs },
+    ]);
+    expect(await policies.approvals(checkout, candidate, image(1).id)).toEqual([]);
+    const none = 'none' as ImageId;
+    await expect(policies.approve(storefront, candidate, none, 'x', by)).rejects.toMatchObject({
+      code: 'not-found',
+    });
+    const evidence = { checks: ['c'], approvals };
+    const to = { component: storefront, channel: candidate, image: image(1).id, why: 'x', evidence };
+    expect(await store.channels.move(to, by)).toMatchObject({ evidence });
+    expect(await store.channels.current(storefront, candidate)).toMatchObject({ evidence });
+  });
 }

@@ -1,5 +1,6 @@
-import { channelName, componentName } from '../../domain/ids.ts';
+import { type ChannelName, type ComponentName, channelName, componentName } from '../../domain/ids.ts';
 import { answer, type Context, hint, isSet, textFlag } from '../context.ts';
+import { readPolicy } from '../policy-text.ts';
 import { table } from '../table.ts';
 import { agoText } from '../time.ts';
 
@@ -9,6 +10,9 @@ export async function run(context: Context): Promise<number> {
   const client = context.client();
   const { signal, flags, progress } = context;
   if (isSet(flags, 'history')) return history(context, reference, channelText);
+  const policy = flags.policy;
+  if (policy !== undefined) return policyOf(context, componentName(reference), channel, policy);
+  if (isSet(flags, 'approve')) return approve(context, reference, channel);
   const image = await client.call('images.get', { params: { reference } }, { signal });
   const expected = textFlag(flags, 'expected');
   const why = textFlag(flags, 'why');
@@ -45,4 +49,43 @@ async function history(context: Context, component: string, channel: string): Pr
       context.terminal.colors,
     ),
   );
+}
+
+/** Shows it, or first sets it where the flag has a text. */
+async function policyOf(
+  context: Context,
+  component: ComponentName,
+  channel: ChannelName,
+  text: unknown,
+): Promise<number> {
+  const { signal } = context;
+  const params = { component, channel };
+  const client = context.client();
+  const found =
+    typeof text === 'string'
+      ? await client.call('channels.setPolicy', { params, body: readPolicy(text) }, { signal })
+      : await client.call('channels.policy', { params }, { signal });
+  return answer(context, found, () =>
+    [
+      `${component}:${channel} demands`,
+      `  checks     ${found.checks.join(', ') || 'that the latest checks passed'}`,
+      `  approvals  ${found.approvals}`,
+      ...(found.after === undefined
+        ? []
+        : [`  earlier    ${found.after.channel} held it for ${found.after.heldMs / 60_000} minutes`]),
+    ].join('\n'),
+  );
+}
+
+async function approve(context: Context, reference: string, channel: ChannelName): Promise<number> {
+  const { signal, flags, progress } = context;
+  const client = context.client();
+  const { id, component, version } = await client.call('images.get', { params: { reference } }, { signal });
+  const body = { image: id, why: textFlag(flags, 'why') ?? 'approved' };
+  const found = await client.call('channels.approve', { params: { component, channel }, body }, { signal });
+  progress.end(
+    'done',
+    `${component}@${version} is approved for ${channel}, ${found.approvals.length} in all`,
+  );
+  return answer(context, found, () => undefined);
 }

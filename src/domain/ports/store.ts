@@ -5,6 +5,7 @@
  * fence of its lease and fail with `fence.stale` once somebody else holds it.
  */
 import type { AuditEntry, KilnEvent, Token } from '../audit.ts';
+import type { ChannelPolicy } from '../channel-policy.ts';
 import type {
   Decisions,
   Deployment,
@@ -29,6 +30,7 @@ import type {
 } from '../ids.ts';
 import type { Artifact, ChannelMove, CheckResult, Image } from '../image.ts';
 import type { ImageQuery } from '../image-query.ts';
+import type { Approval } from '../promotion-evidence.ts';
 import type { Release, ReleaseState } from '../release.ts';
 import type { KeepReason, RetentionDecision, RetentionPolicy } from '../retention.ts';
 import type { ServerGroup } from '../server-group.ts';
@@ -150,6 +152,20 @@ export interface FindingStore {
   /** Newest first; those that have expired too. */
   waivers(): Promise<readonly Waiver[]>;
   endWaiver(id: string, change: Change): Promise<void>;
+}
+
+export interface ChannelPolicyStore {
+  get(component: ComponentName, channel: ChannelName): Promise<ChannelPolicy | undefined>;
+  set(component: ComponentName, channel: ChannelName, policy: ChannelPolicy, change: Change): Promise<void>;
+  /** By whoever makes the change; a second time changes the reason. */
+  approve(
+    component: ComponentName,
+    channel: ChannelName,
+    image: ImageId,
+    why: string,
+    change: Change,
+  ): Promise<void>;
+  approvals(component: ComponentName, channel: ChannelName, image: ImageId): Promise<readonly Approval[]>;
 }
 
 export interface ChannelStore {
@@ -329,6 +345,7 @@ export interface Store {
   readonly images: ImageStore;
   readonly catalogue: CatalogueStore;
   readonly channels: ChannelStore;
+  readonly channelPolicies: ChannelPolicyStore;
   readonly findings: FindingStore;
   readonly janitor: JanitorStore;
   readonly releases: ReleaseStore;

@@ -1,0 +1,84 @@
+/** What a channel demands of an image before it moves forward to it. Pure. */
+import type { ChannelName, ImageId } from './ids.ts';
+import { type ChannelMove, type CheckResult, latestChecks } from './image.ts';
+import type { Approval, Evidence } from './promotion-evidence.ts';
+
+export interface ChannelPolicy {
+  /** Kinds of checks, `scan` among them, each of which must have been carried out and have passed last. */
+  readonly checks: readonly string[];
+  /** So many people, other than the one who promotes, must have approved. */
+  readonly approvals: number;
+  /** The channel must have held the image, without a break, for so long. */
+  readonly after?: { readonly channel: ChannelName; readonly heldMs: number };
+}
+
+export const NO_DEMANDS: ChannelPolicy = { checks: [], approvals: 0 };
+
+export interface PromotionFacts {
+  readonly image: ImageId;
+  readonly checks: readonly CheckResult[];
+  readonly approvals: readonly Approval[];
+  /** Of the earlier channel, newest first. */
+  readonly earlier: readonly ChannelMove[];
+  readonly promoter: string;
+  readonly nowMs: number;
+}
+
+export interface PolicyVerdict {
+  /** One sentence for each demand that is not met. */
+  readonly unmet: readonly string[];
+  readonly evidence: Evidence;
+}
+
+export function judgePromotion(policy: ChannelPolicy, facts: PromotionFacts): PolicyVerdict {
+  const unmet: string[] = [];
+  const latest = latestChecks(facts.checks);
+  for (const kind of policy.checks) {
+    const ofKind = latest.filter((check) => check.kind === kind);
+    if (ofKind.length === 0) unmet.push(`it has had no check of kind ${kind}`);
+    else if (ofKind.some((check) => !check.passed)) unmet.push(`its last check of kind ${kind} failed`);
+  }
+  const approvals = approvalsBy(facts);
+  if (approvals.length < policy.approvals) {
+    unmet.push(
+      `${approvals.length} of ${policy.approvals} approvals by others than ${facts.promoter} are there`,
+    );
+  }
+  const heldMs = longestHeldMs(facts.earlier, facts.image, facts.nowMs);
+  const { after } = policy;
+  if (after !== undefined && heldMs === undefined) unmet.push(`the channel ${after.channel} never held it`);
+  else if (after !== undefined && heldMs !== undefined && heldMs < after.heldMs) {
+    unmet.push(
+      `the channel ${after.channel} held it for ${minutes(heldMs)} of ${minutes(after.heldMs)} minutes`,
+    );
+  }
+  const earlier =
+    after === undefined || heldMs === undefined ? {} : { earlier: { channel: after.channel, heldMs } };
+  return { unmet, evidence: { checks: latest.map((check) => check.id), approvals, ...earlier } };
+}
+
+/** One of each person; who promotes does not count. */
+function approvalsBy({ approvals, promoter }: PromotionFacts): readonly Approval[] {
+  const first = new Map<string, Approval>();
+  for (const one of approvals) if (one.by !== promoter && !first.has(one.by)) first.set(one.by, one);
+  return [...first.values()];
+}
+
+/** The longest time without a break; undefined: the channel never held it. */
+export function longestHeldMs(
+  history: readonly ChannelMove[],
+  image: ImageId,
+  nowMs: number,
+): number | undefined {
+  let longest: number | undefined;
+  for (const [at, move] of history.entries()) {
+    if (move.image !== image) continue;
+    const endedAtMs = history[at - 1]?.atMs ?? nowMs;
+    longest = Math.max(longest ?? 0, endedAtMs - move.atMs);
+  }
+  return longest;
+}
+
+function minutes(ms: number): number {
+  return Math.floor(ms / 60_000);
+}
