@@ -33,8 +33,11 @@ function journeys(): void {
     await journey.prepare();
   }, LIMIT_MS);
   afterAll(async () => {
-    await journey?.end();
-    await postgres?.close();
+    try {
+      await journey?.end();
+    } finally {
+      await postgres?.close();
+    }
   });
 
   test('of a deploy', { timeout: LIMIT_MS }, async () => {
