@@ -1,6 +1,7 @@
 /**
  * A baker whose server dies with it when it is told to: the real one, with its changes to files and starts of processes
- * counted. It is armed by a file beside the bundle, which it looks at whenever it gets work.
+ * counted. It is armed by a file beside the bundle, which it looks at whenever it passes a point: after a
+ * bake has been answered there are more of them.
  */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -14,19 +15,17 @@ import {
 } from './crash-points.ts';
 
 const directory = path.dirname(import.meta.dirname);
-const points = new Points(path.join(directory, BAKER_POINTS_FILE), [process.ppid, process.pid]);
+let armed = '';
+const points = new Points(path.join(directory, BAKER_POINTS_FILE), [process.ppid, process.pid], armOrDisarm);
 countFileChanges(path.join(directory, 'state'), points, 'baker');
 
-let armed = '';
-
-// Before the baker itself hears of the work.
-process.prependListener('message', () => {
+function armOrDisarm(): void {
   const wanted = armingText();
   if (wanted === armed) return;
   armed = wanted;
   if (armed === '') points.disarm();
   else points.arm(JSON.parse(armed) as Arming);
-});
+}
 
 function armingText(): string {
   try {

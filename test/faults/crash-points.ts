@@ -28,14 +28,23 @@ export interface Arming {
 export class Points {
   private readonly logFile: string;
   private readonly victims: readonly number[];
+  private readonly look: (points: Points) => void;
   private readonly append = fs.appendFileSync;
   private arming: Arming | undefined;
   private passed = 0;
 
-  /** Every point that an armed server passes is a line in the file, and the one where it dies a line with `†`. */
-  constructor(logFile: string, victims: readonly number[] = [process.pid]) {
+  /**
+   * Every point that an armed server passes is a line in the file, and the one where it dies a line with `†`.
+   * @param look called at each point before it counts; may arm or disarm
+   */
+  constructor(
+    logFile: string,
+    victims: readonly number[] = [process.pid],
+    look: (points: Points) => void = () => undefined,
+  ) {
     this.logFile = logFile;
     this.victims = victims;
+    this.look = look;
   }
 
   arm(arming: Arming): void {
@@ -68,6 +77,7 @@ export class Points {
   }
 
   private momentAt(layer: Layer, name: string): Moment | undefined {
+    this.look(this);
     const { arming } = this;
     if (arming?.layer !== layer) return undefined;
     this.append(this.logFile, `${name}\n`);
