@@ -190,16 +190,19 @@ export class Kiln {
   /** Stops everything and removes the directory; fails when a process of it is left. */
   async destroy(): Promise<void> {
     let left: Awaited<ReturnType<typeof processesOf>> = [];
+    let said = '';
     try {
       const file = await this.serverFile();
-      if (file !== undefined) await this.run('down');
+      if (file !== undefined) said = (await this.run('down')).stderr;
       await this.ended().catch(() => undefined);
     } finally {
       left = await processesOf(this.directory);
       for (const one of left) killQuietly(one.pid, 'SIGKILL');
       await rm(this.directory, { recursive: true, force: true });
     }
-    if (left.length > 0) throw new Error(`processes were left: ${left.map((one) => one.command).join('; ')}`);
+    if (left.length === 0) return;
+    const commands = left.map((one) => one.command).join('; ');
+    throw new Error(`processes were left: ${commands}\nkiln down said: ${said}`);
   }
 }
 
