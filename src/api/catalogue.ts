@@ -27,7 +27,29 @@ const difference = z
 
 const reference = { reference: imageReferenceText };
 
+const outputOf = <Value extends z.ZodType>(value: Value) =>
+  z.object({ value, type: z.union([z.literal('string'), z.array(z.string())]) });
+const textOutput = outputOf(z.union([z.string(), z.record(z.string(), z.string())]));
+
 export const catalogue = {
+  'terraform.state': {
+    query: z.strictObject({
+      query: z.string().min(1).max(2000).openapi({
+        description: 'In the query language of the catalogue; the first image that fits is meant',
+        example: 'precise:golden arch=amd64 region=us-east-1',
+      }),
+    }),
+    answer: z
+      .object({
+        version: z.literal(4),
+        terraform_version: z.string(),
+        serial: z.int(),
+        lineage: z.string(),
+        outputs: z.record(z.string(), textOutput),
+        resources: z.array(z.object({})).openapi({ description: 'None' }),
+      })
+      .openapi('TerraformState'),
+  },
   'images.lineage': {
     params: z.strictObject(reference),
     answer: z

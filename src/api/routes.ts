@@ -143,6 +143,13 @@ export const ROUTES = {
     summary: 'Cancel a push or pull; what was moved is not moved again',
     answers: 'json',
   },
+  'terraform.state': {
+    method: 'get',
+    path: '/terraform/state',
+    role: 'viewer',
+    summary: 'An image as the outputs of a Terraform state; takes a token as password of basic authentication',
+    answers: 'json',
+  },
   'images.lineage': {
     method: 'get',
     path: '/images/{reference}/lineage',

@@ -37,6 +37,7 @@ describe('the answers keep to the contract', () => {
     ['transfers.pull', 'POST', '/pulls', { from: 'localhost:5000/shop:1.0.0' }],
     ['transfers.get', 'GET', '/transfers/transfer-1'],
     ['transfers.cancel', 'POST', '/transfers/transfer-1/cancel'],
+    ['terraform.state', 'GET', '/terraform/state?query=storefront'],
     ['images.lineage', 'GET', '/images/storefront@1.0.0/lineage'],
     ['images.diff', 'GET', '/images/storefront@1.0.0/diff?with=storefront@1.0.0'],
     ['images.verify', 'POST', '/verifications', {}],

@@ -30,6 +30,7 @@ import { serveReleases } from './releases.ts';
 import { serveScans } from './scans.ts';
 import { serveServer } from './server.ts';
 import { serveServices } from './services.ts';
+import { passwordAsBearer, serveTerraform } from './terraform.ts';
 import { serveTokens } from './tokens.ts';
 
 export interface App {
@@ -40,6 +41,7 @@ export interface App {
 }
 
 const REQUEST_ID_BYTES = 9;
+const TERRAFORM_STATE = pathOf('terraform.state', {});
 const PAGE_SESSIONS = pathOf('page.session', {});
 
 const SECURITY_HEADERS: Readonly<Record<string, string>> = {
@@ -65,7 +67,8 @@ export function createApp(httpParts: HttpParts): App {
   app.get('/readyz', () => readinessAnswer(parts));
   servePageFiles(app, parts.page);
   app.use(async (context, next) => {
-    const header = context.req.header('authorization');
+    const sent = context.req.header('authorization');
+    const header = context.req.path === TERRAFORM_STATE ? passwordAsBearer(sent) : sent;
     const nowMs = parts.clock.now();
     const codeActor =
       context.req.path === PAGE_SESSIONS ? codes.take(bearerSecret(header) ?? '', nowMs) : undefined;
@@ -98,6 +101,7 @@ function serveOperations(operations: Operations, parts: StreamParts, codes: Page
   serveImages(operations, parts);
   serveChannels(operations, parts);
   serveCatalogue(operations, parts);
+  serveTerraform(operations, parts);
   serveJanitor(operations, parts);
   serveChecks(operations, parts);
   serveRegistry(operations, parts);
