@@ -11,7 +11,7 @@ import { sha256 } from '../blobs.ts';
 import { paddedBytes, type TarEntry, TRAILER_BYTES, tarHeader } from '../tar/tar-header.ts';
 import { ignoreRules } from './ignore-rules.ts';
 
-export const IGNORE_FILE = '.dockerignore';
+const IGNORE_FILE = '.dockerignore';
 /** Ours, beside the author's files; the engine leaves it out of the context. */
 export const OWN_DOCKERFILE = '.kiln.Dockerfile';
 const EXECUTABLE = 0o100;
