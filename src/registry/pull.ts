@@ -26,6 +26,8 @@ export interface PullParts {
   readonly store: Pick<Store, 'images'>;
   readonly repository: Repository;
   readonly onProgress: OnProgress;
+  /** Unix time in milliseconds. */
+  readonly now: () => number;
 }
 
 export interface Pulled {
@@ -103,12 +105,14 @@ async function fetchArtifacts(
 }
 
 async function fetchBlob(
-  { blobs, repository, onProgress }: PullParts,
+  { blobs, repository, onProgress, now }: PullParts,
   { digest, size }: Descriptor,
   signal: AbortSignal,
 ): Promise<void> {
   const isThere = await blobs.has(digest);
-  if (!isThere) {
+  // Until the image is recorded, only that it was wanted just now keeps it from whoever sweeps.
+  if (isThere) await blobs.touch(digest, now());
+  else {
     const staged = await blobs.stage();
     try {
       await repository.getBlob(

@@ -200,7 +200,7 @@ export class Transfers {
       this.#progressed(id, step);
     const { kind, image, digest } = await this.#inRepository(reference, (repository) =>
       pullImage(
-        { blobs, store, repository, onProgress },
+        { blobs, store, repository, onProgress, now: () => clock.now() },
         reference,
         () => ({ ...change, atMs: clock.now() }),
         signal,
