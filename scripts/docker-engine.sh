@@ -44,7 +44,8 @@ case $1 in
       done
     done
     ip link del "$BRIDGE" 2>/dev/null || true
-    rm -rf "$DIR"
+    # What is still mounted there is no failure of the tests.
+    rm -rf "$DIR" || echo "docker-engine: $DIR could not be removed" >&2
     ;;
   *)
     echo "usage: docker-engine.sh start|stop DIR" >&2
