@@ -5,7 +5,7 @@
 export const CHUNK_NUMBERS = 1 << 14;
 const CHUNK_BYTES = CHUNK_NUMBERS / 8;
 const CHUNK_WORDS = CHUNK_BYTES / 4;
-const LITTLE_ENDIAN = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
+export const LITTLE_ENDIAN = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 
 /** The bits of one chunk, 32 to a word. */
 export type Bits = Uint32Array;

@@ -54,6 +54,7 @@ export async function search(db: Reader, query: ImageQuery, page: SearchPage): P
     const found = await matching(db, clauses, low, high);
     const chunks = [...found.keys()].sort((a, b) => (oldestFirst ? a - b : b - a));
     for (const chunk of chunks) {
+      if (numbers.length > page.limit) break;
       const inChunk = numbersOf(chunk, found.get(chunk) ?? noBits());
       for (const number of oldestFirst ? inChunk : inChunk.reverse()) {
         if (oldestFirst ? number > after : number < after) numbers.push(number);

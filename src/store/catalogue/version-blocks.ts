@@ -4,6 +4,7 @@
  * component begins before all places. A place is a version's key and, among equals, the image's number.
  */
 import type { Reader, Writer } from '../engine.ts';
+import { LITTLE_ENDIAN } from './bits.ts';
 
 const LARGEST_BLOCK = 512;
 /** Before every place. */
@@ -123,6 +124,7 @@ export function encodeNumbers(numbers: readonly number[]): Uint8Array {
 }
 
 export function decodeNumbers(bytes: Uint8Array): number[] {
+  if (LITTLE_ENDIAN) return Array.from(new Uint32Array(Uint8Array.from(bytes).buffer));
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return Array.from({ length: bytes.length / 4 }, (_, at) => view.getUint32(at * 4, true));
 }

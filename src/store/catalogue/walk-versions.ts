@@ -2,7 +2,7 @@
 import type { ImageQuery } from '../../domain/image-query.ts';
 import { versionKey } from '../../domain/version-order.ts';
 import type { Reader } from '../engine.ts';
-import { chunkOf, hasBit } from './bits.ts';
+import { type Bits, chunkOf, hasBit } from './bits.ts';
 import { type ChunkSets, cursorText, type Found, pageOf, type SearchPage } from './found.ts';
 import { decodeNumbers, rankIn } from './version-blocks.ts';
 
@@ -36,7 +36,7 @@ export async function walkVersions(db: Reader, walk: Walk): Promise<Found> {
   const numbers: number[] = [];
   if (found.size > 0 && range.low < range.high) {
     for await (const block of blocks(db, component, range, downwards)) {
-      const inside = block.filter((number) => hasBit(found.get(chunkOf(number)), number));
+      const inside = within(block, found);
       numbers.push(...(downwards ? inside.reverse() : inside));
       if (numbers.length > page.limit) break;
     }
@@ -44,6 +44,20 @@ export async function walkVersions(db: Reader, walk: Walk): Promise<Found> {
   const last = numbers[Math.min(page.limit, numbers.length) - 1];
   const place = last === undefined ? undefined : await placeAt(db, last);
   return pageOf(db, numbers, page.limit, () => place ?? '');
+}
+
+/** Numbers next to each other in the order of versions are mostly of one chunk. */
+function within(block: readonly number[], found: ChunkSets): number[] {
+  const inside: number[] = [];
+  let chunk = -1;
+  let bits: Bits | undefined;
+  for (const number of block) {
+    const its = chunkOf(number);
+    if (its !== chunk) bits = found.get(its);
+    chunk = its;
+    if (hasBit(bits, number)) inside.push(number);
+  }
+  return inside;
 }
 
 function rangeOf(query: ImageQuery, cursor: string | undefined, downwards: boolean): Range {
