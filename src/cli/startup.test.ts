@@ -29,6 +29,6 @@ test('status loads two small packages, and nothing of the server', () => {
       .filter((name) => path.isAbsolute(name))
       .map((name) => path.relative(root, name).split('/')[0]),
   );
-  expect([...parts].sort()).toEqual(['api', 'cli', 'domain']);
+  expect([...parts].sort()).toEqual(['api', 'cli', 'domain', 'files']);
   expect([...loaded].filter((name) => /http|crypto|child_process/.test(name))).toEqual([]);
 });
