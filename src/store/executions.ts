@@ -230,16 +230,13 @@ async function claimable(db: Reader, limit: number, nowMs: number): Promise<read
     .selectFrom('execution_heads as head')
     .select('head.id')
     .where('head.ended_at_ms', 'is', null)
-    .where(({ or, eb, not, exists, selectFrom }) =>
+    .where(({ or, eb, selectFrom }) =>
       or([
         eb('head.holder', 'is', null),
-        not(
-          exists(
-            selectFrom('execution_holders as living')
-              .select('living.holder')
-              .whereRef('living.holder', '=', 'head.holder')
-              .where('living.expires_at_ms', '>', nowMs),
-          ),
+        eb(
+          'head.holder',
+          'not in',
+          selectFrom('execution_holders').select('holder').where('expires_at_ms', '>', nowMs),
         ),
       ]),
     )

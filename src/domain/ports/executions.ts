@@ -4,6 +4,7 @@
  *
  * Many executions move at once, so their appends are committed together: one fsync for all that wait for one.
  */
+import type { Role } from '../audit.ts';
 import type { Fence, Revision } from '../ids.ts';
 import type { Change, Page, PageRequest } from './store.ts';
 
@@ -17,6 +18,8 @@ export interface ExecutionOrigin {
   /** Name of the definition, see `putDefinition`. */
   readonly definition: string;
   readonly input: unknown;
+  /** What whoever started it may do: its tasks may do no more. */
+  readonly rights?: { readonly role: Role; readonly environments: readonly string[] };
   /** Where it begins, when not at the beginning: state, its input, variables. */
   readonly begin?: unknown;
   /** Executions of one group run one at a time, in their order. */

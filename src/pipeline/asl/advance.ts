@@ -29,7 +29,7 @@
  * answered yet. Events of one execution are applied one at a time; those of different executions are independent.
  */
 import type { StateMachine } from './definition.ts';
-import type { Effect, Execution, ExecutionEvent, HistoryRecord, Thread } from './execution.ts';
+import type { Beginning, Effect, Execution, ExecutionEvent, HistoryRecord, Thread } from './execution.ts';
 import { MAIN } from './execution.ts';
 import { handleFailure } from './failing.ts';
 import { type Failure, StateFailure } from './failure.ts';
@@ -60,8 +60,10 @@ export interface Advanced {
 }
 
 /** A new execution; it begins with the event `started`. */
-export function pendingExecution(input: Json, context: JsonObject = {}): Execution {
-  return { status: 'PENDING', input, context, startedAtMs: 0, threads: {}, eventCounts: {}, nextId: 1 };
+export function pendingExecution(input: Json, context: JsonObject = {}, begin?: Beginning): Execution {
+  const beginning = begin && { begin };
+  const head = { status: 'PENDING', input, context, ...beginning, startedAtMs: 0 } as const;
+  return { ...head, threads: {}, eventCounts: {}, nextId: 1 };
 }
 
 export async function advance(
@@ -106,15 +108,13 @@ async function receive(turn: Turn, event: ExecutionEvent): Promise<void> {
 
 function start(turn: Turn): void {
   const { machine, nowMs } = turn;
-  const { input } = turn.head;
+  const { input, begin = { state: machine.StartAt, input, variables: {} } } = turn.head;
   turn.change({ status: 'RUNNING', startedAtMs: nowMs });
   const main: Thread = {
     id: MAIN,
     level: [],
     scope: MAIN,
-    state: machine.StartAt,
-    input,
-    variables: {},
+    ...begin,
     enteredAtMs: nowMs,
     enteredEventId: 0,
     retries: [],

@@ -15,6 +15,8 @@ export interface Execution {
    * whatever else the caller wants `$$` to hold.
    */
   readonly context: JsonObject;
+  /** Where it begins, when not at the machine's start. */
+  readonly begin?: Beginning;
   readonly startedAtMs: number;
   /** Everything that runs or waits now: the machine itself, branches and iterations. */
   readonly threads: Readonly<Record<string, Thread>>;
@@ -27,6 +29,13 @@ export interface Execution {
   readonly output?: Json;
   readonly error?: string;
   readonly cause?: string;
+}
+
+/** A state of the machine itself, with what it is entered with. */
+export interface Beginning {
+  readonly state: string;
+  readonly input: Json;
+  readonly variables: JsonObject;
 }
 
 export interface Timer {

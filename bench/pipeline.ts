@@ -1,0 +1,152 @@
+/**
+ * Durable state transitions of the pipeline executor, transitions per commit, how late a Wait wakes, and the memory of
+ * executions that wait.
+ *
+ *   node bench/pipeline.ts [--json]
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ExecutionAppend } from '../src/domain/ports/executions.ts';
+import type { Store } from '../src/domain/ports/store.ts';
+import { loadStateMachine } from '../src/pipeline/asl/load.ts';
+import { Executor } from '../src/pipeline/executor.ts';
+import type { Task } from '../src/pipeline/task.ts';
+import { systemClock } from '../src/server/system-clock.ts';
+import { openStore } from '../src/store/open.ts';
+import { atLeast, atMost, type Row, report } from './result.ts';
+
+const EXECUTIONS = 400;
+const STATES = 50;
+const WAITING = 10_000;
+const WAIT_SECONDS = 2;
+
+const answered: Task = {
+  name: 'answered',
+  does: 'answers at once',
+  repeat: 'same-key',
+  takesPlace: false,
+  run: async () => 1,
+};
+
+function executorOn(store: Store): Executor {
+  return new Executor({
+    store: store.executions,
+    events: store.events,
+    clock: systemClock,
+    log: { warn: (fields, message) => console.error(message, fields) },
+    holder: 'bench',
+    randomBytes,
+    tasks: new Map([['answered', answered]]),
+    taskName: (resource) => resource,
+    places: 100,
+  });
+}
+
+async function create(store: Store, executor: Executor, count: number, machine: object): Promise<void> {
+  const definition = await executor.machines.put(await loadStateMachine(machine));
+  for (let n = 0; n < count; n += 1) {
+    const origin = { id: `e${n}`, pipeline: 'bench', definition, input: { n }, priority: 0 };
+    await store.executions.create(origin, 'queue', { actor: 'bench', atMs: systemClock.now() });
+  }
+}
+
+async function withStore<Result>(work: (store: Store) => Promise<Result>): Promise<Result> {
+  const directory = mkdtempSync(join(tmpdir(), 'kiln-bench-pipeline-'));
+  const store = await openStore({ kind: 'sqlite', file: join(directory, 'kiln.db') }, { clock: systemClock });
+  try {
+    return await work(store);
+  } finally {
+    await store.close();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+async function untilEnded(store: Store): Promise<void> {
+  while ((await store.executions.list({ open: true }, { limit: 1 })).items.length > 0) await sleep(5);
+}
+
+/** All states of all executions, one task each: an append for each. */
+function transitions(): Promise<readonly Row[]> {
+  return withStore(async (store) => {
+    const states = Array.from({ length: STATES }, (_, n) => [
+      `S${n}`,
+      { Type: 'Task', Resource: 'answered', ...(n === STATES - 1 ? { End: true } : { Next: `S${n + 1}` }) },
+    ]);
+    const executor = executorOn(store);
+    await create(store, executor, EXECUTIONS, { StartAt: 'S0', States: Object.fromEntries(states) });
+    const appends = countCommits(store);
+    const began = performance.now();
+    await executor.start();
+    await untilEnded(store);
+    const seconds = (performance.now() - began) / 1_000;
+    await executor.close();
+    const events = EXECUTIONS * (STATES + 1);
+    return [
+      { what: 'pipeline, durable transitions', value: events / seconds, unit: '/s', goal: atLeast(5_000) },
+      { what: 'pipeline, transitions a commit', value: events / appends(), unit: '', goal: atLeast(10) },
+    ];
+  });
+}
+
+/** Appends that end in the same turn of the event loop were committed together. */
+function countCommits(store: Store): () => number {
+  let commits = 0;
+  let counted = false;
+  const append = store.executions.append.bind(store.executions);
+  store.executions.append = async (one: ExecutionAppend) => {
+    await append(one);
+    if (counted) return;
+    counted = true;
+    commits += 1;
+    setImmediate(() => {
+      counted = false;
+    });
+  };
+  return () => commits;
+}
+
+/** Ten thousand that wait for the same moment would be one herd: each has a moment of its own. */
+function waits(): Promise<readonly Row[]> {
+  return withStore(async (store) => {
+    const executor = executorOn(store);
+    await create(store, executor, WAITING, {
+      StartAt: 'Wait',
+      States: { Wait: { Type: 'Wait', Seconds: 3_600, End: true } },
+    });
+    globalThis.gc?.();
+    const before = process.memoryUsage().rss;
+    await executor.start();
+    while (executor.held < WAITING) await sleep(50);
+    await sleep(500);
+    globalThis.gc?.();
+    const megabytes = (process.memoryUsage().rss - before) / 1024 / 1024;
+    await executor.close();
+    return [{ what: 'pipeline, 10,000 waiting executions', value: megabytes, unit: 'MB', goal: atMost(200) }];
+  });
+}
+
+function lateness(): Promise<readonly Row[]> {
+  return withStore(async (store) => {
+    const executor = executorOn(store);
+    await executor.start();
+    await create(store, executor, 20, {
+      StartAt: 'Wait',
+      States: { Wait: { Type: 'Wait', Seconds: WAIT_SECONDS, End: true } },
+    });
+    await untilEnded(store);
+    const late: number[] = [];
+    for (let n = 0; n < 20; n += 1) {
+      const [first, last] = (await store.executions.events(`e${n}`)) as { atMs: number }[];
+      late.push((last?.atMs ?? 0) - (first?.atMs ?? 0) - WAIT_SECONDS * 1_000);
+    }
+    await executor.close();
+    return [
+      { what: 'pipeline, a Wait wakes late by', value: Math.max(...late), unit: 'ms', goal: atMost(50) },
+    ];
+  });
+}
+
+report([...(await transitions()), ...(await lateness()), ...(await waits())]);

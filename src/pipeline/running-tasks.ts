@@ -1,0 +1,87 @@
+/** Tasks that this server is at work on. Each is told how it ended once, unless it is stopped before. */
+import { asKilnError, KilnError } from '../domain/errors.ts';
+import type { Json } from './asl/json.ts';
+import { Places } from './places.ts';
+import type { EventPart } from './stored-state.ts';
+import { type Task, type TaskCall, TaskFailed } from './task.ts';
+
+export type TaskEnd = Extract<EventPart, { type: 'taskSucceeded' | 'taskFailed' | 'taskSubmitted' }>;
+
+interface Begun {
+  readonly before: Promise<void> | undefined;
+  readonly priority: number;
+  readonly stop: AbortController;
+  readonly work: () => Promise<Json>;
+  readonly onEnd: (end: TaskEnd) => void;
+}
+
+export class RunningTasks {
+  readonly #places: Places;
+  readonly #running = new Map<string, { readonly stop: AbortController; readonly ended: Promise<void> }>();
+
+  constructor(places: number) {
+    this.#places = new Places(places);
+  }
+
+  isRunning(key: string): boolean {
+    return this.#running.get(key)?.stop.signal.aborted === false;
+  }
+
+  begin(task: Task, call: TaskCall, priority: number, onEnd: (end: TaskEnd) => void): void {
+    const { key } = call;
+    if (this.isRunning(key)) return;
+    const before = this.#running.get(key)?.ended;
+    const stop = new AbortController();
+    const work = () => task.run(call, stop.signal);
+    const running = { stop, ended: this.#run(task, call, { before, priority, stop, work, onEnd }) };
+    this.#running.set(key, running);
+    void running.ended.then(() => {
+      if (this.#running.get(key) === running) this.#running.delete(key);
+    });
+  }
+
+  async #run(
+    { takesPlace }: Task,
+    call: TaskCall,
+    { before, priority, stop, work, onEnd }: Begun,
+  ): Promise<void> {
+    // One that was stopped is over before the next with its key begins.
+    await before;
+    const placed = () => (takesPlace ? this.#places.within(priority, stop.signal, work) : work());
+    const end = await endOf(call, placed);
+    if (!stop.signal.aborted) onEnd(end);
+  }
+
+  stop(key: string): void {
+    this.#running.get(key)?.stop.abort(stopped());
+  }
+
+  /** All whose keys begin so. */
+  stopAll(prefix = ''): void {
+    for (const [key, { stop }] of this.#running) if (key.startsWith(prefix)) stop.abort(stopped());
+  }
+
+  async close(): Promise<void> {
+    this.stopAll();
+    await Promise.all([...this.#running.values()].map(({ ended }) => ended));
+  }
+}
+
+function stopped(): KilnError {
+  return new KilnError('aborted', 'The task was stopped.');
+}
+
+async function endOf({ request }: TaskCall, work: () => Promise<Json>): Promise<TaskEnd> {
+  const { task, ends } = request;
+  try {
+    const output = await work();
+    if (ends === 'tokenReturned') return { type: 'taskSubmitted', task };
+    return { type: 'taskSucceeded', task, output: JSON.parse(JSON.stringify(output ?? null)) };
+  } catch (thrown) {
+    if (thrown instanceof TaskFailed) {
+      return { type: 'taskFailed', task, error: thrown.error, cause: thrown.message };
+    }
+    const { code, message } = asKilnError(thrown);
+    return { type: 'taskFailed', task, error: code, cause: message };
+  }
+}

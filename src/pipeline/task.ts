@@ -1,0 +1,50 @@
+/** What a task is: what a resource is asked to do, and how it may be asked again. */
+import type { ExecutionOrigin } from '../domain/ports/executions.ts';
+import type { RunTask } from './asl/execution.ts';
+import type { Json } from './asl/json.ts';
+import type { TaskResource } from './definition/resources.ts';
+
+/** One task, asked for. */
+export interface TaskCall {
+  /** Unique to this attempt, on every server and after every crash. */
+  readonly key: string;
+  readonly execution: string;
+  readonly pipeline: string;
+  /** Who started the execution: what the task does is done in this name. */
+  readonly actor: string;
+  readonly rights?: ExecutionOrigin['rights'];
+  readonly request: RunTask;
+  readonly arguments: Json;
+  /** When its state was entered. */
+  readonly sinceMs: number;
+  /** True: it was asked for before, and nobody knows how far that came. */
+  readonly again: boolean;
+  /** Says that it is still at work, where the state has a heartbeat. */
+  readonly beat: () => void;
+}
+
+/** A resource with what carries it out. */
+export interface Task extends TaskResource {
+  /**
+   * `same-key`: asked twice with one key is done once, so after a crash it is asked again.
+   * `never`: after a crash nobody knows what it did, and it ends as `Kiln.OutcomeUnknown`.
+   */
+  readonly repeat: 'same-key' | 'never';
+  /** Takes one of the machine's places for work. */
+  readonly takesPlace: boolean;
+  /** Fails with TaskFailed, or KilnError, whose code is the error's name. The signal ends it. */
+  run(call: TaskCall, signal: AbortSignal): Promise<Json>;
+}
+
+export const OUTCOME_UNKNOWN = 'Kiln.OutcomeUnknown';
+
+/** A failure with a name and a cause, for Retry and Catch. */
+export class TaskFailed extends Error {
+  override readonly name = 'TaskFailed';
+  readonly error: string;
+
+  constructor(error: string, cause: string) {
+    super(cause);
+    this.error = error;
+  }
+}

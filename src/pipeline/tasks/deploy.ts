@@ -1,0 +1,21 @@
+import { z } from 'zod';
+import type { Task } from '../task.ts';
+import { argumentsOf } from '../task-arguments.ts';
+import type { TaskParts } from '../task-registry.ts';
+
+const shape = z.strictObject({
+  component: z.string(),
+  environment: z.string(),
+  image: z.string().min(1).optional(),
+});
+
+/** `{component, environment, image?}` → `{release, version, changed}`, once that serves. Cancelled with its task. */
+export function deploy({ verbs }: TaskParts): Task {
+  return {
+    name: 'deploy',
+    does: 'deploys an image to an environment',
+    repeat: 'same-key',
+    takesPlace: false,
+    run: async (call, signal) => verbs.deploy(argumentsOf(shape, call), call, signal),
+  };
+}
