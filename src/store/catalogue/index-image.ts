@@ -8,7 +8,7 @@ import { baseOf, fieldTerm, type NewImage, termsOf } from './terms.ts';
 import { insertPlace, placeOf } from './version-blocks.ts';
 
 /** A tag `expires=never` pins an image: the janitor leaves it alone. */
-export function isPinned(tags: Readonly<Record<string, string>>): boolean {
+function isPinned(tags: Readonly<Record<string, string>>): boolean {
   return tags.expires === 'never';
 }
 

@@ -65,7 +65,7 @@ export async function readPostings(
   return rows.map(({ term, chunk, bits }) => ({ term, chunk, bits: decodeBits(bits) }));
 }
 
-export async function writePostings(tx: Writer, postings: readonly Posting[]): Promise<void> {
+async function writePostings(tx: Writer, postings: readonly Posting[]): Promise<void> {
   const kept = postings.filter(({ bits }) => !isEmpty(bits));
   for (const { term, chunk, bits } of postings) {
     if (isEmpty(bits))

@@ -68,7 +68,7 @@ export async function removePlace(
 }
 
 /** The block that holds the place, or would. */
-export async function blockAt(
+async function blockAt(
   db: Reader,
   component: string,
   place: string,
