@@ -12,6 +12,13 @@ import { Kiln, type KilnOptions } from './kiln.ts';
 const NOBODY = 65_534;
 const AS_ORDINARY_USER: KilnOptions = process.getuid?.() === 0 ? { user: { uid: NOBODY, gid: NOBODY } } : {};
 
+/** Whoever owns the checkout builds it; who only may read it cannot. */
+beforeAll(async () => {
+  const owner = await Kiln.create();
+  await owner.run('version');
+  await owner.destroy();
+}, 120_000);
+
 describe('what the user may not read', () => {
   let kiln: Kiln;
   let shop: string;
