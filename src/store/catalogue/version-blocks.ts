@@ -68,11 +68,7 @@ export async function removePlace(
 }
 
 /** The block that holds the place, or would. */
-async function blockAt(
-  db: Reader,
-  component: string,
-  place: string,
-): Promise<VersionBlock | undefined> {
+async function blockAt(db: Reader, component: string, place: string): Promise<VersionBlock | undefined> {
   const row = await db
     .selectFrom('version_blocks')
     .select(['first_place', 'numbers'])
