@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { commandScripts } from '../../src/bakery/machine/packer/provisioners.ts';
 import { packerTemplate } from '../../src/bakery/machine/packer/template.ts';
 import { rootfsArchive } from '../../src/bakery/oci-layout.ts';
 import { parseComponent } from '../../src/component/parse.ts';
@@ -206,9 +207,13 @@ build { sources = ["source.file.note"] }`;
           },
           sourceOf: () => spec.source,
           fromCatalogue: false,
-          outputs: folder,
+          scripts: '.',
+          outputs: '/made',
           variables: new Set(['aws_access_key', 'aws_secret_key', 'digitalocean_token']),
         });
+        for (const [name, text] of Object.entries(commandScripts(spec.provisioners))) {
+          await writeFile(path.join(directory, name), text);
+        }
         const file = path.join(directory, 'written.json');
         await writeFile(file, JSON.stringify(template));
         const vars = ['aws_access_key', 'aws_secret_key', 'digitalocean_token'].flatMap((name) => [

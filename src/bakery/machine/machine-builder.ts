@@ -4,7 +4,8 @@
  * Works on a copy of the component in a folder of its own below the state directory, which is gone when a build
  * returns or fails; `sweep` removes what a crash has left of one.
  */
-import { mkdir, readdir, realpath, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, realpath, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MachineSpec } from '../../domain/component.ts';
@@ -22,7 +23,7 @@ import type {
 } from '../../domain/ports/builder.ts';
 import type { Clock } from '../../domain/ports/clock.ts';
 import { isMissing } from '../../files/system-error.ts';
-import type { FileBlobStore } from '../blobs.ts';
+import { type FileBlobStore, sha256 } from '../blobs.ts';
 import { removeOldLogs } from '../build-logs.ts';
 import { endMarked, markedProcesses } from '../bundle/process-tree.ts';
 import { isWholeInBlobs, rootfsArchive } from '../oci-layout.ts';
@@ -54,6 +55,8 @@ export interface MachineBuilderOptions {
 interface Workplace {
   readonly folder: string;
   readonly source: string;
+  /** For sockets, whose paths must be short, wherever the state directory is. */
+  readonly sockets: string;
   readonly inputKey: Digest;
   readonly logFile: string;
   readonly mark: string;
@@ -76,6 +79,10 @@ export class MachineBuilder implements Builder {
     while ((await markedProcesses(mark)).length > 0 && performance.now() < deadline) await sleep(POLL_MS);
     await endMarked(mark);
     const folder = path.join(stateDirectory, 'tmp');
+    for (const name of await names(tmpdir())) {
+      if (name.startsWith(this.#socketsPrefix))
+        await rm(path.join(tmpdir(), name), { recursive: true, force: true });
+    }
     for (const name of await names(folder)) {
       if (!name.startsWith(FOLDER_PREFIX)) continue;
       await mkdir(this.#logs, { recursive: true, mode: 0o700 });
@@ -183,6 +190,7 @@ export class MachineBuilder implements Builder {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await mkdir(this.#logs, { recursive: true, mode: 0o700 });
     await removeOldLogs(this.#logs);
+    const sockets = await mkdtemp(path.join(tmpdir(), this.#socketsPrefix));
     try {
       const inputKey = await this.#inputKey(
         request,
@@ -191,11 +199,13 @@ export class MachineBuilder implements Builder {
       return await work({
         folder,
         source,
+        sockets,
         inputKey,
         logFile: this.#log(name),
         mark: machineMark(stateDirectory, name),
       });
     } finally {
+      await rm(sockets, { recursive: true, force: true });
       await rm(folder, { recursive: true, force: true });
     }
   }
@@ -211,6 +221,11 @@ export class MachineBuilder implements Builder {
       isRoot,
       onLine,
     };
+  }
+
+  /** Tells the folders of this state directory from those of others. */
+  get #socketsPrefix(): string {
+    return `kiln-${sha256(this.#options.stateDirectory).slice(-12)}-`;
   }
 
   get #logs(): string {

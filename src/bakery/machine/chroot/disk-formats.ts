@@ -20,7 +20,7 @@ export interface FormatRequest {
 export const DISK_FORMATS: Readonly<Record<DiskFormat, (request: FormatRequest) => Promise<string>>> = {
   squashfs: async ({ rootfs, archive, signal }) => {
     const destination = rootfs.beside('image.squashfs');
-    const options = '-tar -noappend -no-progress -quiet -exports -xattrs';
+    const options = '-tar -noappend -no-progress -quiet -exports -xattrs -comp zstd -Xcompression-level 3';
     await rootfs.tool(
       ['sh', '-c', `exec mksquashfs - "$1" ${options} <"$2"`, 'sh', destination, archive],
       signal,

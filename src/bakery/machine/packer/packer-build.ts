@@ -12,6 +12,7 @@ import { providerSource } from '../described-machine.ts';
 import { machineImageName } from '../image-name.ts';
 import { storeMachineFile } from '../stored-files.ts';
 import { runPacker } from './packer-run.ts';
+import { commandScripts } from './provisioners.ts';
 import { madeBy } from './reported-artifacts.ts';
 import type { PackerEvent } from './stream.ts';
 import { packerTemplate } from './template.ts';
@@ -42,6 +43,8 @@ export interface PackerBuildRequest {
   readonly folder: string;
   /** Copy of the component's files, in which Packer works. */
   readonly source: string;
+  /** For Packer's sockets: a short path, there and empty. */
+  readonly sockets: string;
   readonly mark: string;
   readonly logFile: string;
   readonly arch: string;
@@ -67,7 +70,8 @@ export async function packerVersion(searchPath: string): Promise<string> {
 
 export async function buildWithPacker(build: PackerBuildRequest): Promise<readonly Artifact[]> {
   const { arch, blobs, folder, logFile, mark, onProgress, signal, source, spec } = build;
-  for (const name of ['home', 'tmp', 'cache', 'made']) await mkdir(path.join(folder, name), { mode: 0o700 });
+  for (const name of ['home', 'scripts', 'cache', 'made'])
+    await mkdir(path.join(folder, name), { mode: 0o700 });
   const argv = ['-machine-readable', ...(await secretsFile(build)), await templateFile(build)];
   const stepsMs =
     spec.kind === 'described' ? spec.provisioners.reduce((sum, step) => sum + step.timeoutMs, 0) : 0;
@@ -103,6 +107,9 @@ async function secretsFile({ folder, host }: PackerBuildRequest): Promise<string
 async function templateFile(build: PackerBuildRequest): Promise<string> {
   const { folder, host, naming, request, spec } = build;
   if (spec.kind === 'template') return spec.packer;
+  for (const [name, text] of Object.entries(commandScripts(spec.provisioners))) {
+    await writeFile(path.join(folder, 'scripts', name), text, { mode: 0o600 });
+  }
   const file = path.join(folder, 'template.json');
   const template = packerTemplate({
     spec,
@@ -110,6 +117,7 @@ async function templateFile(build: PackerBuildRequest): Promise<string> {
     naming,
     sourceOf: (arch, region) => providerSource(request, spec, arch, region),
     fromCatalogue: request.base !== undefined,
+    scripts: path.join(folder, 'scripts'),
     outputs: path.join(folder, 'made'),
     variables: new Set(Object.keys(host.secrets)),
     ...(host.amazonEndpoint === undefined ? {} : { endpoint: host.amazonEndpoint }),
@@ -119,7 +127,14 @@ async function templateFile(build: PackerBuildRequest): Promise<string> {
 }
 
 /** Clean, but for what the machine needs to reach its providers. Own templates read what they are for from KILN_*. */
-function environmentOf({ arch, folder, host, naming, request }: PackerBuildRequest): Record<string, string> {
+function environmentOf({
+  arch,
+  folder,
+  host,
+  naming,
+  request,
+  sockets,
+}: PackerBuildRequest): Record<string, string> {
   const { component } = request.definition;
   const said = {
     component,
@@ -141,8 +156,8 @@ function environmentOf({ arch, folder, host, naming, request }: PackerBuildReque
     PATH: host.searchPath,
     LANG: 'C.UTF-8',
     HOME: path.join(folder, 'home'),
-    TMPDIR: path.join(folder, 'tmp'),
-    PACKER_TMP_DIR: path.join(folder, 'tmp'),
+    TMPDIR: sockets,
+    PACKER_TMP_DIR: sockets,
     PACKER_CACHE_DIR: path.join(folder, 'cache'),
     PACKER_CONFIG_DIR: path.join(folder, 'home'),
     PACKER_NO_COLOR: '1',

@@ -4,17 +4,47 @@ import type { Provisioner } from '../../../domain/component.ts';
 import { LEFTOVER_SCRIPT } from '../leftover-processes.ts';
 import { type JsonObject, literal } from './json.ts';
 
-export function packerProvisioners(steps: readonly Provisioner[], isRoot: boolean): JsonObject[] {
-  return steps.map((step) => ({
-    ...packerProvisioner(step, isRoot),
+/**
+ * The author's command lines, by the file that each is written to: Packer reads templates in the lines of a template,
+ * and in those that it runs more than once, but never in a script.
+ */
+export function commandScripts(steps: readonly Provisioner[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    steps.flatMap((step, index) =>
+      step.kind === 'run'
+        ? [
+            [
+              scriptName(index),
+              `#!/bin/sh -e
+${step.command}
+`,
+            ],
+          ]
+        : [],
+    ),
+  );
+}
+
+function scriptName(index: number): string {
+  return `step-${index + 1}.sh`;
+}
+
+/** @param scripts absolute folder of the `commandScripts` */
+export function packerProvisioners(
+  steps: readonly Provisioner[],
+  scripts: string,
+  isRoot: boolean,
+): JsonObject[] {
+  return steps.map((step, index) => ({
+    ...packerProvisioner(step, path.join(scripts, scriptName(index)), isRoot),
     timeout: `${Math.ceil(step.timeoutMs / 1000)}s`,
   }));
 }
 
-function packerProvisioner(step: Provisioner, isRoot: boolean): JsonObject {
+function packerProvisioner(step: Provisioner, script: string, isRoot: boolean): JsonObject {
   switch (step.kind) {
     case 'run':
-      return { type: 'shell', inline: [literal(step.command)] };
+      return { type: 'shell', script: literal(script) };
     case 'shell':
       return { type: 'shell', script: literal(step.script) };
     case 'file':

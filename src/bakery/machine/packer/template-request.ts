@@ -10,6 +10,8 @@ export interface TemplateRequest {
   readonly sourceOf: (arch: string, region: string | undefined) => string;
   /** True when the catalogue told the source. */
   readonly fromCatalogue: boolean;
+  /** Absolute folder of the `commandScripts`. */
+  readonly scripts: string;
   /** Absolute folder for what is made on this machine. */
   readonly outputs: string;
   /** Names of the secrets that the variables file holds. */

@@ -49,7 +49,11 @@ export function packerTemplate(request: TemplateRequest): JsonObject {
     });
   }
   const secrets = [...variables].toSorted();
-  const provisioners = packerProvisioners(spec.provisioners, kind.isRoot === true || spec.user === 'root');
+  const provisioners = packerProvisioners(
+    spec.provisioners,
+    request.scripts,
+    kind.isRoot === true || spec.user === 'root',
+  );
   return {
     ...(secrets.length === 0
       ? {}
