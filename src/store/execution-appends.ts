@@ -78,9 +78,11 @@ async function writeBatch(
   db: Writer,
   batch: readonly ExecutionAppend[],
 ): Promise<{ refused: ReadonlyMap<number, KilnError>; written: readonly ExecutionAppend[] }> {
-  const ids = [...new Set(batch.map(({ id }) => id))];
-  const rows = await db.selectFrom('execution_heads').selectAll().where('id', 'in', ids).execute();
-  const heads = new Map(rows.map((row) => [row.id, row]));
+  const heads = new Map<string, ExecutionHeadTable>();
+  for (const ids of inFewSizes([...new Set(batch.map(({ id }) => id))])) {
+    const rows = await db.selectFrom('execution_heads').selectAll().where('id', 'in', ids).execute();
+    for (const row of rows) heads.set(row.id, row);
+  }
   const refused = new Map<number, KilnError>();
   const written: ExecutionAppend[] = [];
   for (const [at, append] of batch.entries()) {
@@ -110,12 +112,12 @@ async function writeRows(
   const events = written.flatMap(({ id, after, events }) =>
     events.map((event, n) => ({ id, sequence: after + n + 1, body: asJson(event) })),
   );
-  if (events.length > 0) await db.insertInto('execution_events').values(events).execute();
+  for (const some of inFewSizes(events)) await db.insertInto('execution_events').values(some).execute();
   const changed = [...new Set(written.map(({ id }) => id))].flatMap((id) => heads.get(id) ?? []);
-  if (changed.length > 0) {
+  for (const some of inFewSizes(changed)) {
     await db
       .insertInto('execution_heads')
-      .values(changed)
+      .values(some)
       .onConflict((conflict) =>
         conflict.column('id').doUpdateSet((row) => ({
           status: row.ref('excluded.status'),
@@ -133,10 +135,10 @@ async function writeRows(
         { id, sequence: after + events.length, body: asJson(snapshot) },
       ]),
   );
-  if (snapshots.size > 0) {
+  for (const some of inFewSizes([...snapshots.values()])) {
     await db
       .insertInto('execution_snapshots')
-      .values([...snapshots.values()])
+      .values(some)
       .onConflict((conflict) =>
         conflict.column('id').doUpdateSet((row) => ({
           sequence: row.ref('excluded.sequence'),
@@ -148,6 +150,18 @@ async function writeRows(
   const consumed = written.flatMap(({ consumed = [] }) => consumed);
   if (consumed.length > 0)
     await db.deleteFrom('execution_signals').where('ordinal', 'in', consumed).execute();
+}
+
+/** Statements are kept prepared by their text, which differs with the number of rows: so there are only these few. */
+const SIZES = [64, 16, 4, 1];
+
+function inFewSizes<Row>(rows: readonly Row[]): readonly (readonly Row[])[] {
+  const parts: (readonly Row[])[] = [];
+  let from = 0;
+  for (const size of SIZES) {
+    for (; rows.length - from >= size; from += size) parts.push(rows.slice(from, from + size));
+  }
+  return parts;
 }
 
 function refusalOf(append: ExecutionAppend, head: ExecutionHeadTable | undefined): KilnError | undefined {
