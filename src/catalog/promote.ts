@@ -1,9 +1,11 @@
 /** Promotion: a channel moves forward to a tested image, and back only to an image that it held. */
+
+import type { Change } from '../domain/change.ts';
 import { judgePromotion, NO_DEMANDS } from '../domain/channel-policy.ts';
 import { KilnError } from '../domain/errors.ts';
 import type { ChannelName, ComponentName, ImageId } from '../domain/ids.ts';
 import { asTested, type ChannelMove, type Image, latestChecks, type TestedImage } from '../domain/image.ts';
-import type { Change, Store } from '../domain/ports/store.ts';
+import type { Store } from '../domain/ports/store.ts';
 import type { Evidence } from '../domain/promotion-evidence.ts';
 
 export interface PromoteRequest {

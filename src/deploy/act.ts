@@ -1,7 +1,8 @@
 /** Takes one step of the planner in the real world. Each act is safe to repeat and carries the owner's fence. */
+
+import type { Change } from '../domain/change.ts';
 import { KilnError } from '../domain/errors.ts';
 import { type Fence, type ServiceKey, serviceKey } from '../domain/ids.ts';
-import type { Change } from '../domain/ports/store.ts';
 import type { Release } from '../domain/release.ts';
 import { diagnose } from './diagnose.ts';
 import { groupSpec, targetOf } from './group-spec.ts';

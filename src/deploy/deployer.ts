@@ -1,4 +1,6 @@
 /** The verbs: release, plan, deploy, rollback, cancel, stop. They decide and store; the owners carry it out. */
+
+import type { CallAttempt, Change } from '../domain/change.ts';
 import type { Strategy } from '../domain/component.ts';
 import type { Deployment, OnConflict } from '../domain/deployment.ts';
 import { KilnError } from '../domain/errors.ts';
@@ -10,7 +12,7 @@ import {
   type ServiceKey,
   serviceKey,
 } from '../domain/ids.ts';
-import type { CallAttempt, Change, ReleaseWithState } from '../domain/ports/store.ts';
+import type { ReleaseWithState } from '../domain/ports/store.ts';
 import type { Release } from '../domain/release.ts';
 import { emptyMemory, observe } from './observe.ts';
 import type { Owners } from './owners.ts';

@@ -8,8 +8,8 @@
 import { createHash } from 'node:crypto';
 import type { Context } from 'hono';
 import type { Actor } from '../domain/audit.ts';
+import type { CallAttempt } from '../domain/change.ts';
 import { asKilnError, KilnError } from '../domain/errors.ts';
-import type { CallAttempt } from '../domain/ports/store.ts';
 import { textAnswer } from './answers.ts';
 import type { HttpParts } from './parts.ts';
 

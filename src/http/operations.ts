@@ -13,9 +13,9 @@ import {
   routeOf,
 } from '../api/routes.ts';
 import type { Actor } from '../domain/audit.ts';
+import type { CallAttempt } from '../domain/change.ts';
 import { KilnError } from '../domain/errors.ts';
 import { type EnvironmentName, environmentName, isEnvironmentName } from '../domain/ids.ts';
-import type { CallAttempt } from '../domain/ports/store.ts';
 import { jsonAnswer } from './answers.ts';
 import { assertEnvironment, assertRole } from './auth.ts';
 import type { StreamParts } from './event-stream.ts';

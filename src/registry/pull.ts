@@ -6,10 +6,11 @@
 import { rm } from 'node:fs/promises';
 import type { FileBlobStore } from '../bakery/blobs.ts';
 import { readManifest } from '../bakery/oci-layout.ts';
+import type { Change } from '../domain/change.ts';
 import { KilnError } from '../domain/errors.ts';
 import type { Digest } from '../domain/ids.ts';
 import { type Image, isStored } from '../domain/image.ts';
-import type { Change, Store } from '../domain/ports/store.ts';
+import type { Store } from '../domain/ports/store.ts';
 import { parseRecord, type ShippedImage } from './image-record.ts';
 import { severalAtATime } from './patience.ts';
 import type { RegistryReference } from './reference.ts';

@@ -1,10 +1,11 @@
 /** Pushes and pulls that were asked for: each runs in the server, can be watched and cancelled, and ends by itself. */
 import type { FileBlobStore } from '../bakery/blobs.ts';
+import type { Change } from '../domain/change.ts';
 import { asKilnError, KilnError } from '../domain/errors.ts';
 import type { Digest } from '../domain/ids.ts';
 import type { Image } from '../domain/image.ts';
 import type { Clock } from '../domain/ports/clock.ts';
-import type { Change, Store } from '../domain/ports/store.ts';
+import type { Store } from '../domain/ports/store.ts';
 import type { FindCredentials } from './credentials.ts';
 import { pullImage } from './pull.ts';
 import { pushImage } from './push.ts';

@@ -7,9 +7,10 @@
  * line, one at most, carries the first of them. A change without an event takes no number and
  * leaves no trace: it found nothing to do.
  */
+
+import type { CallAttempt, Change } from '../domain/change.ts';
 import { KilnError } from '../domain/errors.ts';
 import type { Revision } from '../domain/ids.ts';
-import type { CallAttempt, Change } from '../domain/ports/store.ts';
 import { type AuditLine, chainHash } from './audit-chain.ts';
 import type { Writer } from './engine.ts';
 import { toJson } from './json.ts';

@@ -1,7 +1,8 @@
+import type { Change } from '../domain/change.ts';
 import { KilnError } from '../domain/errors.ts';
 import type { ChannelName, ComponentName } from '../domain/ids.ts';
 import type { ChannelMove } from '../domain/image.ts';
-import type { Change, ChannelStore } from '../domain/ports/store.ts';
+import type { ChannelStore } from '../domain/ports/store.ts';
 import type { Evidence } from '../domain/promotion-evidence.ts';
 import { indexMove } from './catalogue/index-image.ts';
 import { refuseRevoked } from './catalogue/revocations.ts';

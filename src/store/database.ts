@@ -1,6 +1,7 @@
 /** The engine with revisions: what the sub-stores are written on. */
+
+import type { Change } from '../domain/change.ts';
 import type { Revision } from '../domain/ids.ts';
-import type { Change } from '../domain/ports/store.ts';
 import { ChangeTransaction } from './change.ts';
 import type { Engine, Reader, WriteOptions, Writer } from './engine.ts';
 import { RevisionWatch } from './revision-watch.ts';

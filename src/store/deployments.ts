@@ -9,6 +9,8 @@
  * - With `deployed`, the release serves from then on: one transaction, so that no reader ever
  *   sees the one without the other.
  */
+
+import type { Change } from '../domain/change.ts';
 import type { Decisions, Deployment } from '../domain/deployment.ts';
 import type {
   ComponentName,
@@ -19,7 +21,8 @@ import type {
   ServiceKey,
 } from '../domain/ids.ts';
 import { serviceKey, serviceParts } from '../domain/ids.ts';
-import type { Change, DeploymentRequest, DeploymentStore, Page, PageRequest } from '../domain/ports/store.ts';
+import type { Page, PageRequest } from '../domain/page.ts';
+import type { DeploymentRequest, DeploymentStore } from '../domain/ports/store.ts';
 import { refuseRevoked } from './catalogue/revocations.ts';
 import type { ChangeTransaction } from './change.ts';
 import type { Database } from './database.ts';

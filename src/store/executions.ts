@@ -3,7 +3,9 @@
  * as long; so ten thousand waiting executions cost no renewals. Every claim raises the execution's fence.
  */
 import { type SqlBool, sql } from 'kysely';
+import type { Change } from '../domain/change.ts';
 import { KilnError } from '../domain/errors.ts';
+import type { Page, PageRequest } from '../domain/page.ts';
 import type {
   Claim,
   ExecutionAppend,
@@ -14,7 +16,6 @@ import type {
   OnOpenGroup,
   StoredExecution,
 } from '../domain/ports/executions.ts';
-import type { Change, Page, PageRequest } from '../domain/ports/store.ts';
 import type { ChangeTransaction } from './change.ts';
 import type { Database } from './database.ts';
 import type { Reader } from './engine.ts';

@@ -1,7 +1,9 @@
+import type { Change } from '../domain/change.ts';
 import { KilnError } from '../domain/errors.ts';
 import type { ComponentName, Digest, ImageId } from '../domain/ids.ts';
 import { asTested, type CheckResult, type Image, isStored, type Revocation } from '../domain/image.ts';
-import type { Change, ImageStore, Page, PageRequest } from '../domain/ports/store.ts';
+import type { Page, PageRequest } from '../domain/page.ts';
+import type { ImageStore } from '../domain/ports/store.ts';
 import { indexImage, setState } from './catalogue/index-image.ts';
 import { refuseRevoked, revocationsOf, revokeWithDescendants } from './catalogue/revocations.ts';
 import { TESTED } from './catalogue/terms.ts';

@@ -2,15 +2,11 @@
  * What the janitor writes. A sweep asks once more, inside its own transaction, whether anything needs the image: every
  * other writer comes before that and is seen, or after it and finds the image gone.
  */
+
+import type { Change } from '../domain/change.ts';
 import type { ImageId } from '../domain/ids.ts';
 import { type Artifact, type Image, isStored } from '../domain/image.ts';
-import type {
-  Change,
-  JanitorState,
-  JanitorStore,
-  MarkedImage,
-  SweptArtifact,
-} from '../domain/ports/store.ts';
+import type { JanitorState, JanitorStore, MarkedImage, SweptArtifact } from '../domain/ports/store.ts';
 import type { KeepReason, RetentionDecision, RetentionPolicy } from '../domain/retention.ts';
 import type { LongReads } from './catalogue/long-reads.ts';
 import { references } from './catalogue/references.ts';

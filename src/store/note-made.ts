@@ -1,5 +1,5 @@
+import type { CallAttempt } from '../domain/change.ts';
 import { KilnError } from '../domain/errors.ts';
-import type { CallAttempt } from '../domain/ports/store.ts';
 import type { Writer } from './engine.ts';
 
 /** In the transaction that makes it. Fails with `idempotency.in-progress` when another attempt holds the key. */

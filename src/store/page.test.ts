@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import type { Page } from '../domain/ports/store.ts';
+import type { Page } from '../domain/page.ts';
 import { pageBounds, pageOf } from './page.ts';
 
 /** A list as a store has it: rows by ordinal, the newest first. */

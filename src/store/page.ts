@@ -1,7 +1,7 @@
 /** Keyset paging by ordinal, newest first: a page never shifts when rows are added while it is read. */
 import { KilnError } from '../domain/errors.ts';
 import type { ComponentName, EnvironmentName } from '../domain/ids.ts';
-import type { Page, PageRequest } from '../domain/ports/store.ts';
+import type { Page, PageRequest } from '../domain/page.ts';
 
 const LARGEST_PAGE = 1000;
 

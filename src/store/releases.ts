@@ -1,3 +1,4 @@
+import type { Change } from '../domain/change.ts';
 import { KilnError } from '../domain/errors.ts';
 import {
   type ComponentName,
@@ -9,7 +10,8 @@ import {
   serviceKey,
   serviceParts,
 } from '../domain/ids.ts';
-import type { Change, Page, PageRequest, ReleaseStore, ReleaseWithState } from '../domain/ports/store.ts';
+import type { Page, PageRequest } from '../domain/page.ts';
+import type { ReleaseStore, ReleaseWithState } from '../domain/ports/store.ts';
 import type { Release, ReleaseState } from '../domain/release.ts';
 import { refuseRevoked } from './catalogue/revocations.ts';
 import type { ChangeTransaction } from './change.ts';

@@ -1,3 +1,4 @@
+import type { Change } from '../domain/change.ts';
 import type { ServiceState } from '../domain/deployment.ts';
 import { KilnError } from '../domain/errors.ts';
 import {
@@ -7,7 +8,7 @@ import {
   serviceKey,
   serviceParts,
 } from '../domain/ids.ts';
-import type { Change, ServiceStore } from '../domain/ports/store.ts';
+import type { ServiceStore } from '../domain/ports/store.ts';
 import type { ServerGroup } from '../domain/server-group.ts';
 import type { ChangeTransaction } from './change.ts';
 import type { Database } from './database.ts';

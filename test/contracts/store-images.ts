@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { ImageId } from '../../src/domain/ids.ts';
 import type { Image } from '../../src/domain/image.ts';
-import type { Page } from '../../src/domain/ports/store.ts';
+import type { Page } from '../../src/domain/page.ts';
 import { by, candidate, check, checkout, digestOf, image, storefront } from './store-samples.ts';
 import type { StoreUnderTest } from './store-subjects.ts';
 

@@ -1,8 +1,9 @@
 import { expect, it } from 'vitest';
+import type { Change } from '../../src/domain/change.ts';
 import { componentName, type ImageId } from '../../src/domain/ids.ts';
 import type { Image } from '../../src/domain/image.ts';
 import type { ImageQuery } from '../../src/domain/image-query.ts';
-import type { Change, Store } from '../../src/domain/ports/store.ts';
+import type { Store } from '../../src/domain/ports/store.ts';
 import { DEFAULT_RETENTION } from '../../src/domain/retention.ts';
 import {
   by,

@@ -1,4 +1,6 @@
 /** Nouns to put into a store, each valid and as small as it may be. */
+
+import type { Change } from '../../src/domain/change.ts';
 import type { EnvironmentSpec } from '../../src/domain/component.ts';
 import {
   channelName,
@@ -12,7 +14,7 @@ import {
   serviceKey,
 } from '../../src/domain/ids.ts';
 import type { CheckResult, Image } from '../../src/domain/image.ts';
-import type { Change, DeploymentRequest, Store } from '../../src/domain/ports/store.ts';
+import type { DeploymentRequest, Store } from '../../src/domain/ports/store.ts';
 import type { Release } from '../../src/domain/release.ts';
 import { type ServerGroup, serverGroupName } from '../../src/domain/server-group.ts';
 

@@ -5,8 +5,9 @@
  * Many executions move at once, so their appends are committed together: one fsync for all that wait for one.
  */
 import type { Role } from '../audit.ts';
+import type { Change } from '../change.ts';
 import type { Fence, Revision } from '../ids.ts';
-import type { Change, Page, PageRequest } from './store.ts';
+import type { Page, PageRequest } from '../page.ts';
 
 export type ExecutionStatus = 'PENDING' | 'RUNNING' | 'SUCCEEDED' | 'FAILED' | 'TIMED_OUT' | 'ABORTED';
 

@@ -5,6 +5,7 @@
  * fence of its lease and fail with `fence.stale` once somebody else holds it.
  */
 import type { AuditEntry, KilnEvent, Token } from '../audit.ts';
+import type { CallAttempt, Change } from '../change.ts';
 import type { ChannelPolicy } from '../channel-policy.ts';
 import type {
   Decisions,
@@ -30,40 +31,12 @@ import type {
 } from '../ids.ts';
 import type { Artifact, ChannelMove, CheckResult, Image } from '../image.ts';
 import type { ImageQuery } from '../image-query.ts';
+import type { Page, PageRequest } from '../page.ts';
 import type { Approval } from '../promotion-evidence.ts';
 import type { Release, ReleaseState } from '../release.ts';
 import type { KeepReason, RetentionDecision, RetentionPolicy } from '../retention.ts';
 import type { ServerGroup } from '../server-group.ts';
 import type { ExecutionStore } from './executions.ts';
-
-/** One server's attempt at a call that came with an Idempotency-Key. */
-export interface CallAttempt {
-  readonly key: string;
-  /** Differs from one attempt to the next. */
-  readonly attempt: string;
-}
-
-/** Who makes a change and when. */
-export interface Change {
-  readonly actor: string;
-  readonly atMs: number;
-  /**
-   * Present: what is made is noted under the actor's key in the same transaction, which fails with
-   * `idempotency.in-progress` when another attempt holds the key.
-   */
-  readonly attempt?: CallAttempt;
-}
-
-export interface Page<Item> {
-  readonly items: readonly Item[];
-  /** Pass it back to get the next page; absent on the last. */
-  readonly cursor?: string;
-}
-
-export interface PageRequest {
-  readonly limit: number;
-  readonly cursor?: string;
-}
 
 export interface ImageStore {
   /** Fails with `input.conflict` when the component has this version already. */
