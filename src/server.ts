@@ -29,6 +29,13 @@ import type { Target } from './domain/ports/target.ts';
 import { createApp } from './http/app.ts';
 import { checkListen } from './http/listen.ts';
 import { readPageFiles } from './http/page.ts';
+import { Commands } from './pipeline/command-run.ts';
+import { resourceName } from './pipeline/definition/resources.ts';
+import { Executor } from './pipeline/executor.ts';
+import { Pipelines } from './pipeline/pipelines.ts';
+import { startOther } from './pipeline/start-other.ts';
+import { makeTasks } from './pipeline/task-registry.ts';
+import type { Verbs } from './pipeline/verbs.ts';
 import { credentialsFromFile } from './registry/credentials.ts';
 import { Transfers } from './registry/transfers.ts';
 import { openRouter } from './routing/open-router.ts';
@@ -40,6 +47,7 @@ import { ensureAdminToken } from './server/admin-token.ts';
 import { stopEverything } from './server/down.ts';
 import { ImageChecker } from './server/image-checker.ts';
 import { JanitorRounds } from './server/janitor-rounds.ts';
+import { pipelineVerbs } from './server/pipeline-verbs.ts';
 import { releaseChecker } from './server/release-checker.ts';
 import { assertListenIsFree, listenForApi, routerListen } from './server/sockets.ts';
 import { openStateDirectory, type StateDirectory } from './server/state-directory.ts';
@@ -50,6 +58,9 @@ import { openStore } from './store/open.ts';
 import { TARGETS } from './targets/registry.ts';
 
 const BAKE_THREADS = 2;
+/** Bakes, checks and commands of pipelines at once. */
+const PIPELINE_PLACES = 8;
+const GIT_LIMIT_MS = 30_000;
 const BAKER_IDLE_MS = 120_000;
 /** Blobs of a pull that is not recorded yet are younger. */
 const BLOBS_SPARED_MS = 24 * 3600_000;
@@ -176,6 +187,7 @@ async function build(building: Building): Promise<KilnServer> {
   const ended = store.engine === 'sqlite' ? '' : holders;
   await store.leases.releaseAll(ended);
   await store.idempotency.releaseAll(ended);
+  await store.executions.releaseAll(ended);
   await imageChecker.sweep();
   const owners = new Owners(deploy, holder);
   await owners.start();
@@ -189,6 +201,18 @@ async function build(building: Building): Promise<KilnServer> {
   const rounds = new JanitorRounds({ janitor, store: store.janitor, clock: systemClock, log });
   closers.push(() => rounds.close());
   rounds.start();
+
+  const deployer = new Deployer(deploy, owners);
+  const verbs = pipelineVerbs({
+    store,
+    bakery,
+    checks,
+    deployer,
+    clock: systemClock,
+    holder,
+    newId: randomUUID,
+  });
+  const { pipelines } = await buildPipelines(building, { store, verbs, holder });
 
   const asked = Promise.withResolvers<void>();
   const app = createApp({
@@ -207,7 +231,8 @@ async function build(building: Building): Promise<KilnServer> {
     transfers,
     imageFiles: new ImageFiles(blobs),
     janitor,
-    deployer: new Deployer(deploy, owners),
+    deployer,
+    pipelines,
     services: {
       list: (filter, signal) => serviceStatuses(deploy, filter, signal),
       logs: (component, environment, query, signal) =>
@@ -313,6 +338,52 @@ function unpackInto(builder: Baker): Unpack {
     await rmdir(directory);
     await builder.unpack(digest, directory, signal);
   };
+}
+
+async function buildPipelines(
+  { settings, log, state, closers }: Building,
+  { store, verbs, holder }: { readonly store: Store; readonly verbs: Verbs; readonly holder: string },
+): Promise<{ pipelines: Pipelines }> {
+  const { path: searchPath, bwrap } = settings;
+  const commands = new Commands({ stateDirectory: state.path, searchPath, bwrap });
+  await commands.sweep();
+  const tasks = makeTasks({
+    verbs,
+    clock: systemClock,
+    fetch,
+    runCommand: (wish, call, signal) => commands.run(wish, call, signal),
+    startOther: (wish, call, signal) => startOther(pipelines, wish, call, signal),
+  });
+  const executor = new Executor({
+    store: store.executions,
+    events: store.events,
+    clock: systemClock,
+    log,
+    holder,
+    randomBytes,
+    tasks,
+    taskName: resourceName,
+    places: PIPELINE_PLACES,
+  });
+  const pipelines = new Pipelines({
+    store: store.executions,
+    events: store.events,
+    machines: executor.machines,
+    clock: systemClock,
+    newId: randomUUID,
+    describe: async (directory) => {
+      const { component, environments } = (await readComponent(directory)).definition;
+      return { component, environments: Object.keys(environments) };
+    },
+    commitOf: async (directory) => {
+      const { sha = null, describe = null } =
+        (await readGitFacts(directory, AbortSignal.timeout(GIT_LIMIT_MS))) ?? {};
+      return { sha, version: sha ?? describe };
+    },
+  });
+  await executor.start();
+  closers.push(() => executor.close());
+  return { pipelines };
 }
 
 async function buildTargets(

@@ -25,7 +25,18 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   store: [],
   pipeline: ['component'],
   api: [],
-  http: ['api', 'bakery', 'catalog', 'checks', 'component', 'config', 'deploy', 'registry', 'scan'],
+  http: [
+    'api',
+    'bakery',
+    'catalog',
+    'checks',
+    'component',
+    'config',
+    'deploy',
+    'pipeline',
+    'registry',
+    'scan',
+  ],
   cli: ['api', 'component', 'checks', 'pipeline'],
 };
 

@@ -10,6 +10,7 @@ import { events } from './events.ts';
 import { images } from './images.ts';
 import { janitor } from './janitor.ts';
 import { page } from './page.ts';
+import { pipelines } from './pipelines.ts';
 import { registry } from './registry.ts';
 import { releases } from './releases.ts';
 import type { OperationName } from './routes.ts';
@@ -37,6 +38,7 @@ export const CONTRACT = {
   ...images,
   ...janitor,
   ...page,
+  ...pipelines,
   ...plan,
   ...registry,
   ...releases,

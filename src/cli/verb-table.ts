@@ -109,9 +109,16 @@ export const VERBS: readonly VerbEntry[] = [
   },
   {
     name: 'pipeline',
-    args: '<action>',
-    summary: 'try a pipeline without a server, or draw it',
+    args: '<action> [what]',
+    summary:
+      'run a pipeline, look after its executions (list, show, why, cancel, retry, approve, reject), eject the default one, or try or draw one without a server',
     options: [
+      ['--file <file>', 'of run: a file of the folder, instead of pipeline.yaml'],
+      ['--parameters <list>', 'of run: NAME=VALUE,NAME=VALUE'],
+      ['--from <where>', 'of retry: failure (default) or start'],
+      ['--why <text>', 'of approve and reject: the reason'],
+      ['--approval <state>', 'of approve and reject: which state, when several wait'],
+      DETACH,
       ['--definition <file>', 'the pipeline, YAML or JSON (default pipeline.yaml)'],
       ['--input <file>', 'of try: the input, JSON (default {})'],
       ['--mocks <file>', 'of try: task results by resource or state, JSON'],
@@ -119,7 +126,8 @@ export const VERBS: readonly VerbEntry[] = [
       ['--format <format>', 'of graph: mermaid (default) or svg'],
     ],
     example:
-      'kiln pipeline try --definition pipeline.yaml --input input.json --mocks mocks.json --json\n  kiln pipeline graph --definition pipeline.yaml --format svg',
+      'kiln pipeline run ./shop\n  kiln pipeline approve exec-4f1c --why "looks good"\n  kiln pipeline try --definition pipeline.yaml --input input.json --mocks mocks.json --json\n  kiln pipeline graph --definition pipeline.yaml --format svg',
+    interrupt: 'of run and retry: stops waiting; the execution goes on in the server',
     load: () => import('./verbs/pipeline.ts'),
   },
   {

@@ -74,6 +74,11 @@ describe('the answers keep to the contract', () => {
     ['audit.list', 'GET', '/audit'],
     ['audit.verify', 'GET', '/audit/verify'],
     ['images.revoke', 'POST', '/images/storefront@1.0.0/revoke', { why: 'a hole', replace: true }],
+    ['executions.start', 'POST', '/executions', { directory: '/app' }],
+    ['executions.list', 'GET', '/executions'],
+    ['executions.get', 'GET', '/executions/exec-1'],
+    ['executions.history', 'GET', '/executions/exec-1/history'],
+    ['executions.cancel', 'POST', '/executions/exec-1/cancel'],
     ['server.get', 'GET', '/server'],
     ['server.down', 'POST', '/server/down', { instances: false }],
   ];
@@ -102,6 +107,8 @@ describe('the answers keep to the contract', () => {
       'deployments.get',
       'deployments.cancel',
       'services.logs',
+      'executions.retry',
+      'executions.decide',
       'events.follow',
     ]);
     admin = own;

@@ -25,6 +25,7 @@ import { assertHostAndOrigin } from './origin.ts';
 import { servePage, servePageFiles } from './page.ts';
 import { PageCodes } from './page-codes.ts';
 import type { HttpParts } from './parts.ts';
+import { servePipelines } from './pipelines.ts';
 import { serveRegistry } from './registry.ts';
 import { serveReleases } from './releases.ts';
 import { serveScans } from './scans.ts';
@@ -108,6 +109,7 @@ function serveOperations(operations: Operations, parts: StreamParts, codes: Page
   serveScans(operations, parts);
   serveReleases(operations, parts);
   serveDeployments(operations, parts);
+  servePipelines(operations, parts);
   serveServices(operations, parts);
   serveTokens(operations, parts);
   serveAudit(operations, parts);

@@ -13,6 +13,7 @@ import type { Clock } from '../domain/ports/clock.ts';
 import type { RouterStatus } from '../domain/ports/router.ts';
 import type { Store } from '../domain/ports/store.ts';
 import type { LogLine, LogQuery } from '../domain/ports/target.ts';
+import type { Pipelines } from '../pipeline/pipelines.ts';
 import type { Transfers } from '../registry/transfers.ts';
 import type { Sboms } from '../scan/sbom/sboms.ts';
 import type { Scans } from '../scan/scans.ts';
@@ -113,6 +114,7 @@ export interface HttpParts {
     | 'findings'
     | 'releases'
     | 'deployments'
+    | 'executions'
     | 'services'
     | 'tokens'
     | 'idempotency'
@@ -128,6 +130,7 @@ export interface HttpParts {
   readonly deployer: DeployerPart;
   readonly imageFiles: Pick<ImageFiles, 'changes' | 'verify'>;
   readonly janitor: Pick<Janitor, 'run' | 'explain' | 'policy'>;
+  readonly pipelines: Pick<Pipelines, 'start' | 'again' | 'show' | 'history' | 'cancel' | 'decide' | 'wait'>;
   readonly services: ServicesPart;
   readonly router: { status(signal: AbortSignal): Promise<RouterStatus> };
   readonly server: ServerPart;

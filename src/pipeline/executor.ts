@@ -284,7 +284,9 @@ export class Executor {
     held.moved(execution, sequence, keeps);
     this.#warmUp(held);
     for (const effect of effects) this.#carryOut(held, execution, effect);
-    for (const { begins } of taken) {
+    for (const { begins, signal, event } of taken) {
+      // Answered by somebody else: what waits for that answer here is done with.
+      if (signal !== undefined && 'task' in event) this.#running.stop(held.key(event.task));
       if (begins !== undefined && taskWait(execution, begins.task))
         this.#begin(held, execution, begins, false);
     }

@@ -6,7 +6,7 @@ import type { Beginning, Execution, ExecutionEvent, HistoryRecord } from './asl/
 import { MAIN } from './asl/execution.ts';
 import { isObject, type Json } from './asl/json.ts';
 
-export function firstState(record: ExecutionRecord): Execution {
+function firstState(record: ExecutionRecord): Execution {
   const { id, pipeline, definition, createdAtMs } = record;
   const input = record.input as Json;
   const context = {

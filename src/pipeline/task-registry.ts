@@ -1,9 +1,7 @@
 /** Every task resource: one file each in `tasks/`, and those that come with verbs that are not there yet. */
-import type { Clock } from '../domain/ports/clock.ts';
-import type { Json } from './asl/json.ts';
-import type { CommandWish } from './command-run.ts';
 import type { TaskResource } from './definition/resources.ts';
-import type { Task, TaskCall } from './task.ts';
+import type { Task } from './task.ts';
+import type { TaskParts } from './task-parts.ts';
 import { approve } from './tasks/approve.ts';
 import { bake } from './tasks/bake.ts';
 import { check } from './tasks/check.ts';
@@ -14,23 +12,6 @@ import { notify } from './tasks/notify.ts';
 import { pipeline } from './tasks/pipeline.ts';
 import { promote } from './tasks/promote.ts';
 import { rollback } from './tasks/rollback.ts';
-import type { Verbs } from './verbs.ts';
-
-export interface OtherWish {
-  readonly directory: string;
-  readonly file?: string | undefined;
-  readonly input?: Json | undefined;
-  readonly parameters: Readonly<Record<string, Json>>;
-  readonly wait: boolean;
-}
-
-export interface TaskParts {
-  readonly verbs: Verbs;
-  readonly clock: Clock;
-  readonly fetch: typeof fetch;
-  readonly runCommand: (wish: CommandWish, call: TaskCall, signal: AbortSignal) => Promise<Json>;
-  readonly startOther: (wish: OtherWish, call: TaskCall, signal: AbortSignal) => Promise<Json>;
-}
 
 export const TASKS: Readonly<Record<string, (parts: TaskParts) => Task>> = {
   approve,

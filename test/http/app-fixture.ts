@@ -21,6 +21,8 @@ import type { Store } from '../../src/domain/ports/store.ts';
 import { type App, createApp } from '../../src/http/app.ts';
 import { secretHash } from '../../src/http/auth.ts';
 import type { HttpParts } from '../../src/http/parts.ts';
+import { Machines } from '../../src/pipeline/machines.ts';
+import { Pipelines } from '../../src/pipeline/pipelines.ts';
 import { NOTHING_YET } from '../../src/registry/transfer-progress.ts';
 import type { Transfer } from '../../src/registry/transfers.ts';
 import type { ScanRun } from '../../src/scan/scans.ts';
@@ -211,6 +213,7 @@ function smallParts(store: Store, acts: string[], logged: string[]): HttpParts {
       get: async () => undefined,
       wait: async (id) => ({ id, state: 'passed', component: STOREFRONT, results: [], startedAtMs: 1 }),
     },
+    pipelines: noPipelines(store),
     sboms: { of: async () => '{"bomFormat":"CycloneDX","specVersion":"1.6","components":[]}' },
     scans: noScans(acts),
     transfers: noTransfers(acts),
@@ -328,4 +331,21 @@ function noScans(acts: string[]): HttpParts['scans'] {
     wait: async () => run,
     verdict: async () => ({ passed: true, blocking: [], waived: [], noted: [] }),
   };
+}
+
+/** Executions are begun and never carried on: no executor runs. */
+function noPipelines(store: Store): Pipelines {
+  let begun = 0;
+  return new Pipelines({
+    store: store.executions,
+    events: store.events,
+    machines: new Machines(store.executions),
+    clock: systemClock,
+    newId: () => {
+      begun += 1;
+      return String(begun);
+    },
+    describe: async () => ({ component: 'storefront', environments: [] }),
+    commitOf: async () => ({}),
+  });
 }

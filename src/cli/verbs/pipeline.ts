@@ -5,8 +5,10 @@ import { KilnError } from '../../domain/errors.ts';
 import { isObject, type Json, type JsonObject } from '../../pipeline/asl/json.ts';
 import type { Mocks } from '../../pipeline/asl/mocks.ts';
 import { answer, type Context, choiceFlag, textFlag } from '../context.ts';
+import { EXECUTION_ACTIONS } from './pipeline-executions.ts';
 
 const ACTIONS: Readonly<Record<string, (context: Context) => Promise<number>>> = {
+  ...EXECUTION_ACTIONS,
   try: tryOut,
   graph: draw,
 };
@@ -16,7 +18,7 @@ export async function run(context: Context): Promise<number> {
   const action = Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;
   if (action !== undefined) return action(context);
   throw new KilnError('input.invalid', `"${name}" is not something that kiln pipeline does.`, {
-    next: `Choose ${Object.keys(ACTIONS).join(' or ')}.`,
+    next: `Choose ${Object.keys(ACTIONS).join(', ')}.`,
   });
 }
 

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { readAnswer } from '../read-answer.ts';
 import { type Task, TaskFailed } from '../task.ts';
 import { argumentsOf } from '../task-arguments.ts';
-import type { TaskParts } from '../task-registry.ts';
+import type { TaskParts } from '../task-parts.ts';
 
 const shape = z.strictObject({
   url: z.url({ protocol: /^https?$/ }),

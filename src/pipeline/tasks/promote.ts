@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Task } from '../task.ts';
 import { argumentsOf } from '../task-arguments.ts';
-import type { TaskParts } from '../task-registry.ts';
+import type { TaskParts } from '../task-parts.ts';
 
 const shape = z.strictObject({ image: z.string().min(1), channel: z.string().min(1) });
 

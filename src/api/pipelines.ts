@@ -1,0 +1,124 @@
+import { z } from '@hono/zod-openapi';
+import { atMs, identifier, pageOf, pageQuery, waitQuery } from './names.ts';
+
+const status = z.enum(['PENDING', 'RUNNING', 'SUCCEEDED', 'FAILED', 'TIMED_OUT', 'ABORTED']).openapi({
+  description: 'As AWS Step Functions calls them',
+});
+
+const summary = {
+  id: z.string(),
+  pipeline: z.string().openapi({ description: 'Name of its component' }),
+  status,
+  createdAtMs: atMs,
+  createdBy: z.string(),
+  endedAtMs: atMs.optional(),
+  events: z.int().openapi({ description: 'Stored so far' }),
+  group: z.string().optional(),
+  after: z.string().optional().openapi({ description: 'The execution that this one is a repetition of' }),
+};
+
+const waits = z
+  .object({
+    state: z.string(),
+    kind: z.enum(['time', 'back-off', 'approval', 'task', 'token', 'transfer']),
+    text: z.string(),
+    sinceMs: atMs,
+    untilMs: atMs.optional(),
+    resource: z.string().optional(),
+    environment: z.string().optional(),
+    role: z.enum(['deployer', 'admin']).optional(),
+    evidence: z.unknown().optional(),
+  })
+  .openapi('ExecutionWaits');
+
+const executionView = z
+  .object({
+    ...summary,
+    input: z.unknown(),
+    output: z.unknown().optional(),
+    error: z.string().optional(),
+    cause: z.string().optional(),
+    waits: z.array(waits).openapi({ description: 'Everything that it waits for now' }),
+  })
+  .openapi('Execution');
+
+const historyEntry = z
+  .object({
+    id: z.int(),
+    scope: z.string(),
+    type: z.string().openapi({ example: 'TaskStateEntered' }),
+    atMs,
+    state: z.string().optional(),
+    input: z.unknown().optional(),
+    output: z.unknown().optional(),
+    error: z.string().optional(),
+    cause: z.string().optional(),
+  })
+  .openapi('HistoryEntry');
+
+const params = z.strictObject({ id: identifier });
+
+export const pipelines = {
+  'executions.start': {
+    body: z
+      .strictObject({
+        directory: z
+          .string()
+          .min(1)
+          .max(4096)
+          .refine((text) => text.startsWith('/') && !text.includes('\0'), {
+            error: 'expected an absolute path',
+          })
+          .openapi({ description: 'Folder of the component, on the server’s machine' }),
+        file: z.string().min(1).max(1_000).optional().openapi({
+          description: 'In the folder; otherwise pipeline.yaml, or the default pipeline where there is none',
+        }),
+        input: z.record(z.string(), z.unknown()).optional(),
+        parameters: z.record(z.string(), z.unknown()).default({}),
+        group: z
+          .string()
+          .min(1)
+          .max(200)
+          .optional()
+          .openapi({ description: 'One of a group runs at a time' }),
+        onOpen: z.enum(['queue', 'newest', 'refuse']).default('queue').openapi({
+          description: 'When others of the group are open: wait, have them cancelled and wait, or fail',
+        }),
+        priority: z.int().min(-100).max(100).default(0),
+      })
+      .openapi('ExecutionRequest'),
+    answer: executionView,
+  },
+  'executions.list': {
+    query: z.strictObject({
+      ...pageQuery,
+      pipeline: z.string().min(1).max(200).optional(),
+      open: z.enum(['true', 'false']).optional(),
+    }),
+    answer: pageOf(z.object(summary).openapi('ExecutionSummary')),
+  },
+  'executions.get': { params, query: z.strictObject(waitQuery), answer: executionView },
+  'executions.history': { params, answer: z.object({ items: z.array(historyEntry) }) },
+  'executions.cancel': { params, answer: executionView },
+  'executions.retry': {
+    params,
+    body: z.strictObject({ from: z.enum(['failure', 'start']).default('failure') }).openapi('RetryRequest'),
+    answer: executionView,
+  },
+  'executions.decide': {
+    params,
+    body: z
+      .strictObject({
+        approve: z.boolean(),
+        why: z.string().max(1_000).default(''),
+        state: z
+          .string()
+          .min(1)
+          .max(200)
+          .optional()
+          .openapi({ description: 'Absent: every approval that is open' }),
+      })
+      .openapi('Decision'),
+    answer: executionView,
+  },
+};

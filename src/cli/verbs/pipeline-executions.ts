@@ -1,0 +1,212 @@
+/** The actions of `kiln pipeline` that speak with a server: executions, from their start to their end. */
+import { access, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { Answer } from '../../api/contract.ts';
+import { EXIT } from '../../api/failures.ts';
+import { KilnError } from '../../domain/errors.ts';
+import { answer, type Context, choiceFlag, hint, isSet, textFlag } from '../context.ts';
+import { untilEnded } from '../ended-work.ts';
+import { agoText } from '../time.ts';
+
+type Execution = Answer<'executions.get'>;
+
+export const EXECUTION_ACTIONS: Readonly<Record<string, (context: Context) => Promise<number>>> = {
+  run: start,
+  list,
+  show,
+  why,
+  cancel,
+  retry,
+  approve: (context) => decide(context, true),
+  reject: (context) => decide(context, false),
+  eject,
+};
+
+async function start(context: Context): Promise<number> {
+  const directory = path.resolve(context.args[1] ?? '.');
+  const file = textFlag(context.flags, 'file');
+  const parameters = parametersOf(textFlag(context.flags, 'parameters'));
+  const body = { directory, parameters, ...(file !== undefined && { file }) };
+  return follow(
+    context,
+    await context.client().call('executions.start', { body }, { signal: context.signal }),
+  );
+}
+
+async function retry(context: Context): Promise<number> {
+  const from = choiceFlag(context.flags, 'from', '--from', ['failure', 'start'] as const) ?? 'failure';
+  const begun = await context
+    .client()
+    .call('executions.retry', { params: { id: idOf(context) }, body: { from } }, { signal: context.signal });
+  return follow(context, begun);
+}
+
+/** To its end, or until it waits for a person: nobody at a terminal can be waited for here. */
+async function follow(context: Context, begun: Execution): Promise<number> {
+  const { progress, signal } = context;
+  const { id } = begun;
+  if (isSet(context.flags, 'detach')) return answer(context, begun, () => `${id} goes on in the server`);
+  context.onInterrupt(() => `the execution goes on in the server; end it: kiln pipeline cancel ${id}`);
+  progress.begin(`${begun.pipeline}: ${id}`);
+  const client = context.client();
+  const execution = await untilEnded(
+    begun,
+    (one) => one.endedAtMs !== undefined || isForPeople(one),
+    async () => {
+      const one = await client.call('executions.get', { params: { id }, query: { wait: 1 } }, { signal });
+      const [first] = one.waits;
+      if (first !== undefined) progress.update(`${first.state}: ${first.text}`);
+      return one;
+    },
+  );
+  if (execution.endedAtMs === undefined) {
+    progress.end('same', `${id} waits for a person`);
+    answer(context, execution, () => whyText(execution));
+    hint(context, `next: kiln pipeline approve ${id}`);
+    return EXIT.ok;
+  }
+  progress.end(execution.status === 'SUCCEEDED' ? 'done' : 'failed', `${id} ${execution.status}`);
+  answer(context, execution, () => endText(execution));
+  if (execution.status === 'SUCCEEDED') return EXIT.ok;
+  hint(context, `next: kiln pipeline show ${id}; go on from where it failed: kiln pipeline retry ${id}`);
+  return EXIT.negative;
+}
+
+function isForPeople({ waits }: Execution): boolean {
+  return waits.length > 0 && waits.every(({ kind }) => kind === 'approval');
+}
+
+async function list(context: Context): Promise<number> {
+  const pipeline = context.args[1];
+  const query = { limit: 50, ...(pipeline !== undefined && { pipeline }) };
+  const page = await context.client().call('executions.list', { query }, { signal: context.signal });
+  return answer(context, page, () => {
+    if (page.items.length === 0) return 'There is no execution yet: kiln pipeline run DIR';
+    const { table } = tableOf(context);
+    return table(page.items);
+  });
+}
+
+function tableOf(context: Context) {
+  const now = context.now();
+  return {
+    table: (items: Answer<'executions.list'>['items']) =>
+      items
+        .map(({ id, pipeline, status, createdAtMs, createdBy }) =>
+          [
+            id.padEnd(42),
+            pipeline.padEnd(20),
+            status.padEnd(10),
+            agoText(createdAtMs, now).padEnd(14),
+            createdBy,
+          ].join(' '),
+        )
+        .join('\n'),
+  };
+}
+
+async function show(context: Context): Promise<number> {
+  const params = { id: idOf(context) };
+  const client = context.client();
+  const { signal } = context;
+  const [execution, { items }] = await Promise.all([
+    client.call('executions.get', { params, query: {} }, { signal }),
+    client.call('executions.history', { params }, { signal }),
+  ]);
+  return answer(context, { ...execution, history: items }, () => {
+    const lines = items
+      .filter(({ type }) => !/Scheduled|Started|Submitted/.test(type))
+      .map(({ atMs, type, state = '', error, cause }) => {
+        const failure = [error, cause].filter((part) => part !== undefined).join(': ');
+        return `${new Date(atMs).toISOString()}  ${type.padEnd(24)} ${state}${failure === '' ? '' : `  ${failure}`}`;
+      });
+    return [...lines, execution.endedAtMs === undefined ? whyText(execution) : endText(execution)].join('\n');
+  });
+}
+
+async function why(context: Context): Promise<number> {
+  const params = { id: idOf(context) };
+  const execution = await context
+    .client()
+    .call('executions.get', { params, query: {} }, { signal: context.signal });
+  return answer(context, execution.waits, () =>
+    execution.endedAtMs === undefined ? whyText(execution) : endText(execution),
+  );
+}
+
+async function cancel(context: Context): Promise<number> {
+  const params = { id: idOf(context) };
+  const client = context.client();
+  await client.call('executions.cancel', { params }, { signal: context.signal });
+  const ended = await client.call(
+    'executions.get',
+    { params, query: { wait: 30 } },
+    { signal: context.signal },
+  );
+  return answer(context, ended, () => `${ended.id} ${ended.status}`);
+}
+
+async function decide(context: Context, approve: boolean): Promise<number> {
+  const params = { id: idOf(context) };
+  const [why, state] = [textFlag(context.flags, 'why') ?? '', textFlag(context.flags, 'approval')];
+  const body = { approve, why, ...(state !== undefined && { state }) };
+  const execution = await context
+    .client()
+    .call('executions.decide', { params, body }, { signal: context.signal });
+  context.progress.end('done', `${execution.id}: ${approve ? 'approved' : 'rejected'}`);
+  return answer(context, execution, () => undefined);
+}
+
+/** Writes the default pipeline, to be changed; never over one that is there. */
+async function eject(context: Context): Promise<number> {
+  const directory = path.resolve(context.args[1] ?? '.');
+  const { readComponent } = await import('../../component/read.ts');
+  const { defaultPipeline } = await import('../../pipeline/default-pipeline.ts');
+  const { component, environments } = (await readComponent(directory)).definition;
+  const file = path.join(directory, 'pipeline.yaml');
+  const isThere = await access(file).then(
+    () => true,
+    () => false,
+  );
+  if (isThere) {
+    throw new KilnError('input.conflict', `${file} is there already.`, {
+      next: 'Change it as it is, or move it away first.',
+    });
+  }
+  const text = defaultPipeline({ component, environments: Object.keys(environments) });
+  await writeFile(file, text, { flag: 'wx' });
+  hint(context, `next: kiln pipeline run ${context.args[1] ?? '.'}`);
+  return answer(context, { file, text }, () => `wrote ${file}`);
+}
+
+function idOf({ args }: Context): string {
+  const [action, id] = args;
+  if (id !== undefined) return id;
+  throw new KilnError('input.invalid', `kiln pipeline ${action} needs the id of an execution.`, {
+    next: 'Run: kiln pipeline list',
+  });
+}
+
+function whyText({ waits, status }: Execution): string {
+  if (waits.length === 0) return `${status}: it goes on right now`;
+  return waits.map(({ state, text }) => (state === '' ? text : `${state}: ${text}`)).join('\n');
+}
+
+function endText({ status, output, error, cause }: Execution): string {
+  const failure = [error, cause].filter((part) => part !== undefined).join(': ');
+  const shown = output === undefined ? failure : JSON.stringify(output, null, 2);
+  return shown === '' ? status : `${status}\n${shown}`;
+}
+
+function parametersOf(text: string | undefined): Record<string, string> {
+  if (text === undefined) return {};
+  return Object.fromEntries(
+    text.split(',').map((pair) => {
+      const [, name, value] = /^([^=]+)=(.*)$/.exec(pair) ?? [];
+      if (name !== undefined && value !== undefined) return [name, value];
+      throw new KilnError('input.invalid', `"${pair}" is not a parameter.`, {
+        next: 'Write NAME=VALUE,NAME=VALUE.',
+      });
+    }),
+  );
+}

@@ -1,0 +1,98 @@
+import type { Answer } from '../api/contract.ts';
+import { KilnError } from '../domain/errors.ts';
+import { environmentName } from '../domain/ids.ts';
+import type { ExecutionRecord } from '../domain/ports/executions.ts';
+import type { Shown } from '../pipeline/pipelines.ts';
+import { assertRole } from './auth.ts';
+import type { Caller, Operations } from './operations.ts';
+import type { HttpParts } from './parts.ts';
+import { present } from './views.ts';
+
+export function servePipelines(operations: Operations, { pipelines, store }: HttpParts): void {
+  const view = async (id: string) => executionView(await pipelines.show(id));
+
+  operations.begins('executions.start', {
+    async begin({ body }, caller) {
+      const { file, input, group, ...rest } = body;
+      const wish = { ...rest, ...present({ file, input, group }), trigger: 'api' };
+      return view((await pipelines.start(wish, starterOf(caller))).id);
+    },
+    recover: view,
+    ended: hasEnded,
+    wait: async ({ id }, timeoutMs, signal) => view((await pipelines.wait(id, timeoutMs, signal)).id),
+  });
+
+  operations.json('executions.list', async ({ query }) => {
+    const { pipeline, open, limit, cursor } = query;
+    const filter = { ...present({ pipeline }), ...(open !== undefined && { open: open === 'true' }) };
+    const page = await store.executions.list(filter, { limit, ...present({ cursor }) });
+    return { ...page, items: page.items.map(summaryView) };
+  });
+
+  operations.json('executions.get', async ({ params, query }, { signal }) => {
+    if (query.wait > 0) await pipelines.wait(params.id, query.wait * 1000, signal);
+    return view(params.id);
+  });
+
+  operations.json('executions.history', async ({ params }) => ({
+    items: await pipelines.history(params.id),
+  }));
+
+  operations.json(
+    'executions.cancel',
+    async ({ params }, caller) => {
+      if (await pipelines.cancel(params.id, starterOf(caller))) return view(params.id);
+      throw new KilnError('input.conflict', `Execution ${params.id} has ended already.`, {
+        next: `See how: kiln pipeline show ${params.id}`,
+      });
+    },
+    { recover: async (_made, { params }) => view(params.id) },
+  );
+
+  operations.begins('executions.retry', {
+    begin: async ({ params, body }, caller) =>
+      view((await pipelines.again(params.id, body.from, starterOf(caller))).id),
+    recover: view,
+    ended: hasEnded,
+    wait: async ({ id }, timeoutMs, signal) => view((await pipelines.wait(id, timeoutMs, signal)).id),
+  });
+
+  operations.json(
+    'executions.decide',
+    async ({ params, body }, caller) => {
+      const { approve, why, state } = body;
+      const mayDecide = ({ role = 'deployer', environment }: Shown['waits'][number]): void => {
+        assertRole(caller.actor, role);
+        if (environment !== undefined) caller.assertMayChange(environmentName(environment));
+      };
+      await pipelines.decide(
+        params.id,
+        { approve, why, ...present({ state }) },
+        mayDecide,
+        starterOf(caller),
+      );
+      return view(params.id);
+    },
+    { recover: async (_made, { params }) => view(params.id) },
+  );
+}
+
+function starterOf({ actor, attempt }: Caller) {
+  const { name, role, environments } = actor;
+  return { actor: name, rights: { role, environments }, ...present({ attempt }) };
+}
+
+function hasEnded({ endedAtMs }: Answer<'executions.get'>): boolean {
+  return endedAtMs !== undefined;
+}
+
+function summaryView(record: ExecutionRecord): Answer<'executions.list'>['items'][number] {
+  const { id, pipeline, status, createdAtMs, createdBy, endedAtMs, sequence, group, after } = record;
+  const shown = { id, pipeline, status, createdAtMs, createdBy, events: sequence };
+  return { ...shown, ...present({ endedAtMs, group, after }) };
+}
+
+function executionView({ record, waits, ...end }: Shown): Answer<'executions.get'> {
+  const shown = waits.map(({ task: _, ...waiting }) => waiting);
+  return { ...summaryView(record), input: record.input, ...end, waits: shown };
+}

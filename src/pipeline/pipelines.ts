@@ -1,0 +1,254 @@
+/** What people and other parts ask of pipelines: start, look, cancel, decide, start again. */
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { CallAttempt } from '../domain/change.ts';
+import { KilnError } from '../domain/errors.ts';
+import type { Clock } from '../domain/ports/clock.ts';
+import type {
+  ExecutionOrigin,
+  ExecutionRecord,
+  ExecutionStore,
+  OnOpenGroup,
+} from '../domain/ports/executions.ts';
+import type { EventStore } from '../domain/ports/store.ts';
+import { isMissing } from '../files/system-error.ts';
+import type { HistoryRecord } from './asl/execution.ts';
+import { isObject, type Json, type JsonObject } from './asl/json.ts';
+import { type DefaultPipelineOf, defaultPipeline } from './default-pipeline.ts';
+import { parameterValues } from './definition/parameters.ts';
+import { readPipeline } from './definition/pipeline-file.ts';
+import { resourceName } from './definition/resources.ts';
+import type { Machines } from './machines.ts';
+import { replay, type SignalBody, stateOf } from './stored-state.ts';
+import { RESOURCES } from './task-registry.ts';
+import { REJECTED } from './tasks/approve.ts';
+import { type Waits, waitsOf } from './why.ts';
+
+const FILE = 'pipeline.yaml';
+
+export interface PipelinesParts {
+  readonly store: ExecutionStore;
+  readonly events: Pick<EventStore, 'revision' | 'waitAfter'>;
+  readonly machines: Machines;
+  readonly clock: Clock;
+  readonly newId: () => string;
+  readonly describe: (directory: string) => Promise<DefaultPipelineOf>;
+  readonly commitOf: (directory: string) => Promise<JsonObject>;
+}
+
+export interface StartWish {
+  readonly directory: string;
+  /** A file in the folder; without it `pipeline.yaml`, or the default pipeline where there is none. */
+  readonly file?: string;
+  /** JSON, as are the parameters. */
+  readonly input?: unknown;
+  readonly parameters?: Readonly<Record<string, unknown>>;
+  readonly group?: string;
+  readonly onOpen?: OnOpenGroup;
+  readonly priority?: number;
+  readonly trigger: string;
+}
+
+export interface Starter {
+  readonly actor: string;
+  readonly rights?: ExecutionOrigin['rights'];
+  readonly attempt?: CallAttempt;
+  /** Its id, where it is given by what asks for it. */
+  readonly id?: string;
+}
+
+export interface Shown {
+  readonly record: ExecutionRecord;
+  readonly output?: Json;
+  readonly error?: string;
+  readonly cause?: string;
+  readonly waits: readonly Waits[];
+}
+
+export class Pipelines {
+  readonly #parts: PipelinesParts;
+
+  constructor(parts: PipelinesParts) {
+    this.#parts = parts;
+  }
+
+  async start(wish: StartWish, starter: Starter): Promise<ExecutionRecord> {
+    const { machines, newId, describe, commitOf } = this.#parts;
+    const { directory, group, onOpen = 'queue', priority = 0, trigger } = wish;
+    const described = await describe(directory);
+    const { text, name } = await this.#text(wish, described);
+    const { machine, parameters } = await readPipeline(text, name, { resources: RESOURCES });
+    const values = parameterValues(parameters, jsonObject(wish.parameters));
+    const id = starter.id ?? `exec-${newId()}`;
+    const { component } = described;
+    const input = {
+      ...jsonObject(wish.input),
+      trigger: { kind: trigger, by: starter.actor, source: { location: directory } },
+      commit: await commitOf(directory),
+      pipeline: { id, name: component },
+      component,
+      parameters: values,
+    };
+    const origin = { id, pipeline: component, definition: await machines.put(machine), input, priority };
+    return this.#create({ ...origin, ...(group !== undefined && { group }) }, onOpen, starter);
+  }
+
+  /** From the state that failed, with what that was entered with; or from the start, with the same input. */
+  async again(id: string, from: 'failure' | 'start', starter: Starter): Promise<ExecutionRecord> {
+    const { store, machines, newId } = this.#parts;
+    const record = await this.#required(id);
+    if (record.endedAtMs === undefined) throw running(id, 'Wait for its end, or cancel it.');
+    const next = `exec-${newId()}`;
+    const { pipeline, definition, input, priority, group } = record;
+    const origin = {
+      id: next,
+      pipeline,
+      definition,
+      input,
+      priority,
+      after: id,
+      ...(group !== undefined && { group }),
+    };
+    if (from === 'start') return this.#create(origin, 'queue', starter);
+    if (record.status === 'SUCCEEDED') {
+      throw new KilnError(
+        'input.conflict',
+        `Execution ${id} has succeeded: there is no failed state to go on from.`,
+        {
+          next: `Run it again from the start: kiln pipeline retry ${id} --from start`,
+        },
+      );
+    }
+    const { last } = await replay(await machines.get(definition), record, await store.events(id));
+    return this.#create({ ...origin, ...(last && { begin: last }) }, 'queue', starter);
+  }
+
+  async exists(id: string): Promise<boolean> {
+    return (await this.#parts.store.get(id)) !== undefined;
+  }
+
+  async show(id: string): Promise<Shown> {
+    const [stored] = await this.#parts.store.load([id]);
+    if (stored === undefined) throw missing(id);
+    const { record } = stored;
+    const execution = await stateOf(await this.#parts.machines.get(record.definition), stored);
+    const { output, error, cause } = execution;
+    const waits = waitsOf(execution, (resource) => resourceName(resource) === 'approve');
+    const said = { ...(output !== undefined && { output }), ...(error !== undefined && { error }) };
+    return { record, ...said, ...(cause !== undefined && { cause }), waits: [...waits, ...queueing(record)] };
+  }
+
+  async history(id: string): Promise<readonly HistoryRecord[]> {
+    const record = await this.#required(id);
+    const machine = await this.#parts.machines.get(record.definition);
+    return (await replay(machine, record, await this.#parts.store.events(id))).history;
+  }
+
+  /** False: it has ended before. */
+  cancel(id: string, starter: Starter): Promise<boolean> {
+    const cause = `Cancelled by ${starter.actor}.`;
+    return this.#signal(id, 'execution.cancel', { type: 'aborted', error: 'Kiln.Cancelled', cause }, starter);
+  }
+
+  /** Those that a person may answer now, after `mayDecide` has let each pass. */
+  async decide(
+    id: string,
+    decision: { readonly approve: boolean; readonly why: string; readonly state?: string },
+    mayDecide: (waits: Waits) => void,
+    starter: Starter,
+  ): Promise<void> {
+    const { waits } = await this.show(id);
+    const asked = waits.filter(
+      ({ kind, state }) => kind === 'approval' && (decision.state === undefined || state === decision.state),
+    );
+    if (asked.length === 0) {
+      throw new KilnError('input.conflict', `Execution ${id} does not wait for anybody's word.`, {
+        next: `See what it waits for: kiln pipeline why ${id}`,
+      });
+    }
+    for (const waiting of asked) mayDecide(waiting);
+    for (const { task = '' } of asked) {
+      const { approve, why } = decision;
+      const by = starter.actor;
+      const body: SignalBody = approve
+        ? { type: 'taskSucceeded', task, output: { approved: true, by, why } }
+        : { type: 'taskFailed', task, error: REJECTED, cause: `Rejected by ${by}: ${why}` };
+      await this.#signal(id, approve ? 'execution.approve' : 'execution.reject', body, starter);
+    }
+  }
+
+  /** Resolves when it has ended, or as it is after `timeoutMs`. */
+  async wait(id: string, timeoutMs: number, signal: AbortSignal): Promise<ExecutionRecord> {
+    const { events, clock } = this.#parts;
+    const until = clock.monotonic() + timeoutMs;
+    for (;;) {
+      const revision = await events.revision();
+      const record = await this.#required(id);
+      const leftMs = until - clock.monotonic();
+      if (record.endedAtMs !== undefined || leftMs <= 0) return record;
+      const limit = AbortSignal.timeout(Math.ceil(Math.min(leftMs, 2 ** 31 - 1)));
+      await events.waitAfter(revision, AbortSignal.any([signal, limit])).catch((error: unknown) => {
+        signal.throwIfAborted();
+        if (!limit.aborted) throw error;
+      });
+    }
+  }
+
+  async #create(origin: ExecutionOrigin, onOpen: OnOpenGroup, starter: Starter): Promise<ExecutionRecord> {
+    const { store, clock } = this.#parts;
+    const { actor, rights, attempt } = starter;
+    const change = { actor, atMs: clock.now(), ...(attempt && { attempt }) };
+    return store.create({ ...origin, ...(rights && { rights }) }, onOpen, change);
+  }
+
+  #signal(id: string, action: string, body: SignalBody, { actor, attempt }: Starter): Promise<boolean> {
+    const change = { actor, atMs: this.#parts.clock.now(), ...(attempt && { attempt }) };
+    return this.#parts.store.signal(id, action, body, change);
+  }
+
+  async #text(wish: StartWish, described: DefaultPipelineOf): Promise<{ text: string; name: string }> {
+    const file = path.resolve(wish.directory, wish.file ?? FILE);
+    if (!file.startsWith(`${path.resolve(wish.directory)}${path.sep}`)) {
+      throw new KilnError('path.escapes', `${wish.file} leads out of ${wish.directory}.`, {
+        next: 'Name a file in the folder.',
+      });
+    }
+    try {
+      return { text: await readFile(file, 'utf8'), name: file };
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      if (wish.file === undefined) return { text: defaultPipeline(described), name: 'the default pipeline' };
+      throw new KilnError('pipeline.invalid', `There is no ${file}.`, {
+        cause: error,
+        next: 'Name a file that is there, or none for pipeline.yaml.',
+      });
+    }
+  }
+
+  async #required(id: string): Promise<ExecutionRecord> {
+    return (await this.#parts.store.get(id)) ?? Promise.reject(missing(id));
+  }
+}
+
+/** Before its first event it waits for its group, or for a server. */
+function queueing({ status, holder, group, createdAtMs }: ExecutionRecord): readonly Waits[] {
+  if (status !== 'PENDING' || holder !== undefined) return [];
+  const behind =
+    group === undefined ? '' : `for the executions of the group "${group}" that came before it, or `;
+  return [{ state: '', kind: 'time', sinceMs: createdAtMs, text: `waits ${behind}for a server to begin it` }];
+}
+
+function missing(id: string): KilnError {
+  return new KilnError('not-found', `There is no execution ${id}.`, { next: 'Run: kiln pipeline list' });
+}
+
+function running(id: string, next: string): KilnError {
+  return new KilnError('input.conflict', `Execution ${id} has not ended.`, { next });
+}
+
+/** A copy of nothing but JSON; what is no object is under the key `input`. */
+function jsonObject(given: unknown): JsonObject {
+  if (given === undefined) return {};
+  const value: Json = JSON.parse(JSON.stringify(given));
+  return isObject(value) ? value : { input: value };
+}

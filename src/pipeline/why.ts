@@ -1,0 +1,75 @@
+/** What an execution waits for, in words and as data. */
+import type { Execution, Thread } from './asl/execution.ts';
+import type { Json } from './asl/json.ts';
+import { approvalOf } from './tasks/approve.ts';
+
+export interface Waits {
+  readonly state: string;
+  readonly kind: 'time' | 'back-off' | 'approval' | 'task' | 'token' | 'transfer';
+  readonly text: string;
+  readonly sinceMs: number;
+  /** It goes on by then, in whatever way. */
+  readonly untilMs?: number;
+  readonly task?: string;
+  readonly resource?: string;
+  readonly environment?: string;
+  readonly role?: 'deployer' | 'admin';
+  readonly evidence?: Json;
+}
+
+export function waitsOf(execution: Execution, isApproval: (resource: string) => boolean): readonly Waits[] {
+  return Object.values(execution.threads).flatMap((thread) => waitOf(thread, isApproval) ?? []);
+}
+
+function waitOf(thread: Thread, isApproval: (resource: string) => boolean): Waits | undefined {
+  const { state, waitsFor, enteredAtMs: sinceMs } = thread;
+  switch (waitsFor.kind) {
+    case 'time':
+      return {
+        state,
+        kind: 'time',
+        sinceMs,
+        untilMs: waitsFor.atMs,
+        text: `waits until ${when(waitsFor.atMs)}`,
+      };
+    case 'backOff': {
+      const text = `failed, and is tried again at ${when(waitsFor.atMs)}`;
+      return { state, kind: 'back-off', sinceMs, untilMs: waitsFor.atMs, text };
+    }
+    case 'task': {
+      const { task, resource, arguments: given, ends } = waitsFor.request;
+      const untilMs = waitsFor.timeoutAtMs;
+      const about = { state, sinceMs, task, resource };
+      const approval = isApproval(resource) ? approvalOf(given) : undefined;
+      if (approval !== undefined) {
+        const { message, environment, role, deadlineSeconds, default: byDefault, evidence } = approval;
+        const dueAtMs = Math.min(untilMs, sinceMs + deadlineSeconds * 1_000);
+        const said = message === undefined ? '' : `: ${message}`;
+        const text = `waits for a ${role} to approve${said}; at ${when(dueAtMs)} the answer is ${byDefault}`;
+        const more = {
+          ...(environment !== undefined && { environment }),
+          ...(evidence !== undefined && { evidence }),
+        };
+        return { ...about, kind: 'approval', text, untilMs: dueAtMs, role, ...more };
+      }
+      const isToken = ends === 'tokenReturned' && waitsFor.submitted;
+      const text = isToken ? `${resource} is asked; its token has not come back` : `${resource} is at work`;
+      return { ...about, kind: isToken ? 'token' : 'task', text, untilMs };
+    }
+    case 'reading':
+    case 'writing':
+      return {
+        state,
+        kind: 'transfer',
+        sinceMs,
+        untilMs: waitsFor.timeoutAtMs,
+        text: `items are ${waitsFor.kind}`,
+      };
+    default:
+      return undefined;
+  }
+}
+
+function when(atMs: number): string {
+  return new Date(atMs).toISOString();
+}

@@ -1,0 +1,145 @@
+/** Pipelines as people meet them: a real server, its real tasks, and a crash in the middle. */
+import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Kiln, until } from './kiln.ts';
+
+interface Execution {
+  readonly id: string;
+  readonly status: string;
+  readonly output?: unknown;
+  readonly error?: string;
+  readonly cause?: string;
+  readonly waits: readonly { readonly state: string; readonly kind: string; readonly text: string }[];
+}
+
+let kiln: Kiln;
+beforeAll(async () => {
+  kiln = await Kiln.create();
+  await kiln.serve();
+});
+afterAll(() => kiln.destroy());
+
+const show = (id: string) =>
+  kiln.json<Execution & { history: { type: string; state?: string }[] }>('pipeline', 'show', id);
+
+async function ended(id: string): Promise<Execution> {
+  let execution = await show(id);
+  await until(`${id} has ended`, async () => {
+    execution = await show(id);
+    return !['PENDING', 'RUNNING'].includes(execution.status);
+  });
+  return execution;
+}
+
+/** A component with nothing to build, and a pipeline of its own. */
+async function component(name: string, states: object): Promise<string> {
+  const directory = path.join(kiln.directory, name);
+  await mkdir(directory);
+  await writeFile(
+    path.join(directory, 'kiln.yaml'),
+    `component: ${name}\nimage: {kind: bundle, run: sleep 1}\nservice: {port: 8080}\n`,
+  );
+  const [StartAt = ''] = Object.keys(states);
+  await writeFile(path.join(directory, 'pipeline.yaml'), JSON.stringify({ StartAt, States: states }));
+  return directory;
+}
+
+const task = (commands: string[], more: object = { End: true }) => ({
+  Type: 'Task',
+  Resource: 'cmd',
+  Parameters: { commands, 'source.$': '$.trigger.source.location' },
+  ...more,
+});
+
+describe('the default pipeline', () => {
+  it('goes from a folder to live, over a crash while it waits for a person', async () => {
+    const app = await kiln.example('storefront');
+    const run = await kiln.json<Execution>('pipeline', 'run', app);
+    expect(run).toMatchObject({ status: 'RUNNING', waits: [{ state: 'Approve', kind: 'approval' }] });
+    expect((await kiln.ask('storefront.stage.localhost')).status).toBe(200);
+    await kiln.kill();
+    await kiln.serve();
+    const why = await kiln.run('pipeline', 'why', run.id);
+    expect(why.stdout).toContain('waits for a deployer to approve: storefront to live/local');
+    await kiln.json('pipeline', 'approve', run.id, '--why', 'seen on stage');
+    const execution = await ended(run.id);
+    expect(execution).toMatchObject({
+      status: 'SUCCEEDED',
+      output: { approval: { approved: true, why: 'seen on stage' } },
+    });
+    expect((await kiln.ask('storefront.live.localhost')).status).toBe(200);
+  });
+
+  it('is written out to be changed, once', async () => {
+    const app = await kiln.example('counter');
+    await kiln.json('pipeline', 'eject', app);
+    expect(await readFile(path.join(app, 'pipeline.yaml'), 'utf8')).toContain('Resource: promote');
+    expect((await kiln.run('pipeline', 'eject', app)).code).toBe(4);
+  });
+});
+
+describe('commands', () => {
+  it('run in a copy of the source, do not see the state directory, and are gone on with from where they failed', async () => {
+    const flag = path.join(kiln.directory, 'flag');
+    const directory = await component('worker', {
+      First: task([`test ! -e ${kiln.state}/token`, 'echo changed > kiln.yaml'], {
+        ResultPath: '$.first',
+        Next: 'Second',
+      }),
+      Second: task([`echo looking; test -f ${flag}`]),
+    });
+    const failed = await kiln.run('pipeline', 'run', directory, '--json');
+    expect(failed.code).toBe(1);
+    const execution: Execution = JSON.parse(failed.stdout);
+    expect(execution).toMatchObject({
+      status: 'FAILED',
+      error: 'Cmd.Failed',
+      cause: expect.stringContaining('looking'),
+    });
+    expect(await readFile(path.join(directory, 'kiln.yaml'), 'utf8')).toContain('component: worker');
+    await writeFile(flag, '');
+    const again = await kiln.json<Execution>('pipeline', 'retry', execution.id);
+    expect(again).toMatchObject({ status: 'SUCCEEDED', output: { exitCode: 0 } });
+    const entered = (await show(again.id)).history.filter(({ type }) => type === 'TaskStateEntered');
+    expect(entered.map(({ state }) => state)).toEqual(['Second']);
+  });
+
+  it('end with their server, and are reported as of unknown outcome', async () => {
+    const [begun, left] = [path.join(kiln.directory, 'begun'), path.join(kiln.directory, 'left')];
+    const directory = await component('slow', {
+      Slow: task([`touch ${begun}; sleep 20; touch ${left}`], {
+        Catch: [{ ErrorEquals: ['Kiln.OutcomeUnknown'], Next: 'Lost' }],
+        End: true,
+      }),
+      Lost: { Type: 'Pass', Result: 'lost', End: true },
+    });
+    const { id } = await kiln.json<Execution>('pipeline', 'run', directory, '--detach');
+    await until('the command has begun', () =>
+      access(begun).then(
+        () => true,
+        () => false,
+      ),
+    );
+    await kiln.kill();
+    await kiln.serve();
+    expect(await ended(id)).toMatchObject({ status: 'SUCCEEDED', output: 'lost' });
+    await expect(access(left)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  it('are ended by a cancel', async () => {
+    const directory = await component('endless', { Wait: task(['sleep 600']) });
+    const { id } = await kiln.json<Execution>('pipeline', 'run', directory, '--detach');
+    await until('it runs', async () => (await show(id)).history.some(({ type }) => type === 'TaskStarted'));
+    expect(await kiln.json('pipeline', 'cancel', id)).toMatchObject({
+      status: 'ABORTED',
+      error: 'Kiln.Cancelled',
+    });
+  });
+
+  it('are refused at load where the task is not there yet', async () => {
+    const directory = await component('early', { Early: { Type: 'Task', Resource: 'migrate', End: true } });
+    const refused = await kiln.run('pipeline', 'run', directory);
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('not there yet') });
+  });
+});
