@@ -2,6 +2,8 @@
 import { type ChildProcess, execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm, statfs } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -10,7 +12,7 @@ import { readComponent } from '../../src/component/read.ts';
 import { channelName } from '../../src/domain/ids.ts';
 import { type Image, isStored } from '../../src/domain/image.ts';
 import { DOCKER_SOCKET, dockerAnswers, NO_DOCKER } from '../docker.ts';
-import { NEVER, scratch } from '../e2e/bake-fixture.ts';
+import { NEVER } from '../e2e/bake-fixture.ts';
 import {
   buildProcesses,
   type MachineKitchen,
@@ -34,11 +36,18 @@ const noIds =
     : 'needs root, and a range for nobody in /etc/subuid and /etc/subgid';
 const FOUNDATION_LIMIT_MS = 600_000;
 const LIMIT_MS = 180_000;
+const NEEDED_BYTES = 6 * 1024 ** 3;
 
 let folder: string;
-let removeFolder: () => Promise<void>;
 let kitchen: MachineKitchen;
 let foundation: Image;
+
+/** In memory where there is room: the same root filesystem is written a dozen times. */
+async function roomyFolder(): Promise<string> {
+  const memory = '/dev/shm';
+  const { bavail, bsize } = await statfs(memory).catch(() => ({ bavail: 0, bsize: 0 }));
+  return mkdtemp(path.join(bavail * bsize > NEEDED_BYTES ? memory : tmpdir(), 'kiln-machine-'));
+}
 
 async function archiveOf(image: Pick<Image, 'artifacts'>): Promise<string> {
   const artifact = image.artifacts.find(isStored) ?? expect.unreachable();
@@ -104,9 +113,7 @@ describe.skipIf(missing !== undefined)(
   `a root filesystem${missing === undefined ? '' : ` (${missing})`}`,
   () => {
     beforeAll(async () => {
-      const made = await scratch();
-      folder = made.directory;
-      removeFolder = made.remove;
+      folder = await roomyFolder();
       kitchen = await openMachineKitchen(path.join(folder, 'state'), {
         environment: { DOCKER_HOST: `unix://${DOCKER_SOCKET}` },
       });
@@ -124,7 +131,7 @@ describe.skipIf(missing !== undefined)(
 
     afterAll(async () => {
       await kitchen.close();
-      await removeFolder();
+      await rm(folder, { recursive: true, force: true });
     });
 
     test('a Debian foundation holds nothing of the machine that it was made on', {
