@@ -103,7 +103,7 @@ async function keyOf(directory = source): Promise<string> {
 
 const quiet = (): void => {};
 
-test.skipIf(dockerAnswers)(`container: ${NO_DOCKER}`, () => {});
+if (!dockerAnswers) test.skip(`container: ${NO_DOCKER}`);
 
 describe.for(dockerAnswers ? [BUNDLE, CONTAINER] : [BUNDLE])('$name', { timeout: 120_000 }, (variant) => {
   setUp(variant);

@@ -6,7 +6,7 @@ import { CHANNEL, ENVIRONMENT } from './crash-component.ts';
 import { CrashKiln, type CrashKilnOptions, type DeploymentView, type ServiceView } from './crash-kiln.ts';
 import type { Layer, Moment } from './crash-points.ts';
 
-export const LOAD = { connections: 4, newPerSecond: 20, pauseMs: 5 };
+const LOAD = { connections: 4, newPerSecond: 20, pauseMs: 5 };
 
 type Load = Awaited<ReturnType<typeof startLoad>>;
 

@@ -13,7 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { processesOf, until } from '../e2e/kiln.ts';
 import type { FailedRequest, LoadReport } from '../e2e/load-client.ts';
-import { type CrashJourney, LOAD } from './crash-journey.ts';
+import type { CrashJourney } from './crash-journey.ts';
 import type { ServiceView } from './crash-kiln.ts';
 
 /** Takes long enough that there is always something in flight. */
@@ -89,7 +89,7 @@ function expectInFlightOnly(
   failed: readonly FailedRequest[],
   how: RegExp,
   kill: Kill,
-  { slowestMs }: LoadReport,
+  { mostOpen }: LoadReport,
   when: string,
 ): void {
   const wrong = failed.filter(
@@ -97,11 +97,8 @@ function expectInFlightOnly(
       !how.test(why) || endedAtMs < kill.atMs || startedAtMs > kill.goneAtMs,
   );
   expect(wrong, `${when}, gone from ${kill.atMs} to ${kill.goneAtMs}`).toEqual([]);
-  // A new connection is open no longer than the slowest request took.
-  const openMs = kill.goneAtMs - kill.atMs + slowestMs;
-  const newOnes = Math.ceil((LOAD.newPerSecond * openMs) / 1000) + 1;
   const inFlight = failed.filter(({ startedAtMs }) => startedAtMs < kill.atMs);
-  expect(inFlight.length, when).toBeLessThanOrEqual(LOAD.connections + newOnes);
+  expect(inFlight.length, when).toBeLessThanOrEqual(mostOpen);
 }
 
 async function killAll(pids: readonly number[]): Promise<Kill> {
