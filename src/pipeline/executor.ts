@@ -135,6 +135,8 @@ export class Executor {
         while (this.#claimAgain && !this.#stopping.signal.aborted) {
           this.#claimAgain = false;
           if ((await this.#claimSome()) === CLAIM_SIZE) this.#claimAgain = true;
+          // Between two claims all else has its turn: appends, timers, and the word that this server lives.
+          await new Promise((resolve) => setImmediate(resolve));
         }
       })().finally(() => {
         this.#claiming = false;
@@ -147,7 +149,8 @@ export class Executor {
     const claims = await store.claim(holder, CLAIM_SIZE, clock.now());
     const fences = new Map(claims.map(({ id, fence }) => [id, fence]));
     for (const [id, fence] of fences) {
-      this.#forget(id);
+      const before = this.#held.get(id);
+      if (before !== undefined) this.#forget(before);
       this.#held.set(id, new Held(id, fence));
     }
     const loaded = await store.load([...fences.keys()]);
@@ -250,7 +253,7 @@ export class Executor {
         await this.#turn(held);
       } catch (thrown) {
         if (asKilnError(thrown).code === 'fence.stale') {
-          this.#forget(held.id);
+          this.#forget(held);
           return;
         }
         this.#warn(thrown, `execution ${held.id} could not be moved on; it is loaded again`);
@@ -290,7 +293,7 @@ export class Executor {
       if (begins !== undefined && taskWait(execution, begins.task))
         this.#begin(held, execution, begins, false);
     }
-    if (isOver) this.#forget(held.id);
+    if (isOver) this.#forget(held);
   }
 
   async #applied(
@@ -333,7 +336,7 @@ export class Executor {
       try {
         const [stored] = await this.#parts.store.load([held.id]);
         if (stored?.record.holder !== this.#parts.holder || stored.record.endedAtMs !== undefined) {
-          this.#forget(held.id);
+          this.#forget(held);
           return;
         }
         held.forgetNews();
@@ -357,14 +360,13 @@ export class Executor {
     }
   }
 
-  #forget(id: string): void {
-    const held = this.#held.get(id);
-    if (held === undefined) return;
+  #forget(held: Held): void {
+    if (held.gone) return;
     held.gone = true;
     for (const timer of held.timers) this.#timers.clear(held.key(timer));
     this.#running.stopAll(held.key(''));
     this.#warm.delete(held);
-    this.#held.delete(id);
+    if (this.#held.get(held.id) === held) this.#held.delete(held.id);
   }
 
   // Effects

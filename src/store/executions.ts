@@ -204,10 +204,10 @@ export class Executions implements ExecutionStore {
 
   async claim(holder: string, limit: number, nowMs: number): Promise<readonly Claim[]> {
     // Looked for without the lock of all writers first: mostly there is nothing.
-    const some = await this.#database.read((db) => claimable(db, 1, nowMs));
+    const some = await this.#database.read((db) => claimable(db, holder, 1, nowMs));
     if (some.length === 0) return [];
     return this.#database.coordinate(async (db) => {
-      const ids = await claimable(db, limit, nowMs);
+      const ids = await claimable(db, holder, limit, nowMs);
       if (ids.length === 0) return [];
       return db
         .updateTable('execution_heads')
@@ -221,12 +221,23 @@ export class Executions implements ExecutionStore {
   releaseAll(holders: string): Promise<void> {
     return this.#database.coordinate(async (db) => {
       await db.deleteFrom('execution_holders').where(beginsWith('holder', holders)).execute();
+      await db
+        .updateTable('execution_heads')
+        .set({ holder: null })
+        .where('ended_at_ms', 'is', null)
+        .where(beginsWith('holder', holders))
+        .execute();
     });
   }
 }
 
-/** Open ones that no living holder has, and that are the first of their group. */
-async function claimable(db: Reader, limit: number, nowMs: number): Promise<readonly string[]> {
+/** Open ones that no living holder has, nor this one (it may be late to say that it lives); the first of each group. */
+async function claimable(
+  db: Reader,
+  holder: string,
+  limit: number,
+  nowMs: number,
+): Promise<readonly string[]> {
   const rows = await db
     .selectFrom('execution_heads as head')
     .select('head.id')
@@ -234,11 +245,14 @@ async function claimable(db: Reader, limit: number, nowMs: number): Promise<read
     .where(({ or, eb, selectFrom }) =>
       or([
         eb('head.holder', 'is', null),
-        eb(
-          'head.holder',
-          'not in',
-          selectFrom('execution_holders').select('holder').where('expires_at_ms', '>', nowMs),
-        ),
+        eb.and([
+          eb('head.holder', '!=', holder),
+          eb(
+            'head.holder',
+            'not in',
+            selectFrom('execution_holders').select('holder').where('expires_at_ms', '>', nowMs),
+          ),
+        ]),
       ]),
     )
     .where(({ or, eb, not, exists, selectFrom }) =>

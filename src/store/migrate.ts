@@ -5,9 +5,9 @@ import { createFirstSchema } from './migrations/001-first-schema.ts';
 import { addKeyedCalls } from './migrations/002-keyed-calls.ts';
 import { addCatalogue } from './migrations/003-catalogue.ts';
 import { addFindings } from './migrations/004-findings.ts';
-import { addImageLifecycle } from './migrations/004-image-lifecycle.ts';
-import { addExecutions } from './migrations/005-executions.ts';
-import { addChannelPolicies } from './migrations/006-channel-policies.ts';
+import { addImageLifecycle } from './migrations/005-image-lifecycle.ts';
+import { addExecutions } from './migrations/006-executions.ts';
+import { addChannelPolicies } from './migrations/007-channel-policies.ts';
 import { newerVersion } from './newer-version.ts';
 
 interface Migration {
