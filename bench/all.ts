@@ -16,7 +16,18 @@ import { makeLargeApp } from './large-app.ts';
 import { type Row, report, say, table } from './result.ts';
 
 /** The quiet ones first: a machine that has just been busy is slower for a while. */
-const BENCHES = ['footprint', 'cli', 'deploy', 'router', 'store', 'catalogue', 'janitor', 'bake', 'push'];
+const BENCHES = [
+  'footprint',
+  'cli',
+  'deploy',
+  'router',
+  'store',
+  'pipeline',
+  'catalogue',
+  'janitor',
+  'bake',
+  'push',
+];
 const WITH_TREE: ReadonlySet<string> = new Set(['footprint', 'bake', 'push']);
 
 const { values } = parseArgs({ options: { tree: { type: 'string' }, json: { type: 'boolean' } } });

@@ -32,7 +32,7 @@ import { Timers } from './timers.ts';
 
 /** A dead server's executions are free after this long. */
 const TTL_MS = 5_000;
-const ROUND_MS = 1_000;
+const ROUND_MS = 1_500;
 /** How many are claimed, or loaded, at once. */
 const CLAIM_SIZE = 400;
 /** Events that a load has to apply again at most. */

@@ -241,3 +241,25 @@ States:
     expect(rows).toHaveLength(7);
   });
 });
+
+it('names what reads and writes items for a Map, which is not there yet', async () => {
+  const faults = await faultsOf(`
+StartAt: Each
+States:
+  Each:
+    Type: Map
+    ItemReader: {Resource: "arn:aws:states:::s3:getObject", Parameters: {Bucket: b, Key: k}}
+    ItemProcessor:
+      ProcessorConfig: {Mode: DISTRIBUTED, ExecutionType: STANDARD}
+      StartAt: One
+      States: {One: {Type: Pass, End: true}}
+    End: true
+`);
+  expect(faults).toMatchObject([
+    {
+      path: 'States.Each.ItemReader',
+      message: expect.stringContaining('not there yet'),
+      location: { line: 6 },
+    },
+  ]);
+});

@@ -13,10 +13,24 @@ export function resourceFaults(
   return Object.entries(level.States).flatMap(([name, state]) => {
     const statePath = [...path, 'States', name];
     if (state.Type === 'Task') return taskFaults(state.Resource, resources, [...statePath, 'Resource']);
-    return innerLevels(state, statePath).flatMap((inner) =>
+    const inside = innerLevels(state, statePath).flatMap((inner) =>
       resourceFaults(inner.level, resources, inner.path),
     );
+    return [...transferFaults(state, statePath), ...inside];
   });
+}
+
+/** The interpreter knows them; what reads and writes files and buckets for it is not there yet. */
+function transferFaults(state: State, path: DefinitionPath): readonly DefinitionFault[] {
+  if (state.Type !== 'Map') return [];
+  return (['ItemReader', 'ResultWriter'] as const)
+    .filter((field) => state[field] !== undefined)
+    .map((field) => ({
+      path: [...path, field],
+      at: 'key',
+      message:
+        'is not there yet: files and buckets are neither read nor written; give the items in the input',
+    }));
 }
 
 function taskFaults(

@@ -15,6 +15,8 @@ const shape = z.strictObject({
   ]),
   /** Copied into the workspace; or of a git repository, which is checked out there. */
   source: z.string().min(1).optional(),
+  /** As Microtica calls it. */
+  sourceLocation: z.string().min(1).optional(),
   /** The exact commit of a git source. */
   commit: z
     .string()
@@ -37,6 +39,9 @@ export function cmd({ runCommand }: TaskParts): Task {
     does: 'runs commands in a workspace with the source checked out',
     repeat: 'never',
     takesPlace: true,
-    run: async (call, signal) => runCommand(argumentsOf(shape, call), call, signal),
+    run: async (call, signal) => {
+      const { sourceLocation, source = sourceLocation, ...wish } = argumentsOf(shape, call);
+      return runCommand({ ...wish, source }, call, signal);
+    },
   };
 }
