@@ -175,8 +175,9 @@ function timesOf(times: Times, when: string, pm2: readonly number[] | undefined,
 }
 
 function dropsOf(kiln: LoadReport, pm2: LoadReport | undefined): Row[] {
-  say(`kiln under load: ${JSON.stringify(kiln)}`);
-  if (pm2 !== undefined) say(`pm2 under load: ${JSON.stringify(pm2)}`);
+  say(`kiln under load: ${kiln.requests} requests, failed ${JSON.stringify(kiln.failures)}`);
+  if (pm2 !== undefined)
+    say(`pm2 under load: ${pm2.requests} requests, failed ${JSON.stringify(pm2.failures)}`);
   const peer = pm2 === undefined ? {} : { peer: { name: 'pm2', value: pm2.failed } };
   const asked = pm2 === undefined ? {} : { peer: { name: 'pm2', value: pm2.requests } };
   return [

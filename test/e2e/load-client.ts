@@ -93,12 +93,16 @@ function dial(): Promise<Socket | undefined> {
     const socket = connect({ host, port, noDelay: true });
     open.add(socket);
     mostOpen = Math.max(mostOpen, open.size);
-    socket.once('connect', () => resolve(socket));
-    socket.once('error', (error) => {
-      if (!socket.connecting && socket.readyState === 'open') return;
+    const refused = (error: Error): void => {
       requests += 1;
       fail(`connect ${'code' in error ? error.code : error.message}`, startedAtMs);
       resolve(undefined);
+    };
+    socket.once('error', refused);
+    socket.once('connect', () => {
+      // From here on each request counts its own failure, and one that nobody asked on fails nothing.
+      socket.off('error', refused).on('error', () => undefined);
+      resolve(socket);
     });
     socket.once('close', () => open.delete(socket));
   });
