@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { chmod, chown, lstat, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -17,7 +17,7 @@ beforeEach(async () => {
   await mkdir(path.join(image, 'config'));
 });
 afterEach(async () => {
-  await chmod(image, 0o755);
+  execFileSync('chmod', ['-R', 'u+w', image]);
   await rm(image, { recursive: true, force: true });
 });
 

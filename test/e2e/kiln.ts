@@ -1,5 +1,5 @@
 /** A Kiln of a test's own: a state directory, a server as a real process from the real launcher, and its command line. */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { chown, cp, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -198,6 +198,8 @@ export class Kiln {
     } finally {
       left = await processesOf(this.directory);
       for (const one of left) killQuietly(one.pid, 'SIGKILL');
+      // Images are unpacked read-only, which an ordinary user cannot delete from.
+      execFileSync('chmod', ['-R', 'u+w', this.directory]);
       await rm(this.directory, { recursive: true, force: true });
     }
     if (left.length === 0) return;

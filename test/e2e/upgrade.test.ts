@@ -24,9 +24,9 @@ beforeAll(async () => {
   kiln = await Kiln.create({ serverEntry: entry, environment });
   await kiln.serve();
   const wish = { hosts: [HOST], instances: 3 } as const;
-  await bakeShop(kiln, '1.0.0', { ...wish, text: 'first' });
-  await bakeShop(kiln, '2.0.0', { ...wish, text: 'second', behaviour: 'late' });
-  await kiln.json('deploy', 'shop@1.0.0', 'stage/local');
+  await bakeShop(kiln, '1.71.0', { ...wish, text: 'first' });
+  await bakeShop(kiln, '1.72.0', { ...wish, text: 'second', behaviour: 'late' });
+  await kiln.json('deploy', 'shop@1.71.0', 'stage/local');
 });
 afterAll(async () => {
   await kiln?.destroy();
@@ -34,7 +34,7 @@ afterAll(async () => {
 });
 
 test('under load, in the middle of a deployment, with connections open', { timeout: 120_000 }, async () => {
-  const pids = await pidsOf('1.0.0');
+  const pids = await pidsOf('1.71.0');
   const address = await kiln.routerAddress();
   const load = await startLoad(address, HOST, { connections: 8, newPerSecond: 50 });
   onTestFinished(async () => {
@@ -45,14 +45,14 @@ test('under load, in the middle of a deployment, with connections open', { timeo
   onTestFinished(() => {
     tunnel.destroy();
   });
-  const deploying = kiln.json('deploy', 'shop@2.0.0', 'stage/local');
-  await until('the new instances start', async () => (await pidsOf('2.0.0')).length > 0);
+  const deploying = kiln.json('deploy', 'shop@1.72.0', 'stage/local');
+  await until('the new instances start', async () => (await pidsOf('1.72.0')).length > 0);
 
   const before = await kiln.serverFile();
   await pointTo(NEWER);
   await kiln.serve('--take-over');
   expect((await kiln.serverFile())?.pid).not.toBe(before?.pid);
-  expect(await pidsOf('1.0.0')).toEqual(pids);
+  expect(await pidsOf('1.71.0')).toEqual(pids);
   expect(await echo(tunnel, 'still here?')).toBe('still here?');
 
   expect(await deploying).toMatchObject({ deployment: { state: 'deployed' } });
@@ -60,7 +60,7 @@ test('under load, in the middle of a deployment, with connections open', { timeo
   expect((await kiln.ask(HOST)).body).toBe('second | hello');
   const report = await load.stop();
   expect(report).toMatchObject({ failed: 0, failures: {} });
-  expect(Object.keys(report.answers).sort()).toEqual(['1.0.0', '2.0.0']);
+  expect(Object.keys(report.answers).sort()).toEqual(['1.71.0', '1.72.0']);
 });
 
 test('afterwards only the router of the newer build runs', async () => {

@@ -6,6 +6,9 @@ import { CHANNEL, ENVIRONMENT } from './crash-component.ts';
 import { CrashKiln, type CrashKilnOptions, type DeploymentView, type ServiceView } from './crash-kiln.ts';
 import type { Layer, Moment } from './crash-points.ts';
 
+/** Renewed by the clock, at no point of their own. */
+const BY_THE_CLOCK: ReadonlySet<string> = new Set(['store.leases.acquire', 'store.executions.renew']);
+
 const LOAD = { connections: 4, newPerSecond: 20, pauseMs: 5 };
 
 type Load = Awaited<ReturnType<typeof startLoad>>;
@@ -89,8 +92,7 @@ export class CrashJourney {
 
   private async missedActs(): Promise<readonly string[]> {
     const { passed, died } = await this.crash.points();
-    // A lease is renewed by the clock, at no point of its own.
-    const kinds = [...passed].filter((name) => name !== 'store.leases.acquire');
+    const kinds = [...passed].filter((name) => !BY_THE_CLOCK.has(name));
     return kinds.filter((name) => !died.includes(`after ${name}`));
   }
 

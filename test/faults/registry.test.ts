@@ -72,7 +72,9 @@ describe.skipIf(missing !== undefined)(`faults of a registry ${missing ?? ''}`, 
     await registry.again();
     expect(await registry.status('shop/manifests/1.0.0')).toBe(404);
     const again = await done(hasty, hasty.push(image, `${way.host}/shop`, 'tester'));
-    expect(again.progress.movedBlobs).toBe(again.progress.blobs - failed.progress.movedBlobs);
+    // What the registry had taken whole, though it died before it could say so, is not sent again either.
+    expect(again.progress.movedBlobs).toBeLessThanOrEqual(again.progress.blobs - failed.progress.movedBlobs);
+    expect(again.progress.movedBlobs).toBeGreaterThan(0);
     const theirs = pair.transfers(pair.there);
     await done(theirs, theirs.pull(`${registry.host}/shop:1.0.0`, { actor: 'other' }));
     for (const layer of (await readManifest(pair.there.blobs, digestOf(image))).layers) {
