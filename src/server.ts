@@ -57,6 +57,8 @@ import type { Settings } from './settings.ts';
 import { openStore } from './store/open.ts';
 import { TARGETS } from './targets/registry.ts';
 
+/** This machine's, in the words of artifacts. */
+const ARCH = process.arch === 'x64' ? 'amd64' : process.arch;
 const BAKE_THREADS = 2;
 /** Bakes, checks and commands of pipelines at once. */
 const PIPELINE_PLACES = 8;
@@ -287,7 +289,7 @@ async function buildBakery(
     idleMs: BAKER_IDLE_MS,
     stateDirectory: state.path,
     host: { searchPath: settings.path, network: settings.buildNetwork, bwrap: settings.bwrap },
-    arch: process.arch === 'x64' ? 'amd64' : process.arch,
+    arch: ARCH,
     randomId: () => randomBytes(6).toString('hex'),
   });
   closers.push(() => builder.close());
@@ -306,7 +308,7 @@ async function buildBakery(
       ...settings.providers,
     },
     clock: systemClock,
-    arch: process.arch === 'x64' ? 'amd64' : process.arch,
+    arch: ARCH,
     isRoot: process.getuid?.() === 0,
     randomId: randomUUID,
   });

@@ -10,6 +10,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   domain: [],
   /** Durable small files and errors of the system: under everything that touches a disk. */
   files: [],
+  /** Ending all processes of a piece of work. */
+  processes: [],
   /** A client of the Docker engine, for whoever builds or runs containers. */
   docker: [],
   component: [],
@@ -74,7 +76,7 @@ describe('the structure', () => {
     const wrong = files.flatMap((file) => {
       const part = partOf(file.name);
       if (ROOT_FILES.includes(part)) return [];
-      const allowed = [part, 'domain', 'files', ...(MAY_IMPORT[part] ?? [])];
+      const allowed = [part, 'domain', 'files', 'processes', ...(MAY_IMPORT[part] ?? [])];
       return file.imports
         .filter(
           (target) =>

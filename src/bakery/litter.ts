@@ -1,15 +1,16 @@
 /** What bakes may leave behind, and how it goes: after a crash, and when images have gone. */
-import { readdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Digest } from '../domain/ids.ts';
-import { isMissing } from '../files/system-error.ts';
+import { namesIn } from '../files/names-in.ts';
+import { endMarked } from '../processes/marked-processes.ts';
 import type { FileBlobStore } from './blobs.ts';
-import { endMarked } from './bundle/process-tree.ts';
+import { BUILD_MARK } from './build-mark.ts';
 import { blobsOf, readManifest } from './oci-layout.ts';
 
 /** Before the first bake of a server: ends build processes and removes folders and half-written blobs of the last one. */
 export async function sweepAfterCrash(stateDirectory: string, blobs: FileBlobStore): Promise<void> {
-  await endMarked(`${stateDirectory}#`);
+  await endMarked(BUILD_MARK, `${stateDirectory}#`);
   await removeFolders(stateDirectory, 'bake-');
   await blobs.sweep();
 }
@@ -20,14 +21,14 @@ export async function sweepAfterBaker(
   blobs: FileBlobStore,
   baker: string,
 ): Promise<void> {
-  await endMarked(`${stateDirectory}#bake-${baker}-`);
+  await endMarked(BUILD_MARK, `${stateDirectory}#bake-${baker}-`);
   await removeFolders(stateDirectory, `bake-${baker}-`);
   await blobs.sweepStagedBy(baker);
 }
 
 async function removeFolders(stateDirectory: string, prefix: string): Promise<void> {
   const folder = path.join(stateDirectory, 'tmp');
-  for (const name of await names(folder)) {
+  for (const name of await namesIn(folder)) {
     if (name.startsWith(prefix)) await rm(path.join(folder, name), { recursive: true, force: true });
   }
 }
@@ -63,13 +64,4 @@ export async function collectBlobs(
     count += 1;
   }
   return { blobs: count, bytes };
-}
-
-async function names(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (isMissing(error)) return [];
-    throw error;
-  }
 }

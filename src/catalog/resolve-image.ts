@@ -5,6 +5,7 @@ import {
   type ComponentName,
   channelName,
   componentName,
+  type EnvironmentName,
   type ImageId,
 } from '../domain/ids.ts';
 import { asTested, type Image } from '../domain/image.ts';
@@ -111,6 +112,19 @@ export async function defaultImage(
         `Run: kiln check ${component}@VERSION, or name an image.`,
       )
     : missing(`There is no image of ${component}.`, 'Run: kiln bake DIR');
+}
+
+/** The image that is named, or the one that the environment takes when none is. */
+export function imageFor(
+  catalogue: Catalogue,
+  component: ComponentName,
+  environment: EnvironmentName,
+  reference: string | undefined,
+): Promise<Image> {
+  if (reference !== undefined) return resolveImage(catalogue, reference);
+  const channelFor = ({ definition }: Image): ChannelName | undefined =>
+    (definition.environments[environment] ?? definition.defaults).channel;
+  return defaultImage(catalogue, component, channelFor);
 }
 
 function missing(what: string, next: string): never {

@@ -95,3 +95,8 @@ export function serviceParts(service: ServiceKey): {
     environment: service.slice(at + 1) as EnvironmentName,
   };
 }
+
+/** Without the name of the algorithm, as files and tags are named. */
+export function hexOf(digest: Digest): string {
+  return digest.slice('sha256:'.length);
+}

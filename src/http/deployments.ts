@@ -1,5 +1,5 @@
 import type { Answer, Input } from '../api/contract.ts';
-import { defaultImage, resolveImage } from '../catalog/resolve-image.ts';
+import { imageFor } from '../catalog/resolve-image.ts';
 import type { Deployment } from '../domain/deployment.ts';
 import { KilnError } from '../domain/errors.ts';
 import type { DeploymentId } from '../domain/ids.ts';
@@ -121,14 +121,7 @@ async function resolveWish({ store }: HttpParts, wish: Wish, actor: string): Pro
   }
   const rest = { component, environment, actor, ...present({ strategy }) };
   if (release !== undefined) return { ...rest, what: { release } };
-  const image =
-    wish.image === undefined
-      ? await defaultImage(
-          store,
-          component,
-          ({ definition }) => (definition.environments[environment] ?? definition.defaults).channel,
-        )
-      : await resolveImage(store, wish.image);
+  const image = await imageFor(store, component, environment, wish.image);
   if (image.component !== component) {
     throw new KilnError('input.invalid', `Image ${image.id} is of ${image.component}, not of ${component}.`, {
       next: `Choose an image of ${component}: kiln images ${component}`,

@@ -1,7 +1,7 @@
 /** The page: its files, which hold nothing secret and need no token, and how it gets a token of its own. */
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { isMissing } from '../files/system-error.ts';
+import { namesIn } from '../files/names-in.ts';
 import { secretHash } from './auth.ts';
 import type { KilnHono, Operations } from './operations.ts';
 import type { PageCodes } from './page-codes.ts';
@@ -29,15 +29,6 @@ export async function readPageFiles(directory: string): Promise<ReadonlyMap<stri
     files.set(name === 'index.html' ? '/' : `/page/${name}`, { body, type });
   }
   return files;
-}
-
-async function namesIn(directory: string): Promise<readonly string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if (isMissing(error)) return [];
-    throw error;
-  }
 }
 
 export function servePageFiles(app: KilnHono, files: ReadonlyMap<string, PageFile>): void {

@@ -8,8 +8,8 @@ import { once } from 'node:events';
 import { cp, mkdir, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { KilnError } from '../domain/errors.ts';
+import { endMarked, type Mark } from '../processes/marked-processes.ts';
 import type { Json } from './asl/json.ts';
-import { endMarked, MARK_VARIABLE } from './marked-processes.ts';
 import { type TaskCall, TaskFailed } from './task.ts';
 
 export interface CommandWish {
@@ -28,6 +28,8 @@ export interface CommandHost {
   readonly bwrap: string | undefined;
 }
 
+/** Borne by every process of a command. */
+const COMMAND_MARK: Mark = { variable: 'KILN_COMMAND', of: 'a command' };
 const OUTPUT_SHOWN_BYTES = 4_096;
 const CHECKOUT_LIMIT_MS = 10 * 60_000;
 
@@ -40,7 +42,7 @@ export class Commands {
 
   /** Before the first command: ends what a dead server has left, and removes its workspaces. */
   async sweep(): Promise<void> {
-    await endMarked(`${this.#host.stateDirectory}:`);
+    await endMarked(COMMAND_MARK, `${this.#host.stateDirectory}:`);
     await rm(this.#folder('work'), { recursive: true, force: true });
   }
 
@@ -146,14 +148,14 @@ export class Commands {
           LANG: 'C.UTF-8',
           CI: 'true',
           ...environment,
-          [MARK_VARIABLE]: mark,
+          [COMMAND_MARK.variable]: mark,
         },
       });
-      const onAbort = () => void endMarked(mark).catch(() => undefined); // tried again below, where it is told
+      const onAbort = () => void endMarked(COMMAND_MARK, mark).catch(() => undefined); // tried again below, where it is told
       signal.addEventListener('abort', onAbort, { once: true });
       try {
         const [code] = await once(child, 'close');
-        await endMarked(mark);
+        await endMarked(COMMAND_MARK, mark);
         signal.throwIfAborted();
         return typeof code === 'number' ? code : 137;
       } finally {

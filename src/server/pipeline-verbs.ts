@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bakery } from '../bakery/bakery.ts';
 import { promote } from '../catalog/promote.ts';
-import { defaultImage, resolveImage } from '../catalog/resolve-image.ts';
+import { imageFor, resolveImage } from '../catalog/resolve-image.ts';
 import type { CheckRuns } from '../checks/check-runs.ts';
 import type { Deployer } from '../deploy/deployer.ts';
 import type { CallAttempt } from '../domain/change.ts';
@@ -51,14 +51,7 @@ export function pipelineVerbs(parts: PipelineVerbsParts): Verbs {
       const { store, deployer } = parts;
       const [component, environment] = [componentName(wish.component), environmentName(wish.environment)];
       assertMay(call, environment);
-      const image =
-        wish.image === undefined
-          ? await defaultImage(
-              store,
-              component,
-              ({ definition }) => (definition.environments[environment] ?? definition.defaults).channel,
-            )
-          : await resolveImage(store, wish.image);
+      const image = await imageFor(store, component, environment, wish.image);
       const deployment = await onceByKey(parts, call, signal, async (attempt) => {
         const request = {
           component,

@@ -1,8 +1,9 @@
-import { mkdir, open, readdir, rename, stat } from 'node:fs/promises';
+import { mkdir, open, rename, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { InstanceId, ServerGroupName, ServiceKey } from '../domain/ids.ts';
 import type { Clock } from '../domain/ports/clock.ts';
 import type { LogLine, LogQuery } from '../domain/ports/target.ts';
+import { namesIn } from '../files/names-in.ts';
 import { isMissing } from '../files/system-error.ts';
 import { groupOf } from './instance-name.ts';
 import { logStart } from './log-rotation.ts';
@@ -92,7 +93,7 @@ export class LogFiles {
   }
 
   async #forgetOld(directory: string): Promise<void> {
-    const folders = (await list(directory)).map((name) => path.join(directory, name));
+    const folders = (await namesIn(directory)).map((name) => path.join(directory, name));
     const kept = await Promise.all(
       folders.map(async (folder) => ({ folder, atMs: await changedAtMs(folder) })),
     );
@@ -102,9 +103,9 @@ export class LogFiles {
 
   async #sources(groups: ReadonlySet<ServerGroupName>): Promise<readonly LogSource[]> {
     const found: LogSource[] = [];
-    const directories = (await list(this.#layout.logs)).map((name) => path.join(this.#layout.logs, name));
+    const directories = (await namesIn(this.#layout.logs)).map((name) => path.join(this.#layout.logs, name));
     for (const directory of [...directories, this.#layout.instances]) {
-      for (const name of [...(await list(directory))].sort()) {
+      for (const name of [...(await namesIn(directory))].sort()) {
         const group = groupOf(name);
         if (group === undefined || !groups.has(group)) continue;
         // What ended with `groupOf` is the name of an instance.
@@ -238,15 +239,6 @@ async function sizeOf(file: string): Promise<number> {
     return (await stat(file)).size;
   } catch (error) {
     if (isMissing(error)) return 0;
-    throw error;
-  }
-}
-
-async function list(directory: string): Promise<readonly string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if (isMissing(error)) return [];
     throw error;
   }
 }

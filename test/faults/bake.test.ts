@@ -5,8 +5,9 @@ import { createServer } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { markedProcesses } from '../../src/bakery/bundle/process-tree.ts';
+import { BUILD_MARK } from '../../src/bakery/build-mark.ts';
 import { sweepPartial } from '../../src/bakery/unpack.ts';
+import { markedProcesses } from '../../src/processes/marked-processes.ts';
 import {
   BWRAP,
   digestOf,
@@ -46,7 +47,7 @@ async function expectNothingLeft(): Promise<void> {
   expect((await kitchen.store.images.list({}, { limit: 10 })).items).toEqual([]);
   expect(await listing(path.join(state, 'tmp'))).toEqual([]);
   expect(await listing(path.join(state, 'blobs', 'staging'))).toEqual([]);
-  expect(await markedProcesses(state)).toEqual([]);
+  expect(await markedProcesses(BUILD_MARK, state)).toEqual([]);
 }
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {

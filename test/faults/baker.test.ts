@@ -6,11 +6,12 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FileBlobStore } from '../../src/bakery/blobs.ts';
+import { BUILD_MARK } from '../../src/bakery/build-mark.ts';
 import { Baker } from '../../src/bakery/bundle/baker.ts';
-import { markedProcesses } from '../../src/bakery/bundle/process-tree.ts';
 import { readComponent } from '../../src/component/read.ts';
 import type { Digest } from '../../src/domain/ids.ts';
 import type { BuildRequest } from '../../src/domain/ports/builder.ts';
+import { markedProcesses } from '../../src/processes/marked-processes.ts';
 import {
   digestOf,
   kilnYaml,
@@ -55,7 +56,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await baker.close();
-  expect(await markedProcesses(state)).toEqual([]);
+  expect(await markedProcesses(BUILD_MARK, state)).toEqual([]);
   await room.remove();
 });
 
@@ -73,7 +74,7 @@ async function built(wanted: BuildRequest): Promise<Digest> {
 /** Of this test's state directory. */
 async function bakerPids(): Promise<number[]> {
   const found: number[] = [];
-  for (const pid of await markedProcesses(state)) {
+  for (const pid of await markedProcesses(BUILD_MARK, state)) {
     const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
     if (command.includes('baker-main')) found.push(pid);
   }
@@ -88,7 +89,7 @@ async function killBaker(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
 async function expectNoLitter(): Promise<void> {
   expect(await listing(path.join(state, 'tmp'))).toEqual([]);
   expect(await listing(path.join(state, 'blobs', 'staging'))).toEqual([]);
-  expect(await markedProcesses(`${state}#bake-`)).toEqual([]);
+  expect(await markedProcesses(BUILD_MARK, `${state}#bake-`)).toEqual([]);
 }
 
 describe('kill -9 of the baker', { timeout: 120_000 }, () => {
@@ -150,7 +151,7 @@ describe('the baker', { timeout: 120_000 }, () => {
   it('ends some time after its last work, and comes back with the next', async () => {
     baker = open(50);
     const first = await built(await request());
-    await until('it has ended', async () => (await markedProcesses(state)).length === 0);
+    await until('it has ended', async () => (await markedProcesses(BUILD_MARK, state)).length === 0);
     expect(await built(await request())).toBe(first);
   });
 
@@ -187,7 +188,7 @@ describe('kill -9 of the server', { timeout: 120_000 }, () => {
       await baking;
       await until('the baker has ended', async () => (await bakers()).length === 0);
       await kiln.serve();
-      expect(await markedProcesses(`${kiln.state}#bake-`)).toEqual([]);
+      expect(await markedProcesses(BUILD_MARK, `${kiln.state}#bake-`)).toEqual([]);
       expect(await listing(path.join(kiln.state, 'tmp'))).toEqual([]);
     } finally {
       await kiln.destroy();

@@ -231,7 +231,7 @@ describe.each(VARIANTS)('$name', ({ options }) => {
     const target = await fixture.target();
     const grandchild =
       "trap 'echo grandchild heard; exit 0' TERM; echo both listen; while :; do sleep 0.05; done";
-    const run = `trap 'echo parent heard; wait; exit 0' TERM; setsid sh grandchild.sh & wait`;
+    const run = `trap 'echo parent heard; wait; exit 0' TERM; setsid sh grandchild.sh & while :; do sleep 0.05; done`;
     const artifact = await fixture.image({ 'grandchild.sh': grandchild });
     const spec = groupSpec(artifact, { run, process: { listens: false, stop: PATIENT } });
     await target.ensure(spec, 1, KEEP, NEVER);

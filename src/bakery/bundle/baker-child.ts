@@ -5,6 +5,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { asKilnError, KilnError } from '../../domain/errors.ts';
 import type { BuildProgress } from '../../domain/ports/builder.ts';
+import { BUILD_MARK } from '../build-mark.ts';
 import {
   type Answers,
   asError,
@@ -13,7 +14,6 @@ import {
   type FromBaker,
   type ToBaker,
 } from './baker-messages.ts';
-import { MARK_VARIABLE } from './process-tree.ts';
 
 const CLOSE_LIMIT_MS = 10_000;
 
@@ -40,7 +40,7 @@ export class BakerChild {
     this.#onLost = onLost;
     this.#process = fork(entry, [], {
       // A server that starts after a crash finds it by this mark, as it finds build commands, and ends it.
-      env: { [MARK_VARIABLE]: `${setup.stateDirectory}#${setup.name}#` },
+      env: { [BUILD_MARK.variable]: `${setup.stateDirectory}#${setup.name}#` },
       execArgv: [],
       cwd: '/',
       serialization: 'advanced',

@@ -7,6 +7,8 @@ import { mkdir, open } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KilnError } from '../../domain/errors.ts';
+import { endMarked } from '../../processes/marked-processes.ts';
+import { BUILD_MARK } from '../build-mark.ts';
 import {
   type BuildFolders,
   plainCommand,
@@ -15,7 +17,6 @@ import {
   sandboxWorks,
 } from './build-sandbox.ts';
 import { LogFollower } from './log-follower.ts';
-import { endMarked, MARK_VARIABLE } from './process-tree.ts';
 
 const FOLLOW_MS = 100;
 const TAIL_LINES = 20;
@@ -91,7 +92,7 @@ export class BuildCommands {
       });
       return await waitForEnd(child, request.timeoutMs, follower, signal);
     } finally {
-      await endMarked(request.mark);
+      await endMarked(BUILD_MARK, request.mark);
       await log.close();
     }
   }
@@ -114,7 +115,7 @@ export class BuildCommands {
       ...this.#host.network,
       ...request.environment,
       HOME: folders.home,
-      [MARK_VARIABLE]: request.mark,
+      [BUILD_MARK.variable]: request.mark,
     };
   }
 }

@@ -3,10 +3,11 @@
  * they hold, so a step is replayed without running it and without copying a byte.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { type Digest, digest as parseDigest } from '../../domain/ids.ts';
+import { namesIn } from '../../files/names-in.ts';
 import { isMissing } from '../../files/system-error.ts';
 import type { FileBlobStore } from '../blobs.ts';
 import { APP_PREFIX, type StoredLayer } from './layer-store.ts';
@@ -100,7 +101,7 @@ export class StepRecords {
   /** Layers of the records that were used since then; older records are removed. */
   async layersUsedSince(sinceMs: number): Promise<Set<Digest>> {
     const used = new Set<Digest>();
-    for (const name of await listNames(this.#directory)) {
+    for (const name of await namesIn(this.#directory)) {
       const file = path.join(this.#directory, name);
       const record = (await stat(file)).mtimeMs >= sinceMs ? await readRecord(file) : undefined;
       if (record === undefined) await rm(file, { force: true });
@@ -169,15 +170,6 @@ async function readRecord(file: string): Promise<z.infer<typeof recordSchema> | 
     return parsed.success ? parsed.data : undefined;
   } catch (error) {
     if (isMissing(error)) return undefined;
-    throw error;
-  }
-}
-
-async function listNames(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if (isMissing(error)) return [];
     throw error;
   }
 }

@@ -4,7 +4,7 @@
  */
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
-import type { Digest } from '../../domain/ids.ts';
+import { type Digest, hexOf } from '../../domain/ids.ts';
 import type { BlobStore } from '../../domain/ports/blobs.ts';
 import { readManifest } from '../oci-layout.ts';
 import { paddedBytes, TRAILER_BYTES, tarHeader } from '../tar/tar-header.ts';
@@ -66,8 +66,4 @@ function padding(sizeBytes: number): Buffer {
 
 function layerName(digest: Digest): string {
   return `${hexOf(digest)}/layer.tar`;
-}
-
-function hexOf(digest: Digest): string {
-  return digest.slice('sha256:'.length);
 }

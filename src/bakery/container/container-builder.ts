@@ -11,7 +11,7 @@ import { z } from 'zod';
 import { type EngineClient, filters, isRefusal } from '../../docker/engine-client.ts';
 import type { ContainerSpec } from '../../domain/component.ts';
 import { KilnError } from '../../domain/errors.ts';
-import type { ComponentName, Digest } from '../../domain/ids.ts';
+import { type ComponentName, type Digest, hexOf } from '../../domain/ids.ts';
 import { type Artifact, storedDigest } from '../../domain/image.ts';
 import type {
   BuildDifference,
@@ -158,7 +158,7 @@ export class ContainerBuilder implements Builder {
     }
     const { client, blobs } = this.#options;
     const digest = storedDigest(artifact);
-    const name = `kiln-base:${digest.slice('sha256:'.length)}`;
+    const name = `kiln-base:${hexOf(digest)}`;
     try {
       return await this.#inspect(name, signal);
     } catch (error) {

@@ -4,7 +4,7 @@
  * Works on a copy of the component in a folder of its own below the state directory, which is gone when a build
  * returns or fails; `sweep` removes what a crash has left of one.
  */
-import { mkdir, mkdtemp, readdir, realpath, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -22,10 +22,11 @@ import type {
   BuildResult,
 } from '../../domain/ports/builder.ts';
 import type { Clock } from '../../domain/ports/clock.ts';
-import { isMissing } from '../../files/system-error.ts';
+import { namesIn } from '../../files/names-in.ts';
+import { endMarked, markedProcesses } from '../../processes/marked-processes.ts';
 import { type FileBlobStore, sha256 } from '../blobs.ts';
 import { removeOldLogs } from '../build-logs.ts';
-import { endMarked, markedProcesses } from '../bundle/process-tree.ts';
+import { BUILD_MARK } from '../build-mark.ts';
 import { isWholeInBlobs, rootfsArchive } from '../oci-layout.ts';
 import { buildRootfs } from './chroot/chroot-build.ts';
 import { Rootfs, type RootfsParts } from './chroot/rootfs.ts';
@@ -76,14 +77,15 @@ export class MachineBuilder implements Builder {
     const mark = machineMark(stateDirectory, '');
     // Packer was told to stop when the server died, and may still be taking down what it had begun.
     const deadline = performance.now() + CLEANUP_MS;
-    while ((await markedProcesses(mark)).length > 0 && performance.now() < deadline) await sleep(POLL_MS);
-    await endMarked(mark);
+    while ((await markedProcesses(BUILD_MARK, mark)).length > 0 && performance.now() < deadline)
+      await sleep(POLL_MS);
+    await endMarked(BUILD_MARK, mark);
     const folder = path.join(stateDirectory, 'tmp');
-    for (const name of await names(tmpdir())) {
+    for (const name of await namesIn(tmpdir())) {
       if (name.startsWith(this.#socketsPrefix))
         await rm(path.join(tmpdir(), name), { recursive: true, force: true });
     }
-    for (const name of await names(folder)) {
+    for (const name of await namesIn(folder)) {
       if (!name.startsWith(FOLDER_PREFIX)) continue;
       await mkdir(this.#logs, { recursive: true, mode: 0o700 });
       await new Rootfs(this.#rootfsParts(name, () => undefined)).remove();
@@ -258,13 +260,4 @@ function specOf({ definition }: BuildRequest): MachineSpec {
       next: 'Write image.machine in kiln.yaml.',
     },
   );
-}
-
-async function names(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (isMissing(error)) return [];
-    throw error;
-  }
 }

@@ -11,7 +11,7 @@ import { KilnError } from '../../domain/errors.ts';
 import type { Finding } from '../../domain/finding.ts';
 import type { Digest } from '../../domain/ids.ts';
 import { readIfThere } from '../../files/durable-file.ts';
-import { isMissing } from '../../files/system-error.ts';
+import { namesIn } from '../../files/names-in.ts';
 import { type AnswerFormat, findingsIn } from './answers.ts';
 
 export interface ScannerSpec {
@@ -88,15 +88,6 @@ export async function sweepScans(temporary: string): Promise<void> {
     if (!name.startsWith(PREFIX)) continue;
     await removeUnpacked(path.join(temporary, name, 'root'));
     await rm(path.join(temporary, name), { recursive: true, force: true });
-  }
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (isMissing(error)) return [];
-    throw error;
   }
 }
 

@@ -92,7 +92,8 @@ export async function rankIn(db: Reader, numbers: readonly number[], place: stri
   return low;
 }
 
-async function placeOfNumber(db: Reader, number: number): Promise<string | undefined> {
+/** Where the image of a number stands in the order of versions. */
+export async function placeOfNumber(db: Reader, number: number): Promise<string | undefined> {
   const row = await db
     .selectFrom('image_index')
     .select('place')

@@ -4,7 +4,7 @@ import { versionKey } from '../../domain/version-order.ts';
 import type { Reader } from '../engine.ts';
 import { type Bits, chunkOf, hasBit } from './bits.ts';
 import { type ChunkSets, cursorText, type Found, pageOf, type SearchPage } from './found.ts';
-import { decodeNumbers, rankIn } from './version-blocks.ts';
+import { decodeNumbers, placeOfNumber, rankIn } from './version-blocks.ts';
 
 /** Blocks read at a time. */
 const BLOCKS = [2, 16, 128] as const;
@@ -42,7 +42,7 @@ export async function walkVersions(db: Reader, walk: Walk): Promise<Found> {
     }
   }
   const last = numbers[Math.min(page.limit, numbers.length) - 1];
-  const place = last === undefined ? undefined : await placeAt(db, last);
+  const place = last === undefined ? undefined : await placeOfNumber(db, last);
   return pageOf(db, numbers, page.limit, () => place ?? '');
 }
 
@@ -128,13 +128,4 @@ async function firstPlaceBefore(db: Reader, component: string, place: string): P
     .limit(1)
     .executeTakeFirst();
   return row?.first_place;
-}
-
-async function placeAt(db: Reader, number: number): Promise<string | undefined> {
-  const row = await db
-    .selectFrom('image_index')
-    .select('place')
-    .where('number', '=', number)
-    .executeTakeFirst();
-  return row?.place;
 }

@@ -1,7 +1,7 @@
 /** What the engine is asked to create for one instance. Pure. */
 import path from 'node:path';
-import { serviceParts } from '../../domain/ids.ts';
 import { exclusiveVolumes, type LaunchRequest } from '../instance-engine.ts';
+import { ownVariables } from '../own-variables.ts';
 import { shellCommand } from '../shell-command.ts';
 import { serviceFolder } from './layout.ts';
 
@@ -119,7 +119,6 @@ function listeningPort({ kind, spec }: LaunchRequest): number | undefined {
 /** PATH and all else are the image's own. */
 function instanceEnvironment(request: LaunchRequest, port: number | undefined): Record<string, string> {
   const { spec } = request;
-  const { component, environment } = serviceParts(spec.service);
   return {
     HOME: HOME_DIRECTORY,
     TMPDIR: TEMPORARY_DIRECTORY,
@@ -127,13 +126,7 @@ function instanceEnvironment(request: LaunchRequest, port: number | undefined): 
     ...spec.environment,
     // It is reached through the container's own address, which it cannot know.
     ...(port === undefined ? {} : { PORT: String(port), HOST: '0.0.0.0' }),
-    KILN_COMPONENT: component,
-    KILN_VERSION: spec.version,
-    KILN_ENVIRONMENT: environment,
-    KILN_PROCESS: spec.process.name,
-    KILN_RELEASE: String(spec.release),
-    KILN_SERVER_GROUP: spec.group,
-    KILN_INSTANCE: request.id,
+    ...ownVariables(request),
   };
 }
 

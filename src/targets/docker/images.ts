@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { type EngineClient, isRefusal } from '../../docker/engine-client.ts';
 import type { ArtifactKind } from '../../domain/component.ts';
 import { asKilnError, KilnError } from '../../domain/errors.ts';
-import { type Digest, digest as parseDigest, type ServerGroupName } from '../../domain/ids.ts';
+import { type Digest, hexOf, digest as parseDigest, type ServerGroupName } from '../../domain/ids.ts';
 import type { Clock } from '../../domain/ports/clock.ts';
 import type { GroupSpec } from '../../domain/server-group.ts';
 import { readIfThere, removeFile, replaceFile } from '../../files/durable-file.ts';
@@ -16,7 +16,7 @@ import type { TargetParts } from '../target-parts.ts';
 import { whileWanted } from '../turns.ts';
 import { UnpackedImages } from '../unpacked-images.ts';
 import { APP_DIRECTORY } from './container-body.ts';
-import { type DockerLayout, hexOf } from './layout.ts';
+import type { DockerLayout } from './layout.ts';
 
 /** An image that nobody uses is kept this long after it was last asked for: a rollback may want it. */
 const KEEP_UNUSED_MS = 60 * 60 * 1000;

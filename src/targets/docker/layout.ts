@@ -1,7 +1,7 @@
 import path from 'node:path';
 import {
-  type Digest,
   environmentParts,
+  hexOf,
   type InstanceId,
   type ServerGroupName,
   type ServiceKey,
@@ -48,10 +48,6 @@ export function dockerLayout(stateDirectory: string): DockerLayout {
     runtime: (group) => at('runtimes', group),
     keptLogs: (service) => at('logs', serviceFolder(service)),
   };
-}
-
-export function hexOf(digest: Digest): string {
-  return digest.slice(digest.indexOf(':') + 1);
 }
 
 /** `storefront.live.uk`: a name cannot hold `.`, so no two services share one. */

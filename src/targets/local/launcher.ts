@@ -2,10 +2,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, open, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { asKilnError, KilnError } from '../../domain/errors.ts';
-import { serviceParts } from '../../domain/ids.ts';
 import type { GroupSpec } from '../../domain/server-group.ts';
 import { confine } from '../confined-path.ts';
 import type { LaunchRequest } from '../instance-engine.ts';
+import { ownVariables } from '../own-variables.ts';
 import { shellCommand } from '../shell-command.ts';
 import { makeMountPoint } from '../unpacked-images.ts';
 import { type InstanceDescription, writeDescription } from './description.ts';
@@ -110,7 +110,6 @@ function instanceEnvironment(
   searchPath: string,
 ): Record<string, string> {
   const { spec } = request;
-  const { component, environment } = serviceParts(spec.service);
   const { port } = description;
   return {
     PATH: searchPath,
@@ -119,13 +118,7 @@ function instanceEnvironment(
     LANG: 'C.UTF-8',
     ...spec.environment,
     ...(port === undefined ? {} : { PORT: String(port), HOST: '127.0.0.1' }),
-    KILN_COMPONENT: component,
-    KILN_VERSION: spec.version,
-    KILN_ENVIRONMENT: environment,
-    KILN_PROCESS: spec.process.name,
-    KILN_RELEASE: String(spec.release),
-    KILN_SERVER_GROUP: spec.group,
-    KILN_INSTANCE: request.id,
+    ...ownVariables(request),
   };
 }
 

@@ -3,6 +3,7 @@ import { KilnError } from '../../domain/errors.ts';
 import {
   type Digest,
   environmentParts,
+  hexOf,
   type InstanceId,
   type ServerGroupName,
   type ServiceKey,
@@ -57,7 +58,7 @@ export function localLayout(stateDirectory: string): LocalLayout {
     logs: at('logs'),
     trial: at('trial'),
     instance: (id) => instanceLayout(at('instances', plain(id))),
-    image: (digest) => at('images', plain(digest.slice(digest.indexOf(':') + 1))),
+    image: (digest) => at('images', plain(hexOf(digest))),
     view: (group) => at('views', plain(group)),
     volumesOf: (service) => at('volumes', serviceFolder(service)),
     volume: (service, name) => at('volumes', serviceFolder(service), plain(name)),

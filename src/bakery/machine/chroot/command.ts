@@ -3,8 +3,9 @@ import { spawn } from 'node:child_process';
 import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KilnError } from '../../../domain/errors.ts';
+import { endMarked } from '../../../processes/marked-processes.ts';
+import { BUILD_MARK } from '../../build-mark.ts';
 import { LogFollower } from '../../bundle/log-follower.ts';
-import { endMarked, MARK_VARIABLE } from '../../bundle/process-tree.ts';
 
 const FOLLOW_MS = 50;
 const TAIL_LINES = 200;
@@ -40,7 +41,7 @@ export async function runToEnd(
     follower.finish();
     return { exitCode, tail: follower.tail };
   } finally {
-    await endMarked(request.mark);
+    await endMarked(BUILD_MARK, request.mark);
     await log.close();
   }
 }
@@ -53,7 +54,7 @@ async function spawned(
 ): Promise<number> {
   const [program = '', ...argv] = request.argv;
   const child = spawn(program, argv, {
-    env: { ...request.environment, [MARK_VARIABLE]: request.mark },
+    env: { ...request.environment, [BUILD_MARK.variable]: request.mark },
     stdio: ['ignore', output, output],
     detached: true,
   });

@@ -10,7 +10,8 @@ import { open } from 'node:fs/promises';
 import { StringDecoder } from 'node:string_decoder';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KilnError } from '../../../domain/errors.ts';
-import { endMarked, MARK_VARIABLE, markedProcesses } from '../../bundle/process-tree.ts';
+import { endMarked, markedProcesses } from '../../../processes/marked-processes.ts';
+import { BUILD_MARK } from '../../build-mark.ts';
 import { LEFTOVER_WORDS } from '../leftover-processes.ts';
 import { stepTimedOut } from './step-timeout.ts';
 import { type PackerEvent, PackerStream, type ReportedArtifact } from './stream.ts';
@@ -64,7 +65,7 @@ export async function runPacker(
     take([...(await output.read()), ...output.end()]);
     left = await stillThere(request.mark);
   } finally {
-    await endMarked(request.mark);
+    await endMarked(BUILD_MARK, request.mark);
     await log.close();
   }
   if (end.kind === 'exited' && end.exitCode === 0 && left.length === 0) {
@@ -77,7 +78,7 @@ function start(request: PackerRequest, output: number): ChildProcess {
   // Set by the thread that starts it, which is the process's first: it fires when Kiln's process ends.
   return spawn('setpriv', ['--pdeathsig', 'TERM', 'packer', 'build', ...request.argv], {
     cwd: request.cwd,
-    env: { ...request.environment, [MARK_VARIABLE]: request.mark },
+    env: { ...request.environment, [BUILD_MARK.variable]: request.mark },
     stdio: ['ignore', output, output],
     detached: true,
   });
@@ -144,7 +145,7 @@ async function waitForEnd(
 async function stillThere(mark: string): Promise<readonly number[]> {
   const deadline = performance.now() + LINGER_MS;
   for (;;) {
-    const pids = await markedProcesses(mark);
+    const pids = await markedProcesses(BUILD_MARK, mark);
     if (pids.length === 0 || performance.now() > deadline) return pids;
     await sleep(FOLLOW_MS);
   }
