@@ -80,13 +80,20 @@ async function expectNothingRuns(state: string): Promise<void> {
   expect(readFileSync('/proc/mounts', 'utf8')).not.toContain(state);
 }
 
+interface Builder {
+  readonly child: ChildProcess;
+  /** From the start on: one that ends right after its last word is not waited for in vain. */
+  readonly ended: Promise<unknown>;
+}
+
 /** @param uid whose process it is; undefined: ours */
-function buildElsewhere(state: string, archive: string, directory: string, uid?: number): ChildProcess {
+function buildElsewhere(state: string, archive: string, directory: string, uid?: number): Builder {
   const as = uid === undefined ? {} : { uid, gid: uid };
-  return fork(path.join(import.meta.dirname, 'rootfs-builder.ts'), [state, archive, directory], {
+  const child = fork(path.join(import.meta.dirname, 'rootfs-builder.ts'), [state, archive, directory], {
     execArgv: [],
     ...as,
   });
+  return { child, ended: once(child, 'close') };
 }
 
 async function heard(child: ChildProcess, wanted: RegExp): Promise<string> {
@@ -220,11 +227,11 @@ describe.skipIf(missing !== undefined)(
     }, async () => {
       const state = path.join(folder, 'killed');
       const directory = await onFoundation('{run: "mkdir /held; mount | head -3; echo waiting; sleep 300"}');
-      const child = buildElsewhere(state, await archiveOf(foundation), directory);
+      const { child, ended } = buildElsewhere(state, await archiveOf(foundation), directory);
       await heard(child, /^waiting$/);
       expect(buildProcesses(state).length).toBeGreaterThan(0);
       child.kill('SIGKILL');
-      await once(child, 'exit');
+      await ended;
       await expectNothingRuns(state);
       expect(readdirSync(path.join(state, 'tmp'))).not.toEqual([]);
       const next = await openMachineKitchen(state);
@@ -246,10 +253,10 @@ describe.skipIf(missing !== undefined)(
         const archive = path.join(folder, 'foundation.tar');
         execFileSync('cp', [await archiveOf(foundation), archive]);
         chmodSync(archive, 0o644);
-        const child = buildElsewhere(state, archive, directory, NOBODY);
+        const { child, ended } = buildElsewhere(state, archive, directory, NOBODY);
         const made = await heard(child, /^made /);
         expect(made).toBe(`made ${mine.artifacts[0]?.digest}`);
-        await once(child, 'exit');
+        await ended;
         expect(readdirSync(path.join(state, 'tmp'))).toEqual([]);
       },
     );
