@@ -1,7 +1,8 @@
 /** What runs on images that were revoked, and what could run in its place. */
 import type { ComponentName, EnvironmentName, ReleaseNumber, ServerGroupName } from '../domain/ids.ts';
 import { type ServiceKey, serviceKey } from '../domain/ids.ts';
-import type { ReleaseWithState, Store } from '../domain/ports/store.ts';
+import type { ReleaseWithState } from '../domain/ports/releases.ts';
+import type { Store } from '../domain/ports/store.ts';
 
 type Catalogue = Pick<Store, 'images' | 'releases' | 'services'>;
 

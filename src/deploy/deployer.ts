@@ -12,7 +12,7 @@ import {
   type ServiceKey,
   serviceKey,
 } from '../domain/ids.ts';
-import type { ReleaseWithState } from '../domain/ports/store.ts';
+import type { ReleaseWithState } from '../domain/ports/releases.ts';
 import type { Release } from '../domain/release.ts';
 import { emptyMemory, observe } from './observe.ts';
 import type { Owners } from './owners.ts';

@@ -1,6 +1,6 @@
 /** Makes the planner's world from what is stored, what the targets see and what the routers hold. */
 import { type InstanceId, type ReleaseNumber, type ServiceKey, serviceParts } from '../domain/ids.ts';
-import type { ReleaseWithState } from '../domain/ports/store.ts';
+import type { ReleaseWithState } from '../domain/ports/releases.ts';
 import type { EndpointObservation, RouterObservation } from '../domain/routing.ts';
 import type { GroupObservation, InstanceView, ServerGroup } from '../domain/server-group.ts';
 import type { DeployParts } from './parts.ts';

@@ -11,7 +11,7 @@ import {
   serviceParts,
 } from '../domain/ids.ts';
 import { asPromoted, asTested, type Image } from '../domain/image.ts';
-import type { ReleaseWithState } from '../domain/ports/store.ts';
+import type { ReleaseWithState } from '../domain/ports/releases.ts';
 import type { Release } from '../domain/release.ts';
 import { artifactFor } from './artifact-choice.ts';
 import { targetOf } from './group-spec.ts';

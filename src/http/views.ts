@@ -5,7 +5,7 @@ import type { CheckRun } from '../checks/check-runs.ts';
 import type { Deployment } from '../domain/deployment.ts';
 import type { KilnError } from '../domain/errors.ts';
 import { asTested, type ChannelMove, type Image } from '../domain/image.ts';
-import type { ReleaseWithState } from '../domain/ports/store.ts';
+import type { ReleaseWithState } from '../domain/ports/releases.ts';
 import type { ServiceStatus } from './parts.ts';
 
 export function imageView(image: Image, moves: readonly ChannelMove[]): Answer<'images.get'> {

@@ -18,8 +18,8 @@
  */
 import { asKilnError } from '../domain/errors.ts';
 import type { Clock } from '../domain/ports/clock.ts';
+import type { EventStore } from '../domain/ports/events.ts';
 import type { ExecutionStore, StoredExecution } from '../domain/ports/executions.ts';
-import type { EventStore } from '../domain/ports/store.ts';
 import { advance, outstanding } from './asl/advance.ts';
 import type { StateMachine } from './asl/definition.ts';
 import type { Effect, Execution, ExecutionEvent, RunTask, TaskWait } from './asl/execution.ts';

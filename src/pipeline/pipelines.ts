@@ -4,13 +4,13 @@ import path from 'node:path';
 import type { CallAttempt } from '../domain/change.ts';
 import { KilnError } from '../domain/errors.ts';
 import type { Clock } from '../domain/ports/clock.ts';
+import type { EventStore } from '../domain/ports/events.ts';
 import type {
   ExecutionOrigin,
   ExecutionRecord,
   ExecutionStore,
   OnOpenGroup,
 } from '../domain/ports/executions.ts';
-import type { EventStore } from '../domain/ports/store.ts';
 import { isMissing } from '../files/system-error.ts';
 import type { HistoryRecord } from './asl/execution.ts';
 import { isObject, type Json, type JsonObject } from './asl/json.ts';

@@ -2,7 +2,7 @@
 import type { Janitor } from '../catalog/janitor.ts';
 import { asKilnError } from '../domain/errors.ts';
 import type { Clock } from '../domain/ports/clock.ts';
-import type { JanitorStore } from '../domain/ports/store.ts';
+import type { JanitorStore } from '../domain/ports/janitor.ts';
 
 const ROUND_MS = 3600_000;
 const RUN_EVERY_MS = 24 * 3600_000;

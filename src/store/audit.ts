@@ -2,7 +2,7 @@ import type { AuditEntry } from '../domain/audit.ts';
 import type { Change } from '../domain/change.ts';
 import type { Revision } from '../domain/ids.ts';
 import type { Page, PageRequest } from '../domain/page.ts';
-import type { AuditStore } from '../domain/ports/store.ts';
+import type { AuditStore } from '../domain/ports/audit.ts';
 import { CHAIN_START, chainHash } from './audit-chain.ts';
 import type { Database } from './database.ts';
 import { fromJson } from './json.ts';

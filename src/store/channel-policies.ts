@@ -1,7 +1,7 @@
 import type { Change } from '../domain/change.ts';
 import type { ChannelPolicy } from '../domain/channel-policy.ts';
 import type { ChannelName, ComponentName, ImageId } from '../domain/ids.ts';
-import type { ChannelPolicyStore } from '../domain/ports/store.ts';
+import type { ChannelPolicyStore } from '../domain/ports/channels.ts';
 import type { Approval } from '../domain/promotion-evidence.ts';
 import { refuseRevoked } from './catalogue/revocations.ts';
 import type { Database } from './database.ts';

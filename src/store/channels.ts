@@ -2,7 +2,7 @@ import type { Change } from '../domain/change.ts';
 import { KilnError } from '../domain/errors.ts';
 import type { ChannelName, ComponentName } from '../domain/ids.ts';
 import type { ChannelMove } from '../domain/image.ts';
-import type { ChannelStore } from '../domain/ports/store.ts';
+import type { ChannelStore } from '../domain/ports/channels.ts';
 import type { Evidence } from '../domain/promotion-evidence.ts';
 import { indexMove } from './catalogue/index-image.ts';
 import { refuseRevoked } from './catalogue/revocations.ts';

@@ -8,7 +8,7 @@ import {
   serviceKey,
   serviceParts,
 } from '../domain/ids.ts';
-import type { DeploymentRequest } from '../domain/ports/store.ts';
+import type { DeploymentRequest } from '../domain/ports/deployments.ts';
 import type { ChangeTransaction } from './change.ts';
 import type { Reader } from './engine.ts';
 import { fromJson, toJson } from './json.ts';

@@ -22,7 +22,7 @@ import type {
 } from '../domain/ids.ts';
 import { serviceKey, serviceParts } from '../domain/ids.ts';
 import type { Page, PageRequest } from '../domain/page.ts';
-import type { DeploymentRequest, DeploymentStore } from '../domain/ports/store.ts';
+import type { DeploymentRequest, DeploymentStore } from '../domain/ports/deployments.ts';
 import { refuseRevoked } from './catalogue/revocations.ts';
 import type { ChangeTransaction } from './change.ts';
 import type { Database } from './database.ts';

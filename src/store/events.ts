@@ -1,7 +1,7 @@
 import type { KilnEvent } from '../domain/audit.ts';
 import type { Change } from '../domain/change.ts';
 import type { Revision } from '../domain/ids.ts';
-import type { EventStore } from '../domain/ports/store.ts';
+import type { EventStore } from '../domain/ports/events.ts';
 import type { Database } from './database.ts';
 import { fromJson } from './json.ts';
 

@@ -2,7 +2,7 @@ import type { Change } from '../domain/change.ts';
 import { KilnError } from '../domain/errors.ts';
 import type { Finding, FindingSet, Waiver } from '../domain/finding.ts';
 import type { ImageId } from '../domain/ids.ts';
-import type { FindingStore } from '../domain/ports/store.ts';
+import type { FindingStore } from '../domain/ports/findings.ts';
 import type { Database } from './database.ts';
 import { requireImage } from './images.ts';
 import { fromJson, toJson } from './json.ts';

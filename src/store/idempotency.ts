@@ -12,7 +12,7 @@
  *   key has gone to another attempt: a server that was only slow makes nothing beside the one that took over.
  * - A call that failed and made nothing is forgotten; one that made something is not, so that it is never made twice.
  */
-import type { IdempotencyStore, KeyedCall, KeyState, SavedAnswer } from '../domain/ports/store.ts';
+import type { IdempotencyStore, KeyedCall, KeyState, SavedAnswer } from '../domain/ports/idempotency.ts';
 import type { Database } from './database.ts';
 import { beginsWith } from './prefix.ts';
 

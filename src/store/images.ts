@@ -3,7 +3,7 @@ import { KilnError } from '../domain/errors.ts';
 import type { ComponentName, Digest, ImageId } from '../domain/ids.ts';
 import { asTested, type CheckResult, type Image, isStored, type Revocation } from '../domain/image.ts';
 import type { Page, PageRequest } from '../domain/page.ts';
-import type { ImageStore } from '../domain/ports/store.ts';
+import type { ImageStore } from '../domain/ports/images.ts';
 import { indexImage, setState } from './catalogue/index-image.ts';
 import { refuseRevoked, revocationsOf, revokeWithDescendants } from './catalogue/revocations.ts';
 import { TESTED } from './catalogue/terms.ts';

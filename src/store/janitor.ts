@@ -6,7 +6,7 @@
 import type { Change } from '../domain/change.ts';
 import type { ImageId } from '../domain/ids.ts';
 import { type Artifact, type Image, isStored } from '../domain/image.ts';
-import type { JanitorState, JanitorStore, MarkedImage, SweptArtifact } from '../domain/ports/store.ts';
+import type { JanitorState, JanitorStore, MarkedImage, SweptArtifact } from '../domain/ports/janitor.ts';
 import type { KeepReason, RetentionDecision, RetentionPolicy } from '../domain/retention.ts';
 import type { LongReads } from './catalogue/long-reads.ts';
 import { references } from './catalogue/references.ts';

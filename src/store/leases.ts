@@ -5,7 +5,7 @@
  */
 import type { Lease } from '../domain/deployment.ts';
 import type { ServiceKey } from '../domain/ids.ts';
-import type { LeaseStore } from '../domain/ports/store.ts';
+import type { LeaseStore } from '../domain/ports/leases.ts';
 import type { Database } from './database.ts';
 import type { Reader } from './engine.ts';
 import { beginsWith } from './prefix.ts';

@@ -11,7 +11,7 @@ import {
   serviceParts,
 } from '../domain/ids.ts';
 import type { Page, PageRequest } from '../domain/page.ts';
-import type { ReleaseStore, ReleaseWithState } from '../domain/ports/store.ts';
+import type { ReleaseStore, ReleaseWithState } from '../domain/ports/releases.ts';
 import type { Release, ReleaseState } from '../domain/release.ts';
 import { refuseRevoked } from './catalogue/revocations.ts';
 import type { ChangeTransaction } from './change.ts';

@@ -8,7 +8,7 @@ import {
   serviceKey,
   serviceParts,
 } from '../domain/ids.ts';
-import type { ServiceStore } from '../domain/ports/store.ts';
+import type { ServiceStore } from '../domain/ports/services.ts';
 import type { ServerGroup } from '../domain/server-group.ts';
 import type { ChangeTransaction } from './change.ts';
 import type { Database } from './database.ts';

@@ -1,7 +1,7 @@
 import type { Token } from '../domain/audit.ts';
 import type { Change } from '../domain/change.ts';
 import { KilnError } from '../domain/errors.ts';
-import type { TokenStore } from '../domain/ports/store.ts';
+import type { TokenStore } from '../domain/ports/tokens.ts';
 import type { Database } from './database.ts';
 import { fromJson, toJson } from './json.ts';
 import type { TokenTable } from './schema.ts';

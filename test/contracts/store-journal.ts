@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import type { AuditEntry } from '../../src/domain/audit.ts';
-import type { KeyedCall, Store } from '../../src/domain/ports/store.ts';
+import type { KeyedCall } from '../../src/domain/ports/idempotency.ts';
+import type { Store } from '../../src/domain/ports/store.ts';
 import { by, deployment, image, own, released, service } from './store-samples.ts';
 import { open, type StoreUnderTest, tamper } from './store-subjects.ts';
 

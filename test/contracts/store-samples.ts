@@ -14,7 +14,8 @@ import {
   serviceKey,
 } from '../../src/domain/ids.ts';
 import type { CheckResult, Image } from '../../src/domain/image.ts';
-import type { DeploymentRequest, Store } from '../../src/domain/ports/store.ts';
+import type { DeploymentRequest } from '../../src/domain/ports/deployments.ts';
+import type { Store } from '../../src/domain/ports/store.ts';
 import type { Release } from '../../src/domain/release.ts';
 import { type ServerGroup, serverGroupName } from '../../src/domain/server-group.ts';
 

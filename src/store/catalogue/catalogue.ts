@@ -1,7 +1,7 @@
 import type { Image } from '../../domain/image.ts';
 import type { ImageQuery } from '../../domain/image-query.ts';
 import type { Page, PageRequest } from '../../domain/page.ts';
-import type { CatalogueStore } from '../../domain/ports/store.ts';
+import type { CatalogueStore } from '../../domain/ports/catalogue.ts';
 import type { Database } from '../database.ts';
 import { imagesById } from '../images.ts';
 import { pageBounds } from '../page.ts';

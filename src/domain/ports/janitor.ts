@@ -1,0 +1,54 @@
+import type { Change } from '../change.ts';
+import type { ImageId } from '../ids.ts';
+import type { Artifact } from '../image.ts';
+import type { KeepReason, RetentionDecision, RetentionPolicy } from '../retention.ts';
+
+export interface JanitorState {
+  /** False: runs only say what they would do. */
+  readonly enabled: boolean;
+  readonly usesSeenAtMs: number;
+  readonly lastRunAtMs?: number;
+}
+
+export interface MarkedImage {
+  readonly markedAtMs: number;
+  readonly sweepAfterMs: number;
+}
+
+/** Of an image that was swept: to be deleted by whoever keeps it. */
+export interface SweptArtifact {
+  readonly image: ImageId;
+  readonly position: number;
+  readonly artifact: Artifact;
+}
+
+/** Images are named by their number in the catalogue, as a decision names them. */
+export interface JanitorStore {
+  state(): Promise<JanitorState>;
+  setEnabled(enabled: boolean, change: Change): Promise<void>;
+  /** Looks at all images, in a reader of its own; changes nothing. */
+  decide(policy: RetentionPolicy, nowMs: number): Promise<RetentionDecision>;
+  /** Why the image is kept; undefined: nothing needs it. */
+  keepReason(id: ImageId, policy: RetentionPolicy, nowMs: number): Promise<KeepReason | undefined>;
+  /** Announces that they go after this time; at most some hundred at a time. */
+  mark(numbers: readonly number[], sweepAfterMs: number, change: Change): Promise<readonly ImageId[]>;
+  unmark(numbers: readonly number[], change: Change): Promise<void>;
+  marked(id: ImageId): Promise<MarkedImage | undefined>;
+  /** Takes the mark away and counts as a use; false: it was not marked. */
+  restore(id: ImageId, change: Change): Promise<boolean>;
+  /**
+   * Removes it when, in this very transaction, its notice is over and nothing needs it; otherwise answers what keeps
+   * it (`announced`: its notice). Its artifacts are then in `sweptArtifacts`.
+   */
+  sweep(
+    number: number,
+    policy: RetentionPolicy,
+    change: Change,
+  ): Promise<KeepReason | 'swept' | 'gone' | 'announced'>;
+  /** All images that server groups run count as used now. */
+  noteUses(atMs: number): Promise<void>;
+  finishRun(references: number, atMs: number): Promise<void>;
+  /** Some hundred at a time. */
+  sweptArtifacts(): Promise<readonly SweptArtifact[]>;
+  forgetArtifacts(gone: readonly SweptArtifact[]): Promise<void>;
+}
