@@ -15,6 +15,18 @@ export class ChannelPolicies implements ChannelPolicyStore {
     this.#database = database;
   }
 
+  list(component: ComponentName): Promise<ReadonlyMap<ChannelName, ChannelPolicy>> {
+    return this.#database.read(async (db) => {
+      const rows = await db
+        .selectFrom('channel_policies')
+        .select(['channel', 'body'])
+        .where('component', '=', component)
+        .orderBy('channel')
+        .execute();
+      return new Map(rows.map((row) => [row.channel, fromJson<ChannelPolicy>(row.body)]));
+    });
+  }
+
   get(component: ComponentName, channel: ChannelName): Promise<ChannelPolicy | undefined> {
     return this.#database.read(async (db) => {
       const row = await db

@@ -18,6 +18,7 @@ import { Images } from './images.ts';
 import { Janitor } from './janitor.ts';
 import { Leases } from './leases.ts';
 import { migrate } from './migrate.ts';
+import { Rebakes } from './rebakes.ts';
 import { Releases } from './releases.ts';
 import { Services } from './services.ts';
 import { Tokens } from './tokens.ts';
@@ -80,6 +81,7 @@ class OpenStore implements Store {
   readonly channelPolicies: ChannelPolicies;
   readonly findings: Findings;
   readonly janitor: Janitor;
+  readonly rebakes: Rebakes;
   readonly releases: Releases;
   readonly deployments: Deployments;
   readonly executions: Executions;
@@ -105,6 +107,7 @@ class OpenStore implements Store {
     this.findings = new Findings(database);
     this.janitor = new Janitor(database, reads);
     this.releases = new Releases(database);
+    this.rebakes = new Rebakes(database);
     this.deployments = new Deployments(database);
     this.executions = new Executions(database);
     this.services = new Services(database);

@@ -234,6 +234,15 @@ interface ChannelPolicyTable {
   body: Json;
 }
 
+export interface RebakeTable {
+  image_id: ImageId;
+  onto: ImageId;
+  ordinal: Revision;
+  at_ms: number;
+  failed: number;
+  body: Json;
+}
+
 interface ChannelApprovalTable {
   component: ComponentName;
   channel: ChannelName;
@@ -324,6 +333,33 @@ interface ExecutionHolderTable {
   expires_at_ms: number;
 }
 
+interface PipelineSourceTable {
+  id: string;
+  ordinal: Revision;
+  body: Json;
+}
+
+export interface TriggerEventTable {
+  ordinal: Revision;
+  source: string;
+  key: string;
+  at_ms: number;
+  body: Json;
+  /** Null: nobody has said yet what came of it. */
+  outcome: Json | null;
+}
+
+interface TriggerHeadTable {
+  source: string;
+  ref: string;
+  commit_id: string;
+}
+
+interface TriggerCursorTable {
+  name: string;
+  value: number;
+}
+
 export interface Schema {
   state: StateTable;
   schema_migrations: SchemaMigrationTable;
@@ -350,6 +386,7 @@ export interface Schema {
   channel_heads: ChannelHeadTable;
   channel_policies: ChannelPolicyTable;
   channel_approvals: ChannelApprovalTable;
+  rebakes: RebakeTable;
   image_revocations: ImageRevocationTable;
   janitor: JanitorTable;
   janitor_marks: JanitorMarkTable;

@@ -5,6 +5,8 @@ import type { ChannelMove } from '../image.ts';
 import type { Approval } from '../promotion-evidence.ts';
 
 export interface ChannelPolicyStore {
+  /** Of all channels of the component that have one. */
+  list(component: ComponentName): Promise<ReadonlyMap<ChannelName, ChannelPolicy>>;
   get(component: ComponentName, channel: ChannelName): Promise<ChannelPolicy | undefined>;
   set(component: ComponentName, channel: ChannelName, policy: ChannelPolicy, change: Change): Promise<void>;
   /** By whoever makes the change; a second time changes the reason. */

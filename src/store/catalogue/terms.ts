@@ -1,5 +1,6 @@
 /** Under which words an image stands in the index. Pure; what is not here cannot be asked for. */
 
+import { baseReference } from '../../domain/component.ts';
 import { type Artifact, type Image, isStored } from '../../domain/image.ts';
 import { ARTIFACT_FIELDS, type ArtifactField } from '../../domain/image-query.ts';
 import { versionKey } from '../../domain/version-order.ts';
@@ -47,7 +48,7 @@ export function artifactTerm(wish: ArtifactWish): string {
 
 /** `component@channel` that the image was baked from. */
 export function baseOf(image: NewImage): string | undefined {
-  return image.parent === undefined ? undefined : image.definition.image.base;
+  return image.parent === undefined ? undefined : baseReference(image.definition.image);
 }
 
 export function termsOf(image: NewImage): ReadonlySet<string> {
