@@ -398,4 +398,8 @@ export interface Schema {
   execution_snapshots: ExecutionEventTable;
   execution_signals: ExecutionSignalTable;
   execution_holders: ExecutionHolderTable;
+  pipeline_sources: PipelineSourceTable;
+  trigger_events: TriggerEventTable;
+  trigger_heads: TriggerHeadTable;
+  trigger_cursors: TriggerCursorTable;
 }

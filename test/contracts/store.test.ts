@@ -17,6 +17,7 @@ import {
   type StoreUnderTest,
   sqliteSubject,
 } from './store-subjects.ts';
+import { triggersContract } from './store-triggers.ts';
 
 function contract(makeSubject: () => Promise<StoreSubject>): void {
   let subject: StoreSubject;
@@ -34,6 +35,7 @@ function contract(makeSubject: () => Promise<StoreSubject>): void {
   const underTest = () => current;
   describe('images and channels', () => imagesContract(underTest));
   describe('executions', () => executionsContract(underTest));
+  describe('triggers', () => triggersContract(underTest));
   describe('findings', () => findingsContract(underTest));
   describe('catalogue', () => catalogueContract(underTest));
   describe('revocation and janitor', () => janitorContract(underTest));

@@ -1,0 +1,41 @@
+/**
+ * Where events come in, whoever tells them. Each is stored for every source that it concerns before anybody acts on it;
+ * what it then starts is `TriggeredStarts`' affair. Told twice, it is stored once.
+ */
+import type { Change } from '../../domain/change.ts';
+import type { Clock } from '../../domain/ports/clock.ts';
+import type { TriggerStore } from '../../domain/ports/triggers.ts';
+import type { PipelineSource, TriggerEvent } from '../../domain/trigger.ts';
+import { eventKey, executionOf } from './event-key.ts';
+import { concerns } from './matching.ts';
+
+/** What an event is to one source: news, or told before. */
+export interface Taken {
+  readonly source: string;
+  /** The execution that it starts, unless its filters pass it over. Absent: it was told before. */
+  readonly execution?: string;
+}
+
+export class TriggerInbox {
+  readonly #store: Pick<TriggerStore, 'sources' | 'take'>;
+  readonly #clock: Clock;
+  readonly #newId: () => string;
+
+  constructor(store: Pick<TriggerStore, 'sources' | 'take'>, clock: Clock, newId: () => string) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#newId = newId;
+  }
+
+  /** Durable when it resolves. Answers one entry for each source that the event concerns; none: nobody watches that. */
+  async startFor(event: TriggerEvent, { actor }: Pick<Change, 'actor'>): Promise<readonly Taken[]> {
+    const sources = (await this.#store.sources()).filter((source) => concerns(source, event));
+    return Promise.all(sources.map((source) => this.#take(source, event, actor)));
+  }
+
+  async #take({ id }: PipelineSource, event: TriggerEvent, actor: string): Promise<Taken> {
+    const key = eventKey(event, this.#newId());
+    const number = await this.#store.take(id, key, event, { actor, atMs: this.#clock.now() });
+    return { source: id, ...(number !== undefined && { execution: executionOf(id, key) }) };
+  }
+}
