@@ -8,8 +8,7 @@ import { addFindings } from './migrations/004-findings.ts';
 import { addImageLifecycle } from './migrations/005-image-lifecycle.ts';
 import { addExecutions } from './migrations/006-executions.ts';
 import { addChannelPolicies } from './migrations/007-channel-policies.ts';
-import { addTriggers } from './migrations/008-triggers.ts';
-import { addRebakes } from './migrations/008-rebakes.ts';
+import { addRebakes } from './migrations/009-rebakes.ts';
 import { newerVersion } from './newer-version.ts';
 
 interface Migration {
@@ -26,7 +25,6 @@ const MIGRATIONS: readonly Migration[] = [
   { name: 'image-lifecycle', up: addImageLifecycle },
   { name: 'executions', up: addExecutions },
   { name: 'channel-policies', up: addChannelPolicies },
-  { name: 'triggers', up: addTriggers },
   { name: 'rebakes', up: addRebakes },
 ];
 

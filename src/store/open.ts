@@ -22,7 +22,6 @@ import { Rebakes } from './rebakes.ts';
 import { Releases } from './releases.ts';
 import { Services } from './services.ts';
 import { Tokens } from './tokens.ts';
-import { TriggerEvents } from './triggers.ts';
 
 export type StoreSettings =
   | { readonly kind: 'sqlite'; readonly file: string }
@@ -86,7 +85,6 @@ class OpenStore implements Store {
   readonly releases: Releases;
   readonly deployments: Deployments;
   readonly executions: Executions;
-  readonly triggers: TriggerEvents;
   readonly services: Services;
   readonly leases: Leases;
   readonly tokens: Tokens;
@@ -112,7 +110,6 @@ class OpenStore implements Store {
     this.rebakes = new Rebakes(database);
     this.deployments = new Deployments(database);
     this.executions = new Executions(database);
-    this.triggers = new TriggerEvents(database);
     this.services = new Services(database);
     this.leases = new Leases(database);
     this.tokens = new Tokens(database);

@@ -333,33 +333,6 @@ interface ExecutionHolderTable {
   expires_at_ms: number;
 }
 
-interface PipelineSourceTable {
-  id: string;
-  ordinal: Revision;
-  body: Json;
-}
-
-export interface TriggerEventTable {
-  ordinal: Revision;
-  source: string;
-  key: string;
-  at_ms: number;
-  body: Json;
-  /** Null: nobody has said yet what came of it. */
-  outcome: Json | null;
-}
-
-interface TriggerHeadTable {
-  source: string;
-  ref: string;
-  commit_id: string;
-}
-
-interface TriggerCursorTable {
-  name: string;
-  value: number;
-}
-
 export interface Schema {
   state: StateTable;
   schema_migrations: SchemaMigrationTable;
@@ -398,8 +371,4 @@ export interface Schema {
   execution_snapshots: ExecutionEventTable;
   execution_signals: ExecutionSignalTable;
   execution_holders: ExecutionHolderTable;
-  pipeline_sources: PipelineSourceTable;
-  trigger_events: TriggerEventTable;
-  trigger_heads: TriggerHeadTable;
-  trigger_cursors: TriggerCursorTable;
 }

@@ -19,7 +19,6 @@ import type { RebakeStore } from './rebakes.ts';
 import type { ReleaseStore } from './releases.ts';
 import type { ServiceStore } from './services.ts';
 import type { TokenStore } from './tokens.ts';
-import type { TriggerStore } from './triggers.ts';
 
 export interface Store {
   readonly engine: 'sqlite' | 'postgres';
@@ -33,7 +32,6 @@ export interface Store {
   readonly releases: ReleaseStore;
   readonly deployments: DeploymentStore;
   readonly executions: ExecutionStore;
-  readonly triggers: TriggerStore;
   readonly services: ServiceStore;
   readonly leases: LeaseStore;
   readonly tokens: TokenStore;
