@@ -9,7 +9,7 @@ import type { Layer, Moment } from './crash-points.ts';
 /** Renewed by the clock, at no point of their own. */
 const BY_THE_CLOCK: ReadonlySet<string> = new Set(['store.leases.acquire', 'store.executions.renew']);
 
-const LOAD = { connections: 4, newPerSecond: 20, pauseMs: 5 };
+const LOAD = { connections: 4, newPerSecond: 20, pauseMs: 20 };
 
 type Load = Awaited<ReturnType<typeof startLoad>>;
 

@@ -4,12 +4,12 @@ import { CrashJourney, type Sweep } from './crash-journey.ts';
 
 const LIMIT_MS = 300_000;
 /**
- * Right after each act; at every other one moreover during or before it. Before an act is the same as after the one
+ * Right after each act; at every fourth one moreover during or before it. Before an act is the same as after the one
  * before, but for what goes on beside them.
  */
 const EVERY_ACT: Sweep = {
   layer: 'acts',
-  moments: (point) => (point % 2 === 1 ? ['after'] : ['after', point % 4 === 0 ? 'before' : 'during']),
+  moments: (point) => (point % 4 !== 0 ? ['after'] : ['after', point % 8 === 0 ? 'before' : 'during']),
 };
 
 describe('a server that dies at every act, one release replacing the other at once', () => {
