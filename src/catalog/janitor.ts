@@ -17,6 +17,8 @@ import {
 } from '../domain/retention.ts';
 
 const BATCH = 500;
+/** In one transaction, which holds up the server for as long as it takes. */
+const SWEPT_AT_A_TIME = 100;
 
 export interface JanitorParts {
   readonly store: Pick<Store, 'janitor' | 'images'>;
@@ -120,9 +122,10 @@ export class Janitor {
       await store.janitor.mark(some, sweepAfterMs, change());
     }
     let swept = 0;
-    for (const number of decision.sweep) {
+    for (const some of batches(decision.sweep, SWEPT_AT_A_TIME)) {
       signal.throwIfAborted();
-      if ((await store.janitor.sweep(number, this.#policy, change())) === 'swept') swept += 1;
+      const outcomes = await store.janitor.sweep(some, this.#policy, change());
+      for (const outcome of outcomes.values()) if (outcome === 'swept') swept += 1;
     }
     const deleted = await this.deleteSwept();
     await store.janitor.finishRun(decision.references, clock.now());
@@ -156,8 +159,8 @@ export class Janitor {
   }
 }
 
-function* batches(numbers: readonly number[]): Iterable<readonly number[]> {
-  for (let from = 0; from < numbers.length; from += BATCH) yield numbers.slice(from, from + BATCH);
+function* batches(numbers: readonly number[], size = BATCH): Iterable<readonly number[]> {
+  for (let from = 0; from < numbers.length; from += size) yield numbers.slice(from, from + size);
 }
 
 function supposed(decision: RetentionDecision, dryRun: boolean): JanitorRun {

@@ -1,20 +1,22 @@
-/**
- * What the janitor writes. A sweep asks once more, inside its own transaction, whether anything needs the image: every
- * other writer comes before that and is seen, or after it and finds the image gone.
- */
+/** What the janitor reads and writes; a sweep itself is in catalogue/sweep-images.ts. */
 
 import type { Change } from '../domain/change.ts';
 import type { ImageId } from '../domain/ids.ts';
-import { type Artifact, type Image, isStored } from '../domain/image.ts';
-import type { JanitorState, JanitorStore, MarkedImage, SweptArtifact } from '../domain/ports/janitor.ts';
+import type { Artifact } from '../domain/image.ts';
+import type {
+  JanitorState,
+  JanitorStore,
+  MarkedImage,
+  SweepOutcome,
+  SweptArtifact,
+} from '../domain/ports/janitor.ts';
 import type { KeepReason, RetentionDecision, RetentionPolicy } from '../domain/retention.ts';
 import type { LongReads } from './catalogue/long-reads.ts';
 import { references } from './catalogue/references.ts';
-import { unindexImage } from './catalogue/unindex-image.ts';
-import type { ChangeTransaction } from './change.ts';
+import { sweepImages } from './catalogue/sweep-images.ts';
 import type { Database } from './database.ts';
 import type { Reader } from './engine.ts';
-import { fromJson, toJson } from './json.ts';
+import { fromJson } from './json.ts';
 import type { ImageIndexTable } from './schema.ts';
 
 const AT_A_TIME = 500;
@@ -129,28 +131,11 @@ export class Janitor implements JanitorStore {
   }
 
   sweep(
-    number: number,
+    numbers: readonly number[],
     policy: RetentionPolicy,
     change: Change,
-  ): Promise<KeepReason | 'swept' | 'gone' | 'announced'> {
-    return this.#database.change(change, async (tx) => {
-      const row = await tx.db
-        .selectFrom('image_index')
-        .selectAll()
-        .where('number', '=', number)
-        .executeTakeFirst();
-      if (row === undefined) return 'gone';
-      const mark = await tx.db
-        .selectFrom('janitor_marks')
-        .selectAll()
-        .where('number', '=', number)
-        .executeTakeFirst();
-      if (mark === undefined || mark.sweep_after_ms > change.atMs) return 'announced';
-      const reason = await neededFor(tx, row, policy);
-      if (reason !== undefined) return reason;
-      await remove(tx, row);
-      return 'swept';
-    });
+  ): Promise<ReadonlyMap<number, SweepOutcome>> {
+    return this.#database.change(change, (tx) => sweepImages(tx, numbers, policy));
   }
 
   /** Of all groups that want instances; tells the janitor that somebody looks. */
@@ -204,68 +189,6 @@ export class Janitor implements JanitorStore {
       }
     });
   }
-}
-
-async function neededFor(
-  tx: ChangeTransaction,
-  row: ImageIndexTable,
-  policy: RetentionPolicy,
-): Promise<KeepReason | undefined> {
-  const found = await references(tx.db, policy.releasesKept, row.image_id);
-  if (found.channels.length > 0) return 'channel';
-  if (found.groups.length > 0) return 'group';
-  if (found.releases.length > 0) return 'release';
-  if (row.pinned === 1) return 'pinned';
-  if (Math.max(row.created_at_ms, row.used_at_ms ?? 0) > tx.atMs - policy.unusedMs) return 'young';
-  const child = await tx.db
-    .selectFrom('image_index')
-    .select('number')
-    .where('parent', '=', row.number)
-    .limit(1)
-    .executeTakeFirst();
-  return child === undefined ? undefined : 'ancestor';
-}
-
-/**
- * The row stays, without what it held: releases and channels of long ago name it. Its version is free again, and its
- * artifacts are listed until whoever keeps them has deleted them.
- */
-async function remove(tx: ChangeTransaction, row: ImageIndexTable): Promise<void> {
-  const kept = await tx.db
-    .selectFrom('images')
-    .selectAll()
-    .where('id', '=', row.image_id)
-    .executeTakeFirstOrThrow();
-  const image = fromJson<Omit<Image, 'checks'>>(kept.body);
-  await unindexImage(tx.db, row, image);
-  await tx.db.deleteFrom('janitor_marks').where('number', '=', row.number).execute();
-  await tx.db.deleteFrom('image_artifacts').where('image_id', '=', row.image_id).execute();
-  await tx.db.deleteFrom('image_checks').where('image_id', '=', row.image_id).execute();
-  await tx.db
-    .updateTable('images')
-    .set({
-      swept_at_ms: tx.atMs,
-      version: `${kept.version}#${kept.id}`,
-      body: toJson({ id: image.id, component: image.component, version: image.version, tags: image.tags }),
-    })
-    .where('id', '=', row.image_id)
-    .execute();
-  if (image.artifacts.length > 0) {
-    await tx.db
-      .insertInto('swept_artifacts')
-      .values(
-        image.artifacts.map((artifact, position) => ({
-          image_id: image.id,
-          position,
-          body: toJson(artifact),
-        })),
-      )
-      .execute();
-  }
-  const digests = image.artifacts.filter(isStored).map((artifact) => artifact.digest);
-  const data = { component: image.component, version: image.version, digests };
-  tx.event('image.swept', image.id, data);
-  tx.audit('image.sweep', image.id, data);
 }
 
 function indexRow(db: Reader, id: ImageId): Promise<ImageIndexTable | undefined> {

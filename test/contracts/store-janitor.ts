@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Change } from '../../src/domain/change.ts';
-import { componentName, type ImageId } from '../../src/domain/ids.ts';
+import { componentName } from '../../src/domain/ids.ts';
 import type { Image } from '../../src/domain/image.ts';
 import type { ImageQuery } from '../../src/domain/image-query.ts';
 import type { Store } from '../../src/domain/ports/store.ts';
@@ -79,9 +79,16 @@ export function janitorContract(underTest: () => StoreUnderTest): void {
     await store.images.recordCheck(leaf.id, check(true), by);
     const sweep = await announce(store);
     expect(sweep).toEqual([2, 1]);
-    expect(await store.janitor.sweep(1, policy, later)).toBe('ancestor');
-    for (const number of sweep) expect(await store.janitor.sweep(number, policy, later)).toBe('swept');
-    expect(await store.janitor.sweep(1, policy, later)).toBe('gone');
+    const outcomes = async (numbers: readonly number[]) => [
+      ...(await store.janitor.sweep(numbers, policy, later)),
+    ];
+    expect(await outcomes([1])).toEqual([[1, 'ancestor']]);
+    // Both at once: what was baked from the base goes with it.
+    expect(await outcomes(sweep)).toEqual([
+      [2, 'swept'],
+      [1, 'swept'],
+    ]);
+    expect(await outcomes([1])).toEqual([[1, 'gone']]);
     for (const one of [base, leaf]) {
       expect(await store.images.get(one.id)).toBeUndefined();
       expect(await store.images.byVersion(one.component, one.version)).toBeUndefined();
@@ -128,12 +135,14 @@ export function janitorContract(underTest: () => StoreUnderTest): void {
     } finally {
       await other.close();
     }
-    const outcomes = new Map<ImageId, string>();
-    for (const [n, number] of [1, 2, 3, 4].entries()) {
-      outcomes.set(image(n + 1).id, await store.janitor.sweep(number, policy, later));
-    }
-    expect([...outcomes.values()]).toEqual(['release', 'channel', 'ancestor', 'announced']);
-    expect(await store.janitor.sweep(5, policy, later)).toBe('swept');
+    const outcomes = await store.janitor.sweep(sweep, policy, later);
+    expect(Object.fromEntries(outcomes)).toEqual({
+      1: 'release',
+      2: 'channel',
+      3: 'ancestor',
+      4: 'announced',
+      5: 'swept',
+    });
     // And the other way round: what was swept is not released any more.
     await expect(
       store.releases.create({ ...release(checkout), image: image(5, checkout).id }, by),

@@ -22,6 +22,9 @@ export interface SweptArtifact {
   readonly artifact: Artifact;
 }
 
+/** What keeps it (`announced`: its notice), or that it went now or before. */
+export type SweepOutcome = KeepReason | 'swept' | 'gone' | 'announced';
+
 /** Images are named by their number in the catalogue, as a decision names them. */
 export interface JanitorStore {
   state(): Promise<JanitorState>;
@@ -37,14 +40,14 @@ export interface JanitorStore {
   /** Takes the mark away and counts as a use; false: it was not marked. */
   restore(id: ImageId, change: Change): Promise<boolean>;
   /**
-   * Removes it when, in this very transaction, its notice is over and nothing needs it; otherwise answers what keeps
-   * it (`announced`: its notice). Its artifacts are then in `sweptArtifacts`.
+   * Removes each for which, in this very transaction, notice is over and which nothing needs but others that go with
+   * it. At most some hundred at a time.
    */
   sweep(
-    number: number,
+    numbers: readonly number[],
     policy: RetentionPolicy,
     change: Change,
-  ): Promise<KeepReason | 'swept' | 'gone' | 'announced'>;
+  ): Promise<ReadonlyMap<number, SweepOutcome>>;
   /** All images that server groups run count as used now. */
   noteUses(atMs: number): Promise<void>;
   finishRun(references: number, atMs: number): Promise<void>;

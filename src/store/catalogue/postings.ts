@@ -33,6 +33,22 @@ export async function setTerms(
   }
 }
 
+/** Takes images away from the terms that they stand under; all of them in one chunk. */
+export async function clearTerms(
+  tx: Writer,
+  chunk: number,
+  numbers: ReadonlyMap<string, readonly number[]>,
+): Promise<void> {
+  const wanted = [...numbers.keys()];
+  for (let from = 0; from < wanted.length; from += ROWS_PER_STATEMENT) {
+    const changed = await readPostings(tx, wanted.slice(from, from + ROWS_PER_STATEMENT), chunk, chunk);
+    for (const { term, bits } of changed) {
+      for (const number of numbers.get(term) ?? []) setBit(bits, number, false);
+    }
+    await writePostings(tx, changed);
+  }
+}
+
 /** All images under one term come under another, or leave it. */
 export async function mergeTerm(
   tx: Writer,
@@ -67,9 +83,17 @@ export async function readPostings(
 
 async function writePostings(tx: Writer, postings: readonly Posting[]): Promise<void> {
   const kept = postings.filter(({ bits }) => !isEmpty(bits));
-  for (const { term, chunk, bits } of postings) {
-    if (isEmpty(bits))
-      await tx.deleteFrom('image_postings').where('term', '=', term).where('chunk', '=', chunk).execute();
+  const empty = postings.filter(({ bits }) => isEmpty(bits));
+  for (const [chunk, some] of Map.groupBy(empty, (one) => one.chunk)) {
+    await tx
+      .deleteFrom('image_postings')
+      .where(
+        'term',
+        'in',
+        some.map((one) => one.term),
+      )
+      .where('chunk', '=', chunk)
+      .execute();
   }
   if (kept.length === 0) return;
   await tx

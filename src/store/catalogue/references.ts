@@ -1,4 +1,4 @@
-/** Who needs an image now: asked for one of them inside a sweep's transaction, and for all of them by a run's view. */
+/** Who needs an image now: asked for some of them inside a sweep's transaction, and for all of them by a run's view. */
 import type { EnvironmentName, ImageId } from '../../domain/ids.ts';
 import { releasesInReach } from '../../domain/retention.ts';
 import type { ServerGroup } from '../../domain/server-group.ts';
@@ -12,9 +12,13 @@ export interface References {
 }
 
 /** @param of undefined: of all images */
-export async function references(db: Reader, releasesKept: number, of?: ImageId): Promise<References> {
+export async function references(
+  db: Reader,
+  releasesKept: number,
+  of?: readonly ImageId[],
+): Promise<References> {
   let heads = db.selectFrom('channel_heads').select('image_id');
-  if (of !== undefined) heads = heads.where('image_id', '=', of);
+  if (of !== undefined) heads = heads.where('image_id', 'in', of);
   const [channels, groups, releases] = [
     await heads.execute(),
     await runByGroups(db, of),
@@ -23,7 +27,7 @@ export async function references(db: Reader, releasesKept: number, of?: ImageId)
   return { channels: channels.map((row) => row.image_id), groups, releases };
 }
 
-async function runByGroups(db: Reader, of?: ImageId): Promise<readonly ImageId[]> {
+async function runByGroups(db: Reader, of?: readonly ImageId[]): Promise<readonly ImageId[]> {
   const rows = await db.selectFrom('server_groups').select('body').execute();
   const found = new Set<ImageId>();
   for (const row of rows) {
@@ -35,19 +39,19 @@ async function runByGroups(db: Reader, of?: ImageId): Promise<readonly ImageId[]
       .where('environment', '=', environment)
       .where('number', '=', release)
       .executeTakeFirst();
-    if (released !== undefined && (of === undefined || released.image_id === of))
+    if (released !== undefined && (of === undefined || of.includes(released.image_id)))
       found.add(released.image_id);
   }
   return [...found];
 }
 
 /** Images of releases that a rollback or an open deployment may still turn to. */
-async function inReach(db: Reader, kept: number, of?: ImageId): Promise<readonly ImageId[]> {
+async function inReach(db: Reader, kept: number, of?: readonly ImageId[]): Promise<readonly ImageId[]> {
   let query = db
     .selectFrom('releases')
     .select(['component', 'environment', 'number', 'image_id', 'served_at_ms', 'bad']);
   if (of !== undefined) {
-    const component = db.selectFrom('releases').select('component').where('image_id', '=', of);
+    const component = db.selectFrom('releases').select('component').where('image_id', 'in', of);
     query = query.where('component', 'in', component);
   }
   const [releases, services, deployments] = [
@@ -73,5 +77,5 @@ async function inReach(db: Reader, kept: number, of?: ImageId): Promise<readonly
     for (const one of releasesInReach(candidates, serving.get(service) ?? null, ends, kept))
       found.add(one.image_id);
   }
-  return of === undefined ? [...found] : [...found].filter((one) => one === of);
+  return of === undefined ? [...found] : of.filter((one) => found.has(one));
 }

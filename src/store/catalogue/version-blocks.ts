@@ -47,24 +47,29 @@ export async function insertPlace(
   await writeBlock(tx, component, { first_place: head ?? place, numbers: second });
 }
 
-export async function removePlace(
+export async function removePlaces(
   tx: Writer,
   component: string,
-  place: string,
-  number: number,
+  gone: readonly { readonly place: string; readonly number: number }[],
 ): Promise<void> {
-  const block = await blockAt(tx, component, place);
-  if (block === undefined) return;
-  const numbers = block.numbers.filter((one) => one !== number);
-  if (numbers.length > 0 || block.first_place === FIRST)
-    await writeBlock(tx, component, { ...block, numbers });
-  else {
-    await tx
-      .deleteFrom('version_blocks')
-      .where('component', '=', component)
-      .where('first_place', '=', block.first_place)
-      .execute();
+  const left = new Map(gone.map((one) => [one.number, one.place]));
+  for (const [number, place] of left) {
+    const block = await blockAt(tx, component, place);
+    left.delete(number);
+    if (block === undefined) continue;
+    // All that stand in the same block go with it at once.
+    const numbers = block.numbers.filter((one) => one !== number && !left.delete(one));
+    await writeOrDrop(tx, component, { ...block, numbers });
   }
+}
+
+async function writeOrDrop(tx: Writer, component: string, block: VersionBlock): Promise<void> {
+  if (block.numbers.length > 0 || block.first_place === FIRST) return writeBlock(tx, component, block);
+  await tx
+    .deleteFrom('version_blocks')
+    .where('component', '=', component)
+    .where('first_place', '=', block.first_place)
+    .execute();
 }
 
 /** The block that holds the place, or would. */
