@@ -29,7 +29,10 @@ import type { Target } from './domain/ports/target.ts';
 import { createApp } from './http/app.ts';
 import { checkListen } from './http/listen.ts';
 import { readPageFiles } from './http/page.ts';
-import { Commands } from './pipeline/command-run.ts';
+import { Commands } from './pipeline/commands/commands.ts';
+import { plainLogs } from './pipeline/commands/plain-logs.ts';
+import { secretFolder } from './pipeline/commands/secret-folder.ts';
+import { Services } from './pipeline/commands/services.ts';
 import { resourceName } from './pipeline/definition/resources.ts';
 import { Executor } from './pipeline/executor.ts';
 import { Pipelines } from './pipeline/pipelines.ts';
@@ -346,8 +349,39 @@ async function buildPipelines(
   { settings, log, state, closers }: Building,
   { store, verbs, holder }: { readonly store: Store; readonly verbs: Verbs; readonly holder: string },
 ): Promise<{ pipelines: Pipelines }> {
+function buildMachineTrials({ settings, state, closers }: Building, blobs: FileBlobStore): MachineTrials {
+  const client = new EngineClient(settings.dockerSocket);
+  closers.push(() => client.close());
+  return new MachineTrials({
+    blobs,
+    stateDirectory: state.path,
+    client,
+    searchPath: machineToolsPath(settings),
+    isRoot: process.getuid?.() === 0,
+    arch: ARCH,
+    clock: systemClock,
+    newId: randomUUID,
+  });
+}
+
+/** Tools that make file systems and namespaces are where administrators find them. */
+function machineToolsPath({ path: searchPath }: Settings): string {
+  return `${searchPath}:/usr/local/sbin:/usr/sbin:/sbin`;
+}
+
   const { path: searchPath, bwrap } = settings;
-  const commands = new Commands({ stateDirectory: state.path, searchPath, bwrap });
+  const engine = new EngineClient(settings.dockerSocket);
+  closers.push(() => engine.close());
+  const commands = new Commands({
+    stateDirectory: state.path,
+    searchPath,
+    bwrap,
+    secrets: secretFolder(state.file('secrets')),
+    logs: plainLogs(state.file('pipelines/logs')),
+    services: new Services(engine, state.path),
+    clock: systemClock,
+    newId: randomUUID,
+  });
   await commands.sweep();
   const tasks = makeTasks({
     verbs,

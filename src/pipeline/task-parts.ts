@@ -1,7 +1,7 @@
 /** What tasks do their work with. */
 import type { Clock } from '../domain/ports/clock.ts';
 import type { Json } from './asl/json.ts';
-import type { CommandWish } from './command-run.ts';
+import type { CommandWish } from './commands/command-wish.ts';
 import type { TaskCall } from './task.ts';
 import type { Verbs } from './verbs.ts';
 

@@ -1,9 +1,41 @@
 import { z } from 'zod';
+import { SECRET_NAME } from '../commands/secret-folder.ts';
 import type { Task } from '../task.ts';
 import { argumentsOf } from '../task-arguments.ts';
 import type { TaskParts } from '../task-parts.ts';
 
 const variable = z.string().regex(/^[A-Za-z_]\w*$/, 'a name of letters, digits and _');
+const fileName = z.string().regex(/^[\w][\w.-]*$/, 'a file name');
+const secret = z.string().regex(SECRET_NAME, 'the name of a secret');
+const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'a digest');
+const seconds = z
+  .number()
+  .positive()
+  .max(24 * 3_600);
+/** In the source: it does not lead out of it. */
+const inside = z
+  .string()
+  .min(1)
+  .refine((text) => !text.startsWith('/') && !text.startsWith('-') && !text.split('/').includes('..'), {
+    error: 'a path in the source',
+  });
+const list = z.union([inside.transform((one) => [one]), z.array(inside).min(1)]);
+
+const cache = z.strictObject({
+  key: z.string().min(1).max(200),
+  /** The cache is another one once these change. */
+  files: z.array(inside).default([]),
+  paths: list,
+});
+
+const service = z.strictObject({
+  image: z.string().min(1),
+  environment: z.record(variable, z.string()).default({}),
+  command: z.array(z.string()).optional(),
+  health: z.string().min(1).optional(),
+  timeoutSeconds: seconds.default(120),
+});
+
 const shape = z.strictObject({
   /** One shell script: the first command that fails ends it. */
   commands: z.union([
@@ -23,16 +55,32 @@ const shape = z.strictObject({
     .regex(/^[0-9a-f]{7,64}$/, 'a commit')
     .optional(),
   environment: z.record(variable, z.string()).default({}),
-  /** Texts that the script finds as files, which only it can read; `$KILN_SECRETS` is their folder. */
-  files: z.record(z.string().regex(/^[\w][\w.-]*$/, 'a file name'), z.string()).default({}),
-  timeoutSeconds: z
-    .number()
-    .positive()
-    .max(24 * 3_600)
-    .default(3_600),
+  /** Texts that the script finds as files; `$KILN_SECRETS` is their folder. They are in the events: no place for secrets. */
+  files: z.record(fileName, z.string()).default({}),
+  /** The server's secrets by name, as variables, and as files beside the others. */
+  secrets: z.record(variable, secret).default({}),
+  secretFiles: z.record(fileName, secret).default({}),
+  cache: z.union([cache.transform((one) => [one]), z.array(cache)]).default([]),
+  services: z.record(z.string().regex(/^[a-z][a-z0-9-]{0,39}$/, 'a name'), service).default({}),
+  limits: z
+    .strictObject({
+      memoryMb: z.int().min(16).optional(),
+      cpus: z.number().min(0.1).max(1_024).optional(),
+      processes: z.int().min(4).optional(),
+    })
+    .default({}),
+  inputs: z.record(inside, digest).default({}),
+  /** True: all of the workspace, under the name `workspace`. */
+  artifacts: z
+    .union([
+      z.boolean().transform((all): Record<string, string[]> => (all ? { workspace: ['.'] } : {})),
+      z.record(z.string().min(1), list),
+    ])
+    .default({}),
+  timeoutSeconds: seconds.default(3_600),
 });
 
-/** Runs commands in a workspace of their own → `{exitCode: 0, output}` (the end of it); else fails with `Cmd.Failed`. */
+/** Runs commands in a workspace of their own → `{exitCode: 0, output, artifacts?}`; else fails with `Cmd.Failed`. */
 export function cmd({ runCommand }: TaskParts): Task {
   return {
     name: 'cmd',
@@ -40,8 +88,8 @@ export function cmd({ runCommand }: TaskParts): Task {
     repeat: 'never',
     takesPlace: true,
     run: async (call, signal) => {
-      const { sourceLocation, source = sourceLocation, ...wish } = argumentsOf(shape, call);
-      return runCommand({ ...wish, source }, call, signal);
+      const { sourceLocation, source = sourceLocation, cache: caches, ...wish } = argumentsOf(shape, call);
+      return runCommand({ ...wish, source, caches }, call, signal);
     },
   };
 }

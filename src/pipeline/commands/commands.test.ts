@@ -1,0 +1,221 @@
+/** Commands as a pipeline runs them: real shells, a real sandbox where there is one, real limits. */
+
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { DOCKER_SOCKET, dockerAnswers, NO_DOCKER, shellImage } from '../../../test/docker.ts';
+import { EngineClient } from '../../docker/engine-client.ts';
+import type { Json, JsonObject } from '../asl/json.ts';
+import type { TaskCall } from '../task.ts';
+import type { TaskParts } from '../task-parts.ts';
+import { cmd } from '../tasks/cmd.ts';
+import { Commands } from './commands.ts';
+import { CommandGroups } from './limits.ts';
+import { plainLogs } from './plain-logs.ts';
+import { MarkedOutput } from './script.ts';
+import { secretFolder } from './secret-folder.ts';
+import { Services } from './services.ts';
+
+const BWRAP = ['/usr/bin/bwrap', '/usr/local/bin/bwrap'].find((file) => existsSync(file));
+const never = new AbortController().signal;
+
+let root = '';
+let state = '';
+let commands: Commands;
+const engine = new EngineClient(DOCKER_SOCKET);
+
+beforeAll(async () => {
+  root = await mkdtemp(path.join(tmpdir(), 'kiln-commands-'));
+  state = path.join(root, 'state');
+  await mkdir(path.join(state, 'secrets'), { recursive: true });
+  await writeFile(path.join(state, 'secrets/deploy-key'), 'first-line-of-key\nsecond-line-of-key\n');
+  await writeFile(path.join(state, 'secrets/token'), 'tok-123456\n');
+  commands = open();
+});
+afterAll(async () => {
+  engine.close();
+  await rm(root, { recursive: true, force: true });
+});
+
+function open(): Commands {
+  return new Commands({
+    stateDirectory: state,
+    searchPath: process.env.PATH ?? '/usr/bin:/bin',
+    bwrap: BWRAP,
+    secrets: secretFolder(path.join(state, 'secrets')),
+    logs: plainLogs(path.join(state, 'logs')),
+    services: new Services(engine, state),
+    clock: { now: () => Date.now(), monotonic: () => performance.now(), sleep: () => Promise.resolve() },
+    newId: () => randomUUID().slice(0, 8),
+  });
+}
+
+let count = 0;
+function call(given: Json, role: 'deployer' | 'viewer' = 'deployer'): TaskCall {
+  count += 1;
+  return {
+    key: `exec-${count}/task-1`,
+    execution: `exec-${count}`,
+    pipeline: 'shop',
+    actor: 'test',
+    rights: { role, environments: [] },
+    request: {
+      type: 'runTask',
+      task: 'task-1',
+      state: 'Build',
+      resource: 'cmd',
+      arguments: given,
+      ends: 'answered',
+      attempt: 0,
+      timeoutAtMs: 0,
+    },
+    arguments: given,
+    sinceMs: 0,
+    again: false,
+    beat: () => undefined,
+  };
+}
+
+function run(given: JsonObject, role?: 'viewer'): Promise<Json> {
+  // Nothing but running commands is asked of the parts.
+  const parts = { runCommand: commands.run.bind(commands) } as unknown as TaskParts;
+  return cmd(parts).run(call(given, role), never);
+}
+
+const log = () => readFile(path.join(state, `logs/exec-${count}/task-1.log`), 'utf8');
+
+describe('secrets', () => {
+  it('are variables and files of the commands, and in no result, no log and no argument', async () => {
+    const result = await run({
+      commands: [
+        'printf %s "$(echo $TOKEN | cut -c 1-7)"; sleep 0.1; echo 456',
+        'echo $TOKEN; cat $KILN_SECRETS/key',
+        'tr "\\0" " " < /proc/self/cmdline',
+      ],
+      secrets: { TOKEN: 'token' },
+      secretFiles: { key: 'deploy-key' },
+    });
+    const said = JSON.stringify(result) + (await log());
+    expect(said).toContain('***');
+    expect(said).not.toMatch(/123456|line-of-key/);
+    const kept = await readdir(path.join(state, 'pipelines/work'));
+    expect(kept).toEqual([]);
+  });
+
+  it('are not given to whoever may change nothing, and a missing one is named', async () => {
+    await expect(run({ commands: ['true'], secrets: { T: 'token' } }, 'viewer')).rejects.toMatchObject({
+      code: 'auth.denied',
+    });
+    await expect(run({ commands: ['true'], secrets: { T: 'absent' } })).rejects.toThrow('no secret "absent"');
+  });
+});
+
+describe('the script', () => {
+  it('is one shell, with a group in the log for each command', async () => {
+    await run({ commands: ['A=1; cd /tmp', 'echo "$A $PWD"'] });
+    expect(await log()).toBe('$ source\n$ A=1; cd /tmp\n$ echo "$A $PWD"\n1 /tmp\n');
+    await run({ commands: ['if true', 'then echo yes', 'fi'] });
+    expect(await log()).toBe('$ source\n$ if true\nyes\n');
+  });
+
+  it('finds its groups however the output is cut', () => {
+    const text = Buffer.from('a\u001enonce 0\nb\u001ex\u001enonce 1\n');
+    for (let cut = 0; cut <= text.length; cut += 1) {
+      const marked = new MarkedOutput('nonce');
+      const pieces = [text.subarray(0, cut), text.subarray(cut)].flatMap((part) => [...marked.take(part)]);
+      const said = [...pieces, ...marked.end()]
+        .map((piece) => ('bytes' in piece ? Buffer.from(piece.bytes).toString() : `<${piece.command}>`))
+        .join('');
+      expect(said).toBe('a<0>b\u001ex<1>');
+    }
+  });
+});
+
+describe('folders that are kept', () => {
+  it('come back by key, are another one when their files change, and are not published by a stranger', async () => {
+    const source = path.join(root, 'source');
+    await mkdir(source);
+    await writeFile(path.join(source, 'lock'), '1');
+    const cached = {
+      source,
+      commands: ["test -e deps/made && echo f'o'und; mkdir -p deps; echo made > deps/made"],
+      cache: { key: 'deps', files: ['lock'], paths: ['deps', '~/.tool'] },
+    };
+    const found = { output: expect.stringContaining('found') };
+    await run(cached, 'viewer');
+    for (const made of await Promise.all([run(cached), run(cached)])) expect(made).not.toMatchObject(found);
+    const again = await Promise.all([run(cached), run(cached), run(cached, 'viewer')]);
+    for (const one of again) expect(one).toMatchObject(found);
+    await writeFile(path.join(source, 'lock'), '2');
+    expect(await run(cached)).not.toMatchObject(found);
+    expect(await readdir(path.join(state, 'pipelines/caches/drafts'))).toEqual([]);
+  });
+
+  it('are artifacts by digest: equal ones have one digest, and the next command finds them', async () => {
+    const make = {
+      commands: ['mkdir dist; echo built > dist/app; chmod 755 dist/app; umask'],
+      artifacts: { dist: 'dist' },
+    };
+    const made = (await run(make)) as { artifacts: { dist: { digest: string } } };
+    expect(await run(make)).toMatchObject({ artifacts: { dist: { digest: made.artifacts.dist.digest } } });
+    const taken = { commands: ['cat from/dist/app'], inputs: { from: made.artifacts.dist.digest } };
+    expect(await run(taken)).toMatchObject({ output: expect.stringContaining('built') });
+    await expect(run({ ...taken, inputs: { from: `sha256:${'0'.repeat(64)}` } })).rejects.toThrow(
+      'no artifact',
+    );
+    await expect(run({ commands: ['true'], artifacts: { dist: '../x' } })).rejects.toThrow('artifacts');
+    await expect(run({ commands: ['true'], artifacts: { dist: 'dist' } })).rejects.toThrow('left no');
+  });
+});
+
+describe('limits', () => {
+  const greedy = `${process.execPath} -e "const a=[];setInterval(()=>a.push(Buffer.alloc(2e7,1)),20)"`;
+
+  it('name a breach of memory, in groups of the kernel where they may be made and by watching elsewhere', async () => {
+    const limits = { memoryMb: 200 };
+    await expect(run({ commands: [greedy], limits })).rejects.toMatchObject({ error: 'Cmd.OutOfMemory' });
+    const groups = new CommandGroups(state, '/nonexistent');
+    expect((await groups.make('x', limits)).mode).toBe('watch');
+  }, 60_000);
+
+  it('end what takes too long, with all that it began', async () => {
+    const late = { commands: ['sleep 600 & sleep 600'], timeoutSeconds: 1 };
+    await expect(run(late)).rejects.toMatchObject({ error: 'States.Timeout' });
+    expect(await readdir(path.join(state, 'pipelines/work'))).toEqual([]);
+  });
+});
+
+if (!dockerAnswers) it.skip(`services: ${NO_DOCKER}`);
+describe.runIf(dockerAnswers)('services', { timeout: 120_000 }, () => {
+  const containersOf = async () => {
+    const { z } = await import('zod');
+    const shape = z.array(z.object({ Labels: z.record(z.string(), z.string()) }));
+    const request = {
+      method: 'GET',
+      path: '/containers/json',
+      query: { all: 'true' },
+      signal: never,
+    } as const;
+    return (await engine.json(shape, request)).filter(({ Labels }) => 'kiln.command' in Labels).length;
+  };
+
+  it('are there by name once they are healthy, and gone afterwards, also after a crash', async () => {
+    const image = await shellImage();
+    const before = await containersOf();
+    const command = ['/bin/sh', '-c', 'sleep 1; echo up > /tmp/ready; exec sleep 600'];
+    const db = { image, command, environment: {}, health: 'cat /tmp/ready', timeoutSeconds: 60 };
+    const asked = { commands: ['grep " db$" /etc/hosts; echo "at $KILN_SERVICE_DB"'], services: { db } };
+    expect(await run(asked)).toMatchObject({ output: expect.stringMatching(/\d db\n.*at \d+\.\d+/s) });
+    const sick = { ...asked, services: { db: { ...db, health: 'false', timeoutSeconds: 1 } } };
+    await expect(run(sick)).rejects.toMatchObject({ error: 'Cmd.Service' });
+    expect(await containersOf()).toBe(before);
+    // As a server that dies leaves them.
+    await new Services(engine, state).start('exec-x/task-1', { db }, never);
+    expect(await containersOf()).toBe(before + 1);
+    await open().sweep();
+    expect(await containersOf()).toBe(before);
+  });
+});

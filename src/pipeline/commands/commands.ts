@@ -1,0 +1,309 @@
+/**
+ * Commands of a pipeline: one shell script, in a workspace of its own that is gone afterwards. What is named here is
+ * resolved here: secrets, caches, artifacts; none of their contents is in an event, an argument or a log.
+ */
+import { createHash } from 'node:crypto';
+import path from 'node:path';
+import { KilnError } from '../../domain/errors.ts';
+import type { Clock } from '../../domain/ports/clock.ts';
+import type { TaskLog, TaskLogs } from '../../domain/ports/task-log.ts';
+import { endMarked } from '../../processes/marked-processes.ts';
+import type { Json } from '../asl/json.ts';
+import { type TaskCall, TaskFailed } from '../task.ts';
+import { COMMAND_MARK, type Program, type ProgramHost, runProgram, sandboxed } from './command-process.ts';
+import type { CacheWish, CommandWish } from './command-wish.ts';
+import { hostsFile } from './hosts-file.ts';
+import { CommandGroups, type Limited } from './limits.ts';
+import { MarkedOutput, scriptOf } from './script.ts';
+import type { Secrets } from './secret-folder.ts';
+import type { Services } from './services.ts';
+import { bringSource } from './source.ts';
+import { contentsKey, existing, StoredFolders } from './stored-folders.ts';
+import { Workspace } from './workspace.ts';
+
+export interface CommandHost extends ProgramHost {
+  readonly secrets: Secrets;
+  readonly logs: TaskLogs;
+  readonly services: Services;
+  readonly clock: Clock;
+  readonly newId: () => string;
+}
+
+const OUTPUT_SHOWN_BYTES = 4_096;
+const MEBIBYTE = 1024 * 1024;
+const CACHE_BYTES = 2 * 1024 * MEBIBYTE;
+const CACHES_BYTES = 10 * 1024 * MEBIBYTE;
+const ARTIFACT_BYTES = 2 * 1024 * MEBIBYTE;
+const ARTIFACTS_BYTES = 50 * 1024 * MEBIBYTE;
+const KEPT_MS = 30 * 24 * 3_600_000;
+/** Reading back what a command left behind, and packing it. */
+const PACK = ['tar', '--create', '--file=-', '--sort=name', '--mtime=@0', '--owner=0', '--group=0'];
+const UNPACK = ['tar', '--extract', '--file=-', '--no-same-owner'];
+
+interface Running {
+  readonly wish: CommandWish;
+  readonly call: TaskCall;
+  readonly workspace: Workspace;
+  readonly log: TaskLog;
+  readonly limited: Limited;
+  readonly signal: AbortSignal;
+  readonly environment: Readonly<Record<string, string>>;
+  /** Name of the stored folder of each cache, and whether it was there. */
+  readonly caches: { readonly wish: CacheWish; readonly name: string; found: boolean }[];
+}
+
+export class Commands {
+  readonly #host: CommandHost;
+  readonly #groups: CommandGroups;
+  readonly #caches: StoredFolders;
+  readonly #artifacts: StoredFolders;
+
+  constructor(host: CommandHost) {
+    this.#host = host;
+    this.#groups = new CommandGroups(host.stateDirectory);
+    this.#caches = new StoredFolders(this.#folder('caches'), host.newId);
+    this.#artifacts = new StoredFolders(this.#folder('artifacts'), host.newId);
+  }
+
+  /** Before the first command: ends what a dead server has left, and removes its workspaces. */
+  async sweep(): Promise<void> {
+    await endMarked(COMMAND_MARK, `${this.#host.stateDirectory}:`);
+    await new Workspace(this.#folder('work')).remove();
+    await Promise.all([this.#groups.sweep(), this.#caches.sweep(), this.#artifacts.sweep()]);
+    await this.#host.services.sweep();
+  }
+
+  async run(wish: CommandWish, call: TaskCall, signal: AbortSignal): Promise<Json> {
+    const { logs, newId } = this.#host;
+    const secrets = await this.#secrets(wish, call);
+    const workspace = new Workspace(this.#folder('work', call.key.replaceAll('/', '-')));
+    const { key, execution, pipeline, request } = call;
+    const about = { key, execution, pipeline, state: request.state, secrets: secrets.texts };
+    const log = await logs.open(about);
+    const deadline = AbortSignal.timeout(wish.timeoutSeconds * 1_000);
+    const limited = await this.#groups.make(newId(), wish.limits);
+    try {
+      await workspace.make({ ...wish.files, ...secrets.files });
+      const environment = {
+        HOME: workspace.home,
+        ...wish.environment,
+        ...secrets.environment,
+        KILN_SECRETS: workspace.secrets,
+      };
+      const either = AbortSignal.any([signal, deadline]);
+      const running = { wish, call, workspace, log, limited, signal: either, environment, caches: [] };
+      return await this.#steps(running);
+    } catch (thrown) {
+      if (!deadline.aborted || signal.aborted) throw thrown;
+      const output = await log.tail(OUTPUT_SHOWN_BYTES);
+      const cause = `The commands did not end within ${wish.timeoutSeconds} s:\n${output}`;
+      throw new TaskFailed('States.Timeout', cause);
+    } finally {
+      await this.#cleanUp(wish, call, workspace, limited).finally(() => log.close());
+    }
+  }
+
+  async #cleanUp(wish: CommandWish, call: TaskCall, workspace: Workspace, limited: Limited): Promise<void> {
+    // Each of them, whatever becomes of the others.
+    const done = await Promise.allSettled([
+      Object.keys(wish.services).length > 0 ? this.#host.services.remove(call.key) : undefined,
+      workspace.remove(),
+      limited.remove(),
+    ]);
+    for (const one of done) if (one.status === 'rejected') throw one.reason;
+  }
+
+  async #steps(running: Running): Promise<Json> {
+    const { wish, call, workspace, log, signal } = running;
+    await log.group('source');
+    await bringSource(wish, workspace, (argv, limit) => this.#git(running, argv, limit), signal).catch(
+      async (thrown: unknown) => {
+        if (!(thrown instanceof TaskFailed)) throw thrown;
+        throw new TaskFailed(thrown.error, `${thrown.message}\n${await log.tail(OUTPUT_SHOWN_BYTES)}`);
+      },
+    );
+    await this.#restore(running);
+    const environment = await this.#startServices(running);
+    const exitCode = await this.#script({ ...running, environment });
+    const output = await log.tail(OUTPUT_SHOWN_BYTES);
+    if (exitCode !== 0) {
+      const cause = `The commands ended with exit code ${exitCode}:\n${output}`;
+      throw new TaskFailed('Cmd.Failed', cause);
+    }
+    const artifacts = await this.#keepArtifacts(running);
+    // What runs for somebody who may change nothing leaves nothing behind for those who may.
+    if (mayChange(call)) await this.#keepCaches(running);
+    return { exitCode, output, ...(Object.keys(artifacts).length > 0 && { artifacts }) };
+  }
+
+  async #secrets(
+    { secrets, secretFiles }: CommandWish,
+    call: TaskCall,
+  ): Promise<{
+    environment: Record<string, string>;
+    files: Record<string, string>;
+    texts: readonly string[];
+  }> {
+    const names = [...Object.values(secrets), ...Object.values(secretFiles)];
+    if (names.length > 0 && !mayChange(call)) {
+      throw new KilnError('auth.denied', 'Secrets are not given to an execution that may change nothing.', {
+        next: 'Start it as a deployer.',
+      });
+    }
+    const read = async (wanted: Readonly<Record<string, string>>) =>
+      Object.fromEntries(
+        await Promise.all(
+          Object.entries(wanted).map(
+            async ([as, name]) => [as, await this.#host.secrets.read(name)] as const,
+          ),
+        ),
+      );
+    const [environment, files] = await Promise.all([read(secrets), read(secretFiles)]);
+    return { environment, files, texts: [...Object.values(environment), ...Object.values(files)] };
+  }
+
+  async #restore(running: Running): Promise<void> {
+    const { wish, call, workspace, log, caches } = running;
+    for (const cache of wish.caches) {
+      const contents = await contentsKey(workspace.app, cache.files);
+      const about = [call.pipeline, cache.key, contents, ...cache.paths].join('\0');
+      const name = createHash('sha256').update(about).digest('hex');
+      const unpacked = await this.#caches.read(name, (stdin) => this.#unpack(running, stdin, workspace.root));
+      caches.push({ wish: cache, name, found: unpacked !== undefined });
+      await log.write(
+        Buffer.from(`cache ${cache.key}: ${unpacked === undefined ? 'none yet' : 'restored'}\n`),
+      );
+    }
+    for (const [folder, digest] of Object.entries(wish.inputs)) {
+      const target = path.join(workspace.app, folder);
+      const name = digest.replace(':', '-');
+      const make = ['mkdir', '--parents', '--', target];
+      await this.#program(running, [...this.#sandbox(running, workspace.root), ...make]);
+      const unpacked = await this.#artifacts.read(name, (stdin) => this.#unpack(running, stdin, target));
+      if (unpacked === undefined)
+        throw new TaskFailed('Cmd.Artifact', `There is no artifact ${digest} any more.`);
+    }
+  }
+
+  async #unpack(running: Running, stdin: number, target: string): Promise<true> {
+    const argv = [...this.#sandbox(running, target), ...UNPACK];
+    const { exitCode } = await this.#program(running, argv, { stdin });
+    if (exitCode === 0) return true;
+    throw new TaskFailed('Cmd.Artifact', `Nothing could be unpacked into ${path.basename(target)}.`);
+  }
+
+  async #startServices(running: Running): Promise<Readonly<Record<string, string>>> {
+    const { wish, call, workspace, log, signal, environment } = running;
+    if (Object.keys(wish.services).length === 0) return environment;
+    await log.group('services');
+    const addresses = await this.#host.services.start(call.key, wish.services, signal);
+    workspace.hostsFile = await hostsFile(workspace.root, addresses);
+    const variables = [...addresses].map(([name, address]) => [
+      `KILN_SERVICE_${name.toUpperCase().replaceAll('-', '_')}`,
+      address,
+    ]);
+    return { ...environment, ...Object.fromEntries(variables) };
+  }
+
+  async #script(running: Running): Promise<number> {
+    const { wish, workspace, log, limited } = running;
+    const nonce = this.#host.newId();
+    const { text, titles } = await scriptOf(wish.commands, nonce);
+    const marked = new MarkedOutput(nonce);
+    const put = async (pieces: ReturnType<MarkedOutput['take']>): Promise<void> => {
+      for (const piece of pieces) {
+        if ('bytes' in piece) await log.write(piece.bytes);
+        else await log.group(titles[piece.command] ?? '');
+      }
+    };
+    const argv = limited.enter([...this.#sandbox(running, workspace.app), '/bin/sh', '-ec', text]);
+    const { memoryMb = 0 } = wish.limits;
+    const watchBytes = limited.mode === 'watch' ? memoryMb * MEBIBYTE : 0;
+    const end = await this.#program(running, argv, { watchBytes }, async (bytes) => put(marked.take(bytes)));
+    await put(marked.end());
+    const tookTooMuch = end.tookTooMuch || (end.exitCode !== 0 && (await limited.outOfMemory()));
+    if (!tookTooMuch) return end.exitCode;
+    const output = await log.tail(OUTPUT_SHOWN_BYTES);
+    throw new TaskFailed('Cmd.OutOfMemory', `The commands took more than ${memoryMb} MB:\n${output}`);
+  }
+
+  async #keepArtifacts(running: Running): Promise<Record<string, { digest: string; sizeBytes: number }>> {
+    const kept: Record<string, { digest: string; sizeBytes: number }> = {};
+    const { wish, workspace, log } = running;
+    for (const [name, paths] of Object.entries(wish.artifacts)) {
+      const found = await existing(workspace.app, paths);
+      if (found.length < paths.length) {
+        const missing = paths.find((one) => !found.includes(one));
+        throw new TaskFailed('Cmd.Artifact', `The commands left no ${missing} for the artifact ${name}.`);
+      }
+      const stored = await this.#artifacts.write(
+        (stdout) => this.#pack(running, workspace.app, found, stdout),
+        { nameOf: ({ digest }) => digest.replace(':', '-'), limitBytes: ARTIFACT_BYTES },
+      );
+      if (stored === undefined)
+        throw new TaskFailed('Cmd.Artifact', `The artifact ${name} is larger than ${ARTIFACT_BYTES} bytes.`);
+      kept[name] = stored;
+      await log.write(Buffer.from(`artifact ${name}: ${stored.digest}\n`));
+    }
+    await this.#artifacts.trim(ARTIFACTS_BYTES, KEPT_MS, this.#host.clock.now());
+    return kept;
+  }
+
+  async #keepCaches(running: Running): Promise<void> {
+    const { workspace, log, caches } = running;
+    for (const { wish, name, found } of caches) {
+      // A key that says what the content follows from names the same content always.
+      if (found && wish.files.length > 0) continue;
+      const members = await existing(
+        workspace.root,
+        wish.paths.map((one) => workspace.member(one)),
+      );
+      if (members.length === 0) continue;
+      const stored = await this.#caches.write(
+        (stdout) => this.#pack(running, workspace.root, members, stdout),
+        { nameOf: () => name, limitBytes: CACHE_BYTES },
+      );
+      const said = stored === undefined ? `larger than ${CACHE_BYTES} bytes, not kept` : 'kept';
+      await log.write(Buffer.from(`cache ${wish.key}: ${said}\n`));
+    }
+    if (caches.length > 0) await this.#caches.trim(CACHES_BYTES, KEPT_MS, this.#host.clock.now());
+  }
+
+  async #pack(running: Running, from: string, members: readonly string[], stdout: number): Promise<void> {
+    const argv = [...this.#sandbox(running, from), ...PACK, '--', ...members];
+    const { exitCode } = await this.#program(running, argv, { stdout });
+    if (exitCode !== 0) throw new TaskFailed('Cmd.Artifact', `${members.join(', ')} could not be packed.`);
+  }
+
+  async #git(running: Running, argv: readonly string[], signal: AbortSignal): Promise<number> {
+    const environment = { GIT_TERMINAL_PROMPT: '0', HOME: running.workspace.home };
+    const { exitCode } = await this.#program({ ...running, signal, environment }, argv);
+    return exitCode;
+  }
+
+  #program(
+    { call, workspace, environment, log, signal }: Running,
+    argv: readonly string[],
+    more: Pick<Program, 'stdin' | 'stdout' | 'watchBytes'> = {},
+    take: (bytes: Uint8Array) => Promise<void> = (bytes) => log.write(bytes),
+  ): ReturnType<typeof runProgram> {
+    const mark = `${this.#host.stateDirectory}:${call.key}:`;
+    const program = { argv, directory: workspace.root, environment, mark, ...more };
+    return runProgram(this.#host, program, take, signal);
+  }
+
+  /** Without a sandbox the directory is entered by the program itself. */
+  #sandbox({ workspace }: Running, directory: string): readonly string[] {
+    const argv = sandboxed(this.#host, workspace, directory);
+    return argv.length > 0 ? argv : ['env', `--chdir=${directory}`];
+  }
+
+  #folder(...parts: readonly string[]): string {
+    return path.join(this.#host.stateDirectory, 'pipelines', ...parts);
+  }
+}
+
+/** Whoever started it may change something: what comes from outside, such as a fork, is begun as a viewer. */
+function mayChange({ rights }: TaskCall): boolean {
+  return rights?.role === 'deployer' || rights?.role === 'admin';
+}
