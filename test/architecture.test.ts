@@ -25,7 +25,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   scan: ['bakery'],
   targets: ['docker'],
   store: [],
-  pipeline: ['component'],
+  pipeline: ['component', 'docker'],
   api: [],
   http: [
     'api',
