@@ -46,6 +46,7 @@ export const FAILURES = {
   'component-file.missing': invalid,
   'pipeline.invalid': invalid,
   'path.escapes': invalid,
+  'checkout.failed': { httpStatus: 502, exitCode: EXIT.failed },
   'auth.missing': { httpStatus: 401, exitCode: EXIT.auth },
   'auth.denied': { httpStatus: 403, exitCode: EXIT.auth },
   'auth.expired': { httpStatus: 401, exitCode: EXIT.auth },

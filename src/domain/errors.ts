@@ -14,6 +14,7 @@ export const ERROR_CODES = [
   'component-file.missing',
   'pipeline.invalid',
   'path.escapes',
+  'checkout.failed',
   // who may do what
   'auth.missing',
   'auth.denied',

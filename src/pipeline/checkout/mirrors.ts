@@ -1,0 +1,196 @@
+/**
+ * A bare mirror of each repository, so that a push costs what it brings and no more. One fetch at a time for each; a
+ * mirror that a crash has left unusable is made anew.
+ */
+import { createHash } from 'node:crypto';
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { KilnError } from '../../domain/errors.ts';
+import { isMissing } from '../../files/system-error.ts';
+import type { Git } from './git.ts';
+import { type RepositoryUrl, repositoryUrl } from './repository-url.ts';
+
+const FETCH_LIMIT_MS = 30 * 60_000;
+const LOOK_LIMIT_MS = 60_000;
+const BRANCHES_AND_TAGS = ['+refs/heads/*:refs/heads/*', '+refs/tags/*:refs/tags/*'];
+const DAMAGED = /\.lock'|not a git repository|corrupt|bad object|unable to read|loose object/i;
+
+/** A commit that somebody has told of, and where it is found when the branches do not hold it. */
+export interface WantedCommit {
+  readonly commit: string;
+  readonly ref?: string;
+  readonly from?: string;
+}
+
+export class Mirrors {
+  readonly git: Git;
+  readonly #directory: string;
+  readonly #turns = new Map<string, Promise<unknown>>();
+
+  constructor(git: Git, directory: string) {
+    this.git = git;
+    this.#directory = directory;
+  }
+
+  /** The mirror, with the newest of every branch and tag. */
+  async fresh(address: string, depth: number | undefined, signal: AbortSignal): Promise<Mirror> {
+    const from = repositoryUrl(address);
+    const mirror = this.#mirror(from);
+    await this.#inTurn(from.url, () => this.#fetch(mirror, from, BRANCHES_AND_TAGS, { depth, signal }));
+    return mirror;
+  }
+
+  /** The mirror, once it holds the commit: without asking the repository where it does already. */
+  async holding(
+    address: string,
+    { commit, ref, from }: WantedCommit,
+    depth: number | undefined,
+    signal: AbortSignal,
+  ): Promise<Mirror> {
+    const repository = repositoryUrl(address);
+    const mirror = this.#mirror(repository);
+    if (await mirror.holds(commit, signal)) return mirror;
+    const isBranchOrTag = ref === undefined || /^refs\/(heads|tags)\//.test(ref);
+    await this.#inTurn(repository.url, async () => {
+      if (from === undefined && isBranchOrTag) {
+        await this.#fetch(mirror, repository, BRANCHES_AND_TAGS, { depth, signal });
+      } else {
+        const elsewhere = from === undefined ? repository : repositoryUrl(from);
+        const kept = `refs/kiln/${createHash('sha256').update(`${elsewhere.url} ${ref}`).digest('hex')}`;
+        await this.#fetch(mirror, elsewhere, [`+${ref}:${kept}`], { depth, signal });
+      }
+    });
+    if (await mirror.holds(commit, signal)) return mirror;
+    throw new KilnError('checkout.failed', `${repository.url} has no commit ${commit} any more.`, {
+      next: 'Push it again, or start the pipeline at another commit.',
+    });
+  }
+
+  #mirror({ url }: RepositoryUrl): Mirror {
+    const name = createHash('sha256').update(url).digest('hex').slice(0, 32);
+    return new Mirror(this.git, path.join(this.#directory, `${name}.git`));
+  }
+
+  async #fetch(
+    mirror: Mirror,
+    { url, protocol }: RepositoryUrl,
+    refspecs: readonly string[],
+    { depth, signal }: { readonly depth: number | undefined; readonly signal: AbortSignal },
+  ): Promise<void> {
+    const deep = depth === undefined ? [] : [`--depth=${depth}`];
+    const options = ['--quiet', '--prune', '--force', '--no-tags', '--no-write-fetch-head', ...deep];
+    const argv = ['--git-dir', mirror.directory, 'fetch', ...options, '--', url, ...refspecs];
+    const fetch = { argv, protocol, limitMs: FETCH_LIMIT_MS };
+    await this.#make(mirror, signal);
+    try {
+      await this.git.run(fetch, signal);
+    } catch (error) {
+      if (!(error instanceof KilnError && DAMAGED.test(error.message)) || signal.aborted) throw error;
+      await rm(mirror.directory, { recursive: true, force: true });
+      await this.#make(mirror, signal);
+      await this.git.run(fetch, signal);
+    }
+  }
+
+  /** In one step, so that a mirror that is there is whole. */
+  async #make({ directory }: Mirror, signal: AbortSignal): Promise<void> {
+    const isThere = await stat(directory).catch((error: unknown) => {
+      if (isMissing(error)) return undefined;
+      throw error;
+    });
+    if (isThere !== undefined) return;
+    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+    const half = `${directory}.half`;
+    await rm(half, { recursive: true, force: true });
+    await this.git.run(
+      { argv: ['init', '--quiet', '--bare', '--template=', '--', half], limitMs: LOOK_LIMIT_MS },
+      signal,
+    );
+    const allowAny = ['--git-dir', half, 'config', 'uploadpack.allowAnySHA1InWant', 'true'];
+    await this.git.run({ argv: allowAny, limitMs: LOOK_LIMIT_MS }, signal);
+    await rename(half, directory);
+  }
+
+  async #inTurn<Result>(url: string, work: () => Promise<Result>): Promise<Result> {
+    const before = this.#turns.get(url) ?? Promise.resolve();
+    // Whether the one before failed is the affair of who asked for it.
+    const turn = before.then(work, work);
+    this.#turns.set(url, turn);
+    try {
+      return await turn;
+    } finally {
+      if (this.#turns.get(url) === turn) this.#turns.delete(url);
+    }
+  }
+}
+
+export interface CommitFacts {
+  readonly sha: string;
+  readonly author: string;
+  readonly message: string;
+  readonly committedAtMs: number;
+}
+
+/** What is asked of one: none of it reaches out. */
+export class Mirror {
+  readonly directory: string;
+  readonly #git: Git;
+
+  constructor(git: Git, directory: string) {
+    this.#git = git;
+    this.directory = directory;
+  }
+
+  async holds(commit: string, signal: AbortSignal): Promise<boolean> {
+    return (await this.#ask(['cat-file', '-e', commit], signal)) !== undefined;
+  }
+
+  /** The commit that a branch, a tag or the beginning of a commit's name stands for. */
+  async resolve(at: string, signal: AbortSignal): Promise<string | undefined> {
+    for (const name of [`refs/heads/${at}`, `refs/tags/${at}`, at]) {
+      if (name === at && !/^(refs\/[^-].*|[0-9a-f]{7,64})$/.test(at)) continue;
+      const argv = ['rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`];
+      const found = await this.#ask(argv, signal);
+      if (found !== undefined) return found.trim();
+    }
+    return undefined;
+  }
+
+  async facts(commit: string, signal: AbortSignal): Promise<CommitFacts> {
+    const format = '--format=%H%x00%an <%ae>%x00%ct%x00%B';
+    const text = await this.#git.run(this.#call(['log', '-1', format, commit]), signal);
+    const [sha = commit, author = '', seconds = '0', message = ''] = text.split('\0');
+    return { sha, author, message: message.trim(), committedAtMs: Number(seconds) * 1_000 };
+  }
+
+  /** Undefined: there is no such file. */
+  fileAt(commit: string, file: string, signal: AbortSignal): Promise<string | undefined> {
+    return this.#ask(['cat-file', 'blob', `${commit}:${file}`], signal);
+  }
+
+  /** Files that differ; undefined: one of the two is not here, as where history is shallow. */
+  async changedPaths(
+    before: string,
+    commit: string,
+    since: 'before' | 'fork',
+    signal: AbortSignal,
+  ): Promise<readonly string[] | undefined> {
+    const range = `${before}${since === 'fork' ? '...' : '..'}${commit}`;
+    const text = await this.#ask(['diff', '--name-only', '--no-renames', '-z', range, '--'], signal);
+    return text?.split('\0').filter((name) => name !== '');
+  }
+
+  /** True: a file of it is kept by Git LFS. */
+  async usesLfs(commit: string, signal: AbortSignal): Promise<boolean> {
+    const argv = ['grep', '--quiet', '-E', 'filter=lfs', commit, '--', '.gitattributes', '**/.gitattributes'];
+    return (await this.#ask(argv, signal)) !== undefined;
+  }
+
+  #ask(argv: readonly string[], signal: AbortSignal): Promise<string | undefined> {
+    return this.#git.ask(this.#call(argv), signal);
+  }
+
+  #call(argv: readonly string[]) {
+    return { argv: ['--git-dir', this.directory, ...argv], limitMs: LOOK_LIMIT_MS };
+  }
+}
