@@ -9,6 +9,7 @@
  *
  * INVARIANTS
  *   - Effects are carried out only once the events that asked for them are durable, under the fence that stored them.
+ *     Only cancelling comes first: otherwise a crash in between would leave what nobody waits for any more.
  *   - One turn at a time for each execution; what comes meanwhile waits in its inbox.
  *   - An append that is refused means that somebody else holds it: this server then stops its tasks and forgets it.
  *     One whose outcome is unknown (a lost store) is loaded again, and goes on from what the store says.
@@ -273,6 +274,7 @@ export class Executor {
     const sequence = held.sequence + events.length;
     const keeps = isOver || sequence - held.snapshotSequence >= SNAPSHOT_EVERY;
     const consumed = taken.flatMap(({ signal }) => signal ?? []);
+    await this.#cancelWork(held, effects);
     await this.#parts.store.append({
       id: held.id,
       fence: held.fence,
@@ -294,6 +296,14 @@ export class Executor {
         this.#begin(held, execution, begins, false);
     }
     if (isOver) this.#forget(held);
+  }
+
+  /** Before the turn is stored: a server that dies in between hears the same signal, or timer, again. */
+  async #cancelWork(held: Held, effects: readonly Effect[]): Promise<void> {
+    const tasks = effects.flatMap((effect) => (effect.type === 'cancelTask' ? [effect.task] : []));
+    const ended = await Promise.all(tasks.map((task) => this.#running.cancel(held.key(task))));
+    if (ended.includes(false))
+      this.#parts.log.warn({ execution: held.id }, 'a task does not end what it began; gone on without it');
   }
 
   async #applied(
@@ -381,8 +391,7 @@ export class Executor {
         held.timers.delete(effect.timer);
         this.#timers.clear(held.key(effect.timer));
         return;
-      case 'cancelTask':
-        this.#running.stop(held.key(effect.task));
+      case 'cancelTask': // Before the turn was stored.
         return;
       case 'runTask':
         if (taskWait(execution, effect.task)) this.#runTask(held, execution, effect, false);

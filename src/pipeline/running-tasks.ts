@@ -3,9 +3,12 @@ import { asKilnError, KilnError } from '../domain/errors.ts';
 import type { Json } from './asl/json.ts';
 import { Places } from './places.ts';
 import type { EventPart } from './stored-state.ts';
-import { type Task, type TaskCall, TaskFailed } from './task.ts';
+import { type Task, type TaskCall, TaskCancelled, TaskFailed } from './task.ts';
 
 export type TaskEnd = Extract<EventPart, { type: 'taskSucceeded' | 'taskFailed' | 'taskSubmitted' }>;
+
+/** Longer than a store is ever busy; what has not ended by then ends by itself. */
+const CANCEL_LIMIT_MS = 15_000;
 
 interface Begun {
   readonly before: Promise<void> | undefined;
@@ -52,8 +55,20 @@ export class RunningTasks {
     if (!stop.signal.aborted) onEnd(end);
   }
 
+  /** Gives the task up; what it began elsewhere goes on. */
   stop(key: string): void {
     this.#running.get(key)?.stop.abort(stopped());
+  }
+
+  /** Resolves once the task has ended what it began, or after a while: false when it had not by then. */
+  async cancel(key: string): Promise<boolean> {
+    const running = this.#running.get(key);
+    if (running === undefined) return true;
+    running.stop.abort(new TaskCancelled('The task was cancelled.'));
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const limit = setTimeout(() => resolve(false), CANCEL_LIMIT_MS);
+    void running.ended.then(() => resolve(true));
+    return promise.finally(() => clearTimeout(limit));
   }
 
   /** All whose keys begin so. */

@@ -36,6 +36,16 @@ export interface Task extends TaskResource {
   run(call: TaskCall, signal: AbortSignal): Promise<Json>;
 }
 
+/** Why a task's signal is aborted when nobody wants its work any more: it ends what it has begun elsewhere, too. */
+export class TaskCancelled extends Error {
+  override readonly name = 'AbortError';
+}
+
+/** False for a task whose server only gives it up: whoever goes on with it finds what it has begun. */
+export function isCancelled(signal: AbortSignal): boolean {
+  return signal.aborted && signal.reason instanceof TaskCancelled;
+}
+
 export const OUTCOME_UNKNOWN = 'Kiln.OutcomeUnknown';
 
 /** A failure with a name and a cause, for Retry and Catch. */

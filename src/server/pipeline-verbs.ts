@@ -24,7 +24,7 @@ import type { Clock } from '../domain/ports/clock.ts';
 import type { Store } from '../domain/ports/store.ts';
 import { assertEnvironment } from '../http/auth.ts';
 import type { Json } from '../pipeline/asl/json.ts';
-import type { TaskCall } from '../pipeline/task.ts';
+import { isCancelled, type TaskCall } from '../pipeline/task.ts';
 import type { Verbs } from '../pipeline/verbs.ts';
 
 export interface PipelineVerbsParts {
@@ -177,6 +177,10 @@ async function onceByKey<Other>(
     const made =
       state.made === undefined ? undefined : await store.deployments.get(state.made as DeploymentId);
     if (made !== undefined) return made;
+    if (signal.aborted) {
+      await store.idempotency.forget(call);
+      throw signal.reason;
+    }
     const renewal = setInterval(() => {
       // Only to keep it while this is slow: who gets it otherwise makes what this then cannot.
       store.idempotency.renew(call, clock.now()).catch(() => undefined);
@@ -196,13 +200,32 @@ async function settled(
   { actor }: TaskCall,
   signal: AbortSignal,
 ): Promise<Deployment> {
-  for (;;) {
-    const deployment = await deployer.wait(id, ROUND_MS, signal);
-    const { state, failure } = deployment;
-    if (state === 'deployed') return deployment;
-    if (state === 'cancelled')
-      throw new KilnError('deployment.cancelled', `Deployment ${id} was cancelled (${actor}).`);
-    if (state === 'failed')
-      throw new KilnError('deployment.failed', failure?.message ?? `Deployment ${id} failed.`);
+  try {
+    for (;;) {
+      const deployment = await deployer.wait(id, ROUND_MS, signal);
+      const { state, failure } = deployment;
+      if (state === 'deployed') return deployment;
+      if (state === 'cancelled')
+        throw new KilnError('deployment.cancelled', `Deployment ${id} was cancelled (${actor}).`);
+      if (state === 'failed')
+        throw new KilnError('deployment.failed', failure?.message ?? `Deployment ${id} failed.`);
+      signal.throwIfAborted();
+    }
+  } catch (error) {
+    if (isCancelled(signal)) await cancelDeployment(deployer, id, actor);
+    throw error;
+  }
+}
+
+/** Under way, it goes back to what served before; when it has ended, there is nothing to cancel. */
+async function cancelDeployment(
+  deployer: PipelineVerbsParts['deployer'],
+  id: DeploymentId,
+  actor: string,
+): Promise<void> {
+  try {
+    await deployer.cancel(id, actor);
+  } catch (error) {
+    if (!(error instanceof KilnError && error.code === 'input.conflict')) throw error;
   }
 }

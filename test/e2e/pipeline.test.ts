@@ -79,6 +79,52 @@ describe('the default pipeline', () => {
   });
 });
 
+describe('a cancelled execution', () => {
+  it('ends the deployment that it began, also through a pipeline that it started, and over a crash', async () => {
+    const directory = await component('stuck', {
+      Inner: {
+        Type: 'Task',
+        Resource: 'pipeline',
+        Parameters: { 'directory.$': '$.trigger.source.location', file: 'inner.json' },
+        End: true,
+      },
+    });
+    await writeFile(
+      path.join(directory, 'kiln.yaml'),
+      'component: stuck\nimage: {kind: bundle, run: sleep 600}\nservice: {port: 8080, health: {path: /, startup: 10m}}\n',
+    );
+    const deploy = { component: 'stuck', environment: 'stage/local', 'image.$': '$.image.id' };
+    const inner = {
+      StartAt: 'Bake',
+      States: {
+        Bake: {
+          Type: 'Task',
+          Resource: 'bake',
+          Parameters: { 'directory.$': '$.trigger.source.location' },
+          ResultPath: '$.image',
+          Next: 'Deploy',
+        },
+        Deploy: { Type: 'Task', Resource: 'deploy', Parameters: deploy, End: true },
+      },
+    };
+    await writeFile(path.join(directory, 'inner.json'), JSON.stringify(inner));
+    const { id } = await kiln.json<Execution>('pipeline', 'run', directory, '--detach');
+    const deployments = async () => {
+      const answer = await kiln.call('GET', '/api/v1/deployments?limit=50');
+      const page = (await answer.json()) as { items: { component: string; state: string }[] };
+      return page.items.filter((one) => one.component === 'stuck').map(({ state }) => state);
+    };
+    await until('it is deployed', async () => (await deployments()).includes('running'));
+    // The cancel is durable before anything follows from it: a server that dies then goes on with it.
+    await kiln.call('POST', `/api/v1/executions/${id}/cancel`, {}, { 'idempotency-key': 'cancel-it' });
+    await kiln.kill();
+    await kiln.serve();
+    await until('nothing is left of it', async () => (await deployments()).join() === 'cancelled');
+    const { items } = await kiln.json<{ items: Execution[] }>('pipeline', 'list', 'stuck');
+    expect(items.map(({ status }) => status)).toEqual(['ABORTED', 'ABORTED']);
+  });
+});
+
 describe('commands', () => {
   it('run in a copy of the source, do not see the state directory, and are gone on with from where they failed', async () => {
     const flag = path.join(kiln.directory, 'flag');
