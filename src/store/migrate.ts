@@ -8,7 +8,9 @@ import { addFindings } from './migrations/004-findings.ts';
 import { addImageLifecycle } from './migrations/005-image-lifecycle.ts';
 import { addExecutions } from './migrations/006-executions.ts';
 import { addChannelPolicies } from './migrations/007-channel-policies.ts';
+import { addTriggers } from './migrations/008-triggers.ts';
 import { addRebakes } from './migrations/009-rebakes.ts';
+import { addWebhooks } from './migrations/010-webhooks.ts';
 import { newerVersion } from './newer-version.ts';
 
 interface Migration {
@@ -25,7 +27,9 @@ const MIGRATIONS: readonly Migration[] = [
   { name: 'image-lifecycle', up: addImageLifecycle },
   { name: 'executions', up: addExecutions },
   { name: 'channel-policies', up: addChannelPolicies },
+  { name: 'triggers', up: addTriggers },
   { name: 'rebakes', up: addRebakes },
+  { name: 'webhooks', up: addWebhooks },
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -22,6 +22,8 @@ import { Rebakes } from './rebakes.ts';
 import { Releases } from './releases.ts';
 import { Services } from './services.ts';
 import { Tokens } from './tokens.ts';
+import { TriggerEvents } from './triggers.ts';
+import { Webhooks } from './webhooks.ts';
 
 export type StoreSettings =
   | { readonly kind: 'sqlite'; readonly file: string }
@@ -85,6 +87,8 @@ class OpenStore implements Store {
   readonly releases: Releases;
   readonly deployments: Deployments;
   readonly executions: Executions;
+  readonly triggers: TriggerEvents;
+  readonly webhooks: Webhooks;
   readonly services: Services;
   readonly leases: Leases;
   readonly tokens: Tokens;
@@ -110,6 +114,8 @@ class OpenStore implements Store {
     this.rebakes = new Rebakes(database);
     this.deployments = new Deployments(database);
     this.executions = new Executions(database);
+    this.triggers = new TriggerEvents(database);
+    this.webhooks = new Webhooks(database);
     this.services = new Services(database);
     this.leases = new Leases(database);
     this.tokens = new Tokens(database);

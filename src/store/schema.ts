@@ -21,6 +21,7 @@ import type {
   ServiceKey,
 } from '../domain/ids.ts';
 import type { ExecutionStatus } from '../domain/ports/executions.ts';
+import type { CommitState } from '../domain/webhook.ts';
 import type { Json } from './json.ts';
 
 /** The one row that every writer locks first: what makes commit order and revision order the same. */
@@ -333,6 +334,57 @@ interface ExecutionHolderTable {
   expires_at_ms: number;
 }
 
+interface PipelineSourceTable {
+  id: string;
+  ordinal: Revision;
+  body: Json;
+}
+
+export interface TriggerEventTable {
+  ordinal: Revision;
+  source: string;
+  key: string;
+  at_ms: number;
+  body: Json;
+  /** Null: nobody has said yet what came of it. */
+  outcome: Json | null;
+}
+
+interface TriggerHeadTable {
+  source: string;
+  ref: string;
+  commit_id: string;
+}
+
+interface TriggerCursorTable {
+  name: string;
+  value: number;
+}
+
+interface WebhookTable {
+  name: string;
+  body: Json;
+}
+
+interface WebhookDeliveryTable {
+  webhook: string;
+  id: string;
+  body_digest: string | null;
+  at_ms: number;
+  answer: Json | null;
+}
+
+interface CommitStatusTable {
+  execution: string;
+  webhook: string;
+  pipeline: string;
+  commit_id: string;
+  state: CommitState;
+  wanted_at_ms: number;
+  attempts: number;
+  due_at_ms: number | null;
+}
+
 export interface Schema {
   state: StateTable;
   schema_migrations: SchemaMigrationTable;
@@ -371,4 +423,11 @@ export interface Schema {
   execution_snapshots: ExecutionEventTable;
   execution_signals: ExecutionSignalTable;
   execution_holders: ExecutionHolderTable;
+  pipeline_sources: PipelineSourceTable;
+  trigger_events: TriggerEventTable;
+  trigger_heads: TriggerHeadTable;
+  trigger_cursors: TriggerCursorTable;
+  webhooks: WebhookTable;
+  webhook_deliveries: WebhookDeliveryTable;
+  commit_statuses: CommitStatusTable;
 }

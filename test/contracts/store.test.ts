@@ -18,6 +18,7 @@ import {
   sqliteSubject,
 } from './store-subjects.ts';
 import { triggersContract } from './store-triggers.ts';
+import { webhooksContract } from './store-webhooks.ts';
 
 function contract(makeSubject: () => Promise<StoreSubject>): void {
   let subject: StoreSubject;
@@ -36,6 +37,7 @@ function contract(makeSubject: () => Promise<StoreSubject>): void {
   describe('images and channels', () => imagesContract(underTest));
   describe('executions', () => executionsContract(underTest));
   describe('triggers', () => triggersContract(underTest));
+  describe('webhooks', () => webhooksContract(underTest));
   describe('findings', () => findingsContract(underTest));
   describe('catalogue', () => catalogueContract(underTest));
   describe('revocation and janitor', () => janitorContract(underTest));

@@ -3,7 +3,8 @@
  * lists of links, avatars and the like are left out.
  */
 import { createHmac } from 'node:crypto';
-import type { Delivery, ProviderName } from '../../src/pipeline/webhooks/provider.ts';
+import type { WebhookProvider } from '../../src/domain/webhook.ts';
+import type { Delivery } from '../../src/pipeline/webhooks/provider.ts';
 
 export const BEFORE = '6113728f27ae82c7b1a177c8d03f9e96e0adf246';
 export const AFTER = '1481a2de7b2a7d02428ad93446ab166be7793fbb';
@@ -367,7 +368,7 @@ export const dataCenterPullRequest = {
 
 /** The headers that a provider sends with an event, signed as it signs. */
 export function headersOf(
-  provider: ProviderName,
+  provider: WebhookProvider,
   event: string,
   body: string,
   secret: string,

@@ -19,6 +19,8 @@ import type { RebakeStore } from './rebakes.ts';
 import type { ReleaseStore } from './releases.ts';
 import type { ServiceStore } from './services.ts';
 import type { TokenStore } from './tokens.ts';
+import type { TriggerStore } from './triggers.ts';
+import type { WebhookStore } from './webhooks.ts';
 
 export interface Store {
   readonly engine: 'sqlite' | 'postgres';
@@ -32,6 +34,8 @@ export interface Store {
   readonly releases: ReleaseStore;
   readonly deployments: DeploymentStore;
   readonly executions: ExecutionStore;
+  readonly triggers: TriggerStore;
+  readonly webhooks: WebhookStore;
   readonly services: ServiceStore;
   readonly leases: LeaseStore;
   readonly tokens: TokenStore;

@@ -8,7 +8,7 @@ const MOST_FAULTS = 10;
 
 export const text = z.string().max(1_000);
 /** Git's own limit of a path is 4,096 bytes. */
-export const filePath = z.string().max(4_096);
+const filePath = z.string().max(4_096);
 /** Of any length that a provider gives; never what git could take for an option or a range. */
 export const commitId = z
   .string()

@@ -39,6 +39,3 @@ export interface Provider {
   /** True: the signature covers the delivery's id, or there is none; else a body is what tells a replay. */
   readonly idIsSigned: (header: HeaderOf) => boolean;
 }
-
-export const PROVIDER_NAMES = ['github', 'gitlab', 'gitea', 'bitbucket', 'bitbucket-server'] as const;
-export type ProviderName = (typeof PROVIDER_NAMES)[number];

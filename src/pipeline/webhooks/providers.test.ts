@@ -22,7 +22,8 @@ import {
   NOTHING,
 } from '../../../test/pipeline/webhooks-payloads.ts';
 import { KilnError } from '../../domain/errors.ts';
-import { PROVIDER_NAMES, type Reading, type RepositoryChange } from './provider.ts';
+import { WEBHOOK_PROVIDERS } from '../../domain/webhook.ts';
+import type { Reading, RepositoryChange } from './provider.ts';
 import { PROVIDERS } from './providers.ts';
 
 const { github, gitlab, gitea, bitbucket, 'bitbucket-server': dataCenter } = PROVIDERS;
@@ -57,7 +58,7 @@ describe('signatures', () => {
     expect(signed(1614265330_000, { 'webhook-signature': 'v1,AA==', 'x-gitlab-token': key })).toBe(false);
   });
 
-  it.each(PROVIDER_NAMES)('of %s hold for the very bytes and the very secret only', (name) => {
+  it.each(WEBHOOK_PROVIDERS)('of %s hold for the very bytes and the very secret only', (name) => {
     const provider = PROVIDERS[name];
     const headers = headersOf(name, 'push', BODY, 'secret');
     expect(provider.isSigned(delivery(headers, BODY), 'secret')).toBe(true);
@@ -75,7 +76,7 @@ describe('signatures', () => {
       fc.oneof(fc.string(), fc.constantFrom('sha256=', `sha256=${'0'.repeat(64)}`, '0'.repeat(64), 'v1,')),
     );
     fc.assert(
-      fc.property(fc.constantFrom(...PROVIDER_NAMES), forged, fc.string(), (name, headers, body) => {
+      fc.property(fc.constantFrom(...WEBHOOK_PROVIDERS), forged, fc.string(), (name, headers, body) => {
         expect(PROVIDERS[name].isSigned(delivery(headers, body), 'a secret of 32 bytes, as it is made')).toBe(
           false,
         );
@@ -285,7 +286,7 @@ describe('payloads that are not as documented', () => {
   it('are read, ignored, or refused by name: never anything else, and never with a ref that git could misread', () => {
     const payload = fc.oneof(fc.jsonValue(), damaged);
     fc.assert(
-      fc.property(fc.constantFrom(...PROVIDER_NAMES), fc.nat(3), payload, (name, which, value) => {
+      fc.property(fc.constantFrom(...WEBHOOK_PROVIDERS), fc.nat(3), payload, (name, which, value) => {
         const event = EVENTS[name][which % EVENTS[name].length] ?? 'x';
         try {
           const reading = PROVIDERS[name].read(event, value);
