@@ -18,7 +18,7 @@ import {
 
 const BATCH = 500;
 /** In one transaction, which holds up the server for as long as it takes. */
-const SWEPT_AT_A_TIME = 100;
+const SWEPT_AT_A_TIME = 50;
 
 export interface JanitorParts {
   readonly store: Pick<Store, 'janitor' | 'images'>;

@@ -85,6 +85,12 @@ export function encodeBits(bits: Bits): Uint8Array {
   return bytes;
 }
 
+/** The number that a stored chunk holds, when it holds one alone. */
+export function soleNumber(chunk: number, bytes: Uint8Array): number | undefined {
+  if (bytes.length !== 2) return undefined;
+  return chunk * CHUNK_NUMBERS + new DataView(bytes.buffer, bytes.byteOffset, 2).getUint16(0, true);
+}
+
 export function decodeBits(bytes: Uint8Array): Bits {
   const bits = noBits();
   if (bytes.length === CHUNK_BYTES && LITTLE_ENDIAN) {

@@ -1,7 +1,17 @@
 /** The inverted index: for each term the set of images that stand under it, chunk by chunk. */
 import { sql } from 'kysely';
 import type { Reader, Writer } from '../engine.ts';
-import { type Bits, chunkOf, combine, decodeBits, encodeBits, isEmpty, noBits, setBit } from './bits.ts';
+import {
+  type Bits,
+  chunkOf,
+  combine,
+  decodeBits,
+  encodeBits,
+  isEmpty,
+  noBits,
+  setBit,
+  soleNumber,
+} from './bits.ts';
 
 /** SQLite binds at most 32,766 values in one statement. */
 const ROWS_PER_STATEMENT = 500;
@@ -41,10 +51,20 @@ export async function clearTerms(
 ): Promise<void> {
   const wanted = [...numbers.keys()];
   for (let from = 0; from < wanted.length; from += ROWS_PER_STATEMENT) {
-    const changed = await readPostings(tx, wanted.slice(from, from + ROWS_PER_STATEMENT), chunk, chunk);
-    for (const { term, bits } of changed) {
-      for (const number of numbers.get(term) ?? []) setBit(bits, number, false);
+    const rows = await postingRows(tx, wanted.slice(from, from + ROWS_PER_STATEMENT), chunk, chunk);
+    const emptied: string[] = [];
+    const changed: Posting[] = [];
+    for (const { term, bits: bytes } of rows) {
+      const gone = numbers.get(term) ?? [];
+      // Most terms are of one image alone, and need not be unpacked.
+      if (gone[0] === soleNumber(chunk, bytes)) emptied.push(term);
+      else {
+        const bits = decodeBits(bytes);
+        for (const number of gone) setBit(bits, number, false);
+        changed.push({ term, chunk, bits });
+      }
     }
+    await deletePostings(tx, emptied, chunk);
     await writePostings(tx, changed);
   }
 }
@@ -70,30 +90,35 @@ export async function readPostings(
   low: number,
   high: number,
 ): Promise<readonly Posting[]> {
+  const rows = await postingRows(db, terms, low, high);
+  return rows.map(({ term, chunk, bits }) => ({ term, chunk, bits: decodeBits(bits) }));
+}
+
+async function postingRows(
+  db: Reader,
+  terms: readonly string[],
+  low: number,
+  high: number,
+): Promise<readonly { readonly term: string; readonly chunk: number; readonly bits: Uint8Array }[]> {
   if (terms.length === 0) return [];
-  const rows = await db
+  return db
     .selectFrom('image_postings')
     .selectAll()
     .where('term', 'in', terms)
     .where('chunk', '>=', low)
     .where('chunk', '<=', Math.min(high, 0x7fffffff))
     .execute();
-  return rows.map(({ term, chunk, bits }) => ({ term, chunk, bits: decodeBits(bits) }));
 }
 
 async function writePostings(tx: Writer, postings: readonly Posting[]): Promise<void> {
   const kept = postings.filter(({ bits }) => !isEmpty(bits));
   const empty = postings.filter(({ bits }) => isEmpty(bits));
   for (const [chunk, some] of Map.groupBy(empty, (one) => one.chunk)) {
-    await tx
-      .deleteFrom('image_postings')
-      .where(
-        'term',
-        'in',
-        some.map((one) => one.term),
-      )
-      .where('chunk', '=', chunk)
-      .execute();
+    await deletePostings(
+      tx,
+      some.map((one) => one.term),
+      chunk,
+    );
   }
   if (kept.length === 0) return;
   await tx
@@ -103,4 +128,9 @@ async function writePostings(tx: Writer, postings: readonly Posting[]): Promise<
       conflict.columns(['term', 'chunk']).doUpdateSet({ bits: sql.ref('excluded.bits') }),
     )
     .execute();
+}
+
+async function deletePostings(tx: Writer, terms: readonly string[], chunk: number): Promise<void> {
+  if (terms.length === 0) return;
+  await tx.deleteFrom('image_postings').where('term', 'in', terms).where('chunk', '=', chunk).execute();
 }

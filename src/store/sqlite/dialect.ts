@@ -12,6 +12,8 @@ import {
 
 /** Statements kept prepared; Kiln has about a hundred, and lists of ids vary in length. */
 const PREPARED_LIMIT = 256;
+/** A longer one has a list in it: it is hardly asked twice alike, and a hundred such would hold tens of megabytes. */
+const LONGEST_KEPT = 4_000;
 
 /** The part of better-sqlite3 that Kysely calls. */
 class NodeSqliteDatabase implements SqliteDatabase {
@@ -25,6 +27,7 @@ class NodeSqliteDatabase implements SqliteDatabase {
 
   prepare(sql: string): SqliteStatement {
     const statement = this.#prepared.get(sql) ?? asKyselyStatement(this.#connection.prepare(sql));
+    if (sql.length > LONGEST_KEPT) return statement;
     this.#prepared.delete(sql);
     this.#prepared.set(sql, statement);
     if (this.#prepared.size > PREPARED_LIMIT) {
