@@ -37,6 +37,7 @@ import { resourceName } from './pipeline/definition/resources.ts';
 import { Executor } from './pipeline/executor.ts';
 import { Pipelines } from './pipeline/pipelines.ts';
 import { startOther } from './pipeline/start-other.ts';
+import { TaskTokens } from './pipeline/task-tokens.ts';
 import { makeTasks } from './pipeline/task-registry.ts';
 import type { Verbs } from './pipeline/verbs.ts';
 import { credentialsFromFile } from './registry/credentials.ts';
@@ -217,7 +218,7 @@ async function build(building: Building): Promise<KilnServer> {
     holder,
     newId: randomUUID,
   });
-  const { pipelines } = await buildPipelines(building, { store, verbs, holder });
+  const { pipelines, taskTokens, taskLogs } = await buildPipelines(building, { store, verbs, holder });
 
   const asked = Promise.withResolvers<void>();
   const app = createApp({
@@ -254,6 +255,8 @@ async function build(building: Building): Promise<KilnServer> {
         setTimeout(() => asked.resolve(), 100);
         if (!instances) return [];
         await owners.close();
+    taskTokens,
+    taskLogs,
         return stopEverything(deploy, holder);
       },
     },
@@ -348,27 +351,7 @@ function unpackInto(builder: Baker): Unpack {
 async function buildPipelines(
   { settings, log, state, closers }: Building,
   { store, verbs, holder }: { readonly store: Store; readonly verbs: Verbs; readonly holder: string },
-): Promise<{ pipelines: Pipelines }> {
-function buildMachineTrials({ settings, state, closers }: Building, blobs: FileBlobStore): MachineTrials {
-  const client = new EngineClient(settings.dockerSocket);
-  closers.push(() => client.close());
-  return new MachineTrials({
-    blobs,
-    stateDirectory: state.path,
-    client,
-    searchPath: machineToolsPath(settings),
-    isRoot: process.getuid?.() === 0,
-    arch: ARCH,
-    clock: systemClock,
-    newId: randomUUID,
-  });
-}
-
-/** Tools that make file systems and namespaces are where administrators find them. */
-function machineToolsPath({ path: searchPath }: Settings): string {
-  return `${searchPath}:/usr/local/sbin:/usr/sbin:/sbin`;
-}
-
+): Promise<{ pipelines: Pipelines; taskTokens: TaskTokens; taskLogs: DiskTaskLogs }> {
   const { path: searchPath, bwrap } = settings;
   const engine = new EngineClient(settings.dockerSocket);
   closers.push(() => engine.close());
@@ -419,7 +402,12 @@ function machineToolsPath({ path: searchPath }: Settings): string {
   });
   await executor.start();
   closers.push(() => executor.close());
-  return { pipelines };
+  const taskTokens = new TaskTokens({
+    store: store.executions,
+    machines: executor.machines,
+    clock: systemClock,
+  });
+  return { pipelines, taskTokens, taskLogs };
 }
 
 async function buildTargets(

@@ -12,6 +12,8 @@ import { janitor } from './janitor.ts';
 import { page } from './page.ts';
 import { pipelines } from './pipelines.ts';
 import { registry } from './registry.ts';
+import { taskTokens } from './task-tokens.ts';
+import { rebakes } from './rebakes.ts';
 import { releases } from './releases.ts';
 import type { OperationName } from './routes.ts';
 import { scans } from './scans.ts';
@@ -41,6 +43,7 @@ export const CONTRACT = {
   ...pipelines,
   ...plan,
   ...registry,
+  ...taskTokens,
   ...releases,
   ...scans,
   ...server,

@@ -450,6 +450,27 @@ export const ROUTES = {
     summary: 'Who did what and when, newest first',
     answers: 'json',
   },
+  'taskTokens.succeed': {
+    method: 'post',
+    path: '/task-tokens/success',
+    role: 'deployer',
+    summary: 'A task that waits for its token has ended well',
+    answers: 'json',
+  },
+  'taskTokens.fail': {
+    method: 'post',
+    path: '/task-tokens/failure',
+    role: 'deployer',
+    summary: 'A task that waits for its token has failed',
+    answers: 'json',
+  },
+  'taskTokens.beat': {
+    method: 'post',
+    path: '/task-tokens/heartbeat',
+    role: 'deployer',
+    summary: 'A task that waits for its token is still at work',
+    answers: 'json',
+  },
   'audit.verify': {
     method: 'get',
     path: '/audit/verify',

@@ -27,6 +27,8 @@ import { PageCodes } from './page-codes.ts';
 import type { HttpParts } from './parts.ts';
 import { servePipelines } from './pipelines.ts';
 import { serveRegistry } from './registry.ts';
+import { serveTaskTokens } from './task-tokens.ts';
+import { serveRebakes } from './rebakes.ts';
 import { serveReleases } from './releases.ts';
 import { serveScans } from './scans.ts';
 import { serveServer } from './server.ts';
@@ -112,6 +114,8 @@ function serveOperations(operations: Operations, parts: StreamParts, codes: Page
   servePipelines(operations, parts);
   serveServices(operations, parts);
   serveTokens(operations, parts);
+  serveTaskTokens(operations, parts);
+  servePipelineLogs(operations, parts);
   serveAudit(operations, parts);
   serveEvents(operations, parts);
   serveServer(operations, parts);

@@ -16,6 +16,7 @@ import type { LogLine, LogQuery } from '../domain/ports/target.ts';
 import type { Pipelines } from '../pipeline/pipelines.ts';
 import type { Transfers } from '../registry/transfers.ts';
 import type { Sboms } from '../scan/sbom/sboms.ts';
+import type { TaskTokens } from '../pipeline/task-tokens.ts';
 import type { Scans } from '../scan/scans.ts';
 
 /** A file of the page, as it is answered. */
@@ -134,6 +135,8 @@ export interface HttpParts {
   readonly services: ServicesPart;
   readonly router: { status(signal: AbortSignal): Promise<RouterStatus> };
   readonly server: ServerPart;
+  readonly taskTokens: Pick<TaskTokens, 'answer'>;
+  readonly taskLogs: Pick<DiskTaskLogs, 'list' | 'follow' | 'window' | 'text'>;
   /** Files of the page by the path they are served at. */
   readonly page: ReadonlyMap<string, PageFile>;
   readonly clock: Clock;

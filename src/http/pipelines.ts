@@ -4,8 +4,9 @@ import { environmentName } from '../domain/ids.ts';
 import type { ExecutionRecord } from '../domain/ports/executions.ts';
 import type { Shown } from '../pipeline/pipelines.ts';
 import { assertRole } from './auth.ts';
-import type { Caller, Operations } from './operations.ts';
+import type { Operations } from './operations.ts';
 import type { HttpParts } from './parts.ts';
+import { starterOf } from './starter.ts';
 import { present } from './views.ts';
 
 export function servePipelines(operations: Operations, { pipelines, store }: HttpParts): void {
@@ -75,11 +76,6 @@ export function servePipelines(operations: Operations, { pipelines, store }: Htt
     },
     { recover: async (_made, { params }) => view(params.id) },
   );
-}
-
-function starterOf({ actor, attempt }: Caller) {
-  const { name, role, environments } = actor;
-  return { actor: name, rights: { role, environments }, ...present({ attempt }) };
 }
 
 function hasEnded({ endedAtMs }: Answer<'executions.get'>): boolean {

@@ -1,5 +1,9 @@
 /** Pipelines as people meet them: a real server, its real tasks, and a crash in the middle. */
+
+import { once } from 'node:events';
 import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Kiln, until } from './kiln.ts';
@@ -122,6 +126,45 @@ describe('a cancelled execution', () => {
     await until('nothing is left of it', async () => (await deployments()).join() === 'cancelled');
     const { items } = await kiln.json<{ items: Execution[] }>('pipeline', 'list', 'stuck');
     expect(items.map(({ status }) => status)).toEqual(['ABORTED', 'ABORTED']);
+  });
+});
+
+describe('a task token', () => {
+  it('ends the task that waits for it, once, and leads nowhere else', async () => {
+    const tokens: string[] = [];
+    const outside = createServer((request, response) => {
+      request
+        .on('data', (body) => tokens.push(JSON.parse(String(body)).token))
+        .on('end', () => response.end());
+    }).listen(0, '127.0.0.1');
+    await once(outside, 'listening');
+    const { port } = outside.address() as AddressInfo;
+    const ask = (next: object) => ({
+      Type: 'Task',
+      Resource: 'http.waitForTaskToken',
+      Parameters: { url: `http://127.0.0.1:${port}`, method: 'POST', body: { 'token.$': '$$.Task.Token' } },
+      HeartbeatSeconds: 600,
+      ...next,
+    });
+    const states = { One: ask({ Next: 'Two' }), Two: ask({ End: true }) };
+    const directory = await component('asks', states);
+    const { id } = await kiln.json<Execution>('pipeline', 'run', directory, '--detach');
+    const asked = async (count: number) => {
+      await until('it is asked', async () => tokens.length === count);
+      await until('it waits', async () => (await show(id)).waits.some(({ kind }) => kind === 'token'));
+      return tokens[count - 1] ?? '';
+    };
+    const say = async (what: string, body: object) =>
+      (await kiln.call('POST', `/api/v1/task-tokens/${what}`, body)).status;
+    const taskToken = await asked(1);
+    expect(await say('heartbeat', { taskToken })).toBe(200);
+    expect(await say('success', { taskToken: `${taskToken.slice(0, -1)}!`, output: 1 })).toBe(404);
+    expect(await say('success', { taskToken, output: { n: 1 } })).toBe(200);
+    const second = await asked(2);
+    expect(await say('failure', { taskToken, error: 'Late' })).toBe(404);
+    expect(await say('failure', { taskToken: second, error: 'Outside.Broken', cause: 'said so' })).toBe(200);
+    expect(await ended(id)).toMatchObject({ status: 'FAILED', error: 'Outside.Broken', cause: 'said so' });
+    outside.close();
   });
 });
 

@@ -215,6 +215,8 @@ function smallParts(store: Store, acts: string[], logged: string[]): HttpParts {
     },
     pipelines: noPipelines(store),
     sboms: { of: async () => '{"bomFormat":"CycloneDX","specVersion":"1.6","components":[]}' },
+    taskTokens: { answer: async () => undefined },
+    taskLogs: new DiskTaskLogs(path.join(directory, 'logs'), systemClock, { warn: log }),
     scans: noScans(acts),
     transfers: noTransfers(acts),
     imageFiles: { changes: async () => [], verify: async () => ({ blobs: 0, faults: [] }) },

@@ -3,7 +3,7 @@ import type { TaskState } from './definition.ts';
 import type { RunTask, TaskWait, Thread } from './execution.ts';
 import { type Failure, StateFailure } from './failure.ts';
 import { numberField } from './fields.ts';
-import type { Json } from './json.ts';
+import { isObject, type Json } from './json.ts';
 import { fillQuery } from './jsonata-expression.ts';
 import { pathScope, queryScope } from './scopes.ts';
 import { fillTemplate } from './template.ts';
@@ -17,7 +17,7 @@ const MAX_RESULT_BYTES = 256 * 1024;
 
 export async function beginTask(turn: Turn, thread: Thread, state: TaskState): Promise<void> {
   const ends = endingOf(state.Resource);
-  const token = ends === 'tokenReturned' ? turn.entropy.token() : undefined;
+  const token = ends === 'tokenReturned' ? tokenOf(turn) : undefined;
   const extras = { ...(token !== undefined && { token }) };
   const limits = await limitsOf(turn, thread, state);
   const credentials = await credentialsOf(turn, thread, state);
@@ -52,6 +52,13 @@ export async function beginTask(turn: Turn, thread: Thread, state: TaskState): P
   turn.put({ ...thread, waitsFor });
   turn.effects.push(request);
   turn.setTimer({ timer: request.task, atMs: dueAtMs(waitsFor) });
+}
+
+/** It says which execution it leads to, for whoever takes the answer. */
+function tokenOf(turn: Turn): string {
+  const { Execution: execution } = turn.head.context;
+  const random = turn.entropy.token();
+  return isObject(execution) && typeof execution.Id === 'string' ? `${execution.Id}.${random}` : random;
 }
 
 /** When the task's timer (which has the task's id) must fire at the latest. */
