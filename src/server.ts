@@ -52,6 +52,7 @@ import { stopEverything } from './server/down.ts';
 import { ImageChecker } from './server/image-checker.ts';
 import { JanitorRounds } from './server/janitor-rounds.ts';
 import { pipelineVerbs } from './server/pipeline-verbs.ts';
+import { machineToolsPath, machineTrials } from './server/machine-checks.ts';
 import { releaseChecker } from './server/release-checker.ts';
 import { assertListenIsFree, listenForApi, routerListen } from './server/sockets.ts';
 import { openStateDirectory, type StateDirectory } from './server/state-directory.ts';
@@ -179,7 +180,9 @@ async function build(building: Building): Promise<KilnServer> {
   };
   const holders = `${hostname()}:${state.id}:`;
   const holder = `${holders}${process.pid}:${randomUUID()}`;
-  const imageChecker = new ImageChecker({ store, targets, clock: systemClock, holder });
+  const machines = machineTrials(settings, state.path, blobs, ARCH);
+  closers.push(() => machines.close());
+  const imageChecker = new ImageChecker({ store, targets, machines, clock: systemClock, holder });
   const checks = new CheckRuns({
     store,
     clock: systemClock,
@@ -309,7 +312,7 @@ async function buildBakery(
     blobs,
     stateDirectory: state.path,
     host: {
-      searchPath: `${settings.path}:/usr/local/sbin:/usr/sbin:/sbin`,
+      searchPath: machineToolsPath(settings),
       network: settings.buildNetwork,
       ...settings.providers,
     },

@@ -8,8 +8,8 @@
 import type { HealthSpec } from '../domain/component.ts';
 import { asKilnError } from '../domain/errors.ts';
 import type { InstanceId } from '../domain/ids.ts';
+import type { CheckTarget } from '../domain/ports/check-target.ts';
 import type { Clock } from '../domain/ports/clock.ts';
-import type { Target } from '../domain/ports/target.ts';
 import type { Endpoint, GroupObservation, GroupSpec, InstanceView } from '../domain/server-group.ts';
 import { httpGet } from './http-get.ts';
 
@@ -30,7 +30,7 @@ export type Boot =
 
 interface Watch {
   readonly spec: GroupSpec;
-  readonly target: Target;
+  readonly target: CheckTarget;
   readonly clock: Clock;
   readonly signal: AbortSignal;
 }

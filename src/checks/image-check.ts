@@ -10,8 +10,8 @@ import {
   serviceKey,
 } from '../domain/ids.ts';
 import type { CheckResult, Image } from '../domain/image.ts';
+import type { CheckTarget } from '../domain/ports/check-target.ts';
 import type { Clock } from '../domain/ports/clock.ts';
-import type { Target } from '../domain/ports/target.ts';
 import type { RenderedFile } from '../domain/release.ts';
 import { type Endpoint, type GroupSpec, serverGroupName } from '../domain/server-group.ts';
 import { type Boot, waitUntilUp } from './boot.ts';
@@ -32,7 +32,7 @@ export interface ImageCheckRequest {
   readonly artifact: Digest;
   /** The image that a bundle runs in, where the target has no runtimes of its own. */
   readonly runtime?: string;
-  readonly target: Target;
+  readonly target: CheckTarget;
   /** Of the service `imageCheckService(image)`: checks of one component take turns. */
   readonly fence: Fence;
   /** Unlike that of any other check of this component under way: server groups are named by it. */

@@ -1,7 +1,8 @@
 /** The component's own tests, run inside the image beside the instance that was booted for the check. */
 import { KilnError } from '../domain/errors.ts';
 import type { Fence } from '../domain/ids.ts';
-import type { RunOnceResult, Target } from '../domain/ports/target.ts';
+import type { CheckTarget } from '../domain/ports/check-target.ts';
+import type { RunOnceResult } from '../domain/ports/target.ts';
 import type { GroupSpec } from '../domain/server-group.ts';
 import type { Findings } from './check-result.ts';
 import { parseTap } from './tap.ts';
@@ -21,7 +22,7 @@ export interface InImageRun {
   readonly patterns: readonly string[];
   /** Its environment holds BASE_URL when there is something to ask. */
   readonly spec: GroupSpec;
-  readonly target: Target;
+  readonly target: CheckTarget;
   readonly fence: Fence;
   /** Targets remember a run by its key: with this in it, no earlier check's result is taken for this one's. */
   readonly checkId: string;

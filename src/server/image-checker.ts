@@ -1,5 +1,6 @@
 /** Checks an image by booting it on a target, by itself, as the owner of the component's place there. */
 import { randomUUID } from 'node:crypto';
+import type { MachineTrials } from '../bakery/machine/boot/machine-trials.ts';
 import { BAKE_ENVIRONMENT, checkImage, imageCheckService } from '../checks/image-check.ts';
 import { resolveRelease } from '../config/resolve-release.ts';
 import { artifactFor } from '../deploy/artifact-choice.ts';
@@ -7,8 +8,9 @@ import { targetOf } from '../deploy/group-spec.ts';
 import type { DeployParts } from '../deploy/parts.ts';
 import type { Lease } from '../domain/deployment.ts';
 import { KilnError } from '../domain/errors.ts';
-import { type Fence, type ServiceKey, serviceParts } from '../domain/ids.ts';
+import { type Digest, type Fence, type ServiceKey, serviceParts } from '../domain/ids.ts';
 import type { CheckResult, Image } from '../domain/image.ts';
+import type { CheckTarget } from '../domain/ports/check-target.ts';
 import { servicesOf } from './reachable.ts';
 
 /** Renewed while a check goes on, so that one of a server that crashed keeps nobody waiting for long. */
@@ -16,7 +18,10 @@ const LEASE_MS = 60_000;
 const RENEW_MS = 15_000;
 const SWEEP_LIMIT_MS = 60_000;
 
-type CheckParts = Pick<DeployParts, 'store' | 'targets' | 'clock'> & { readonly holder: string };
+type CheckParts = Pick<DeployParts, 'store' | 'targets' | 'clock'> & {
+  readonly machines: MachineTrials;
+  readonly holder: string;
+};
 
 export class ImageChecker {
   private readonly parts: CheckParts;
@@ -30,27 +35,26 @@ export class ImageChecker {
 
   async check(image: Image, signal: AbortSignal): Promise<readonly CheckResult[]> {
     const { config, settings } = resolveRelease(image, BAKE_ENVIRONMENT);
-    const target = targetOf(this.parts, settings.target);
-    const artifact = await artifactFor(image, target, signal);
     this.count += 1;
     const release = this.count;
     const service = imageCheckService(image);
     const inItsTurn = () => {
       signal.throwIfAborted();
       return this.owning(service, (fence) =>
-        checkImage({
-          image,
-          artifact: artifact.digest,
-          ...(settings.runtime === undefined ? {} : { runtime: settings.runtime }),
-          target,
-          fence,
-          release,
-          environment: settings.environment,
-          files: config.files,
-          clock: this.parts.clock,
-          newId: randomUUID,
-          signal,
-        }),
+        this.inPlace(image, settings.target, signal, (place) =>
+          checkImage({
+            ...place,
+            image,
+            ...(settings.runtime === undefined ? {} : { runtime: settings.runtime }),
+            fence,
+            release,
+            environment: settings.environment,
+            files: config.files,
+            clock: this.parts.clock,
+            newId: randomUUID,
+            signal,
+          }),
+        ),
       );
     };
     return this.takeTurn(service, inItsTurn);
@@ -58,8 +62,9 @@ export class ImageChecker {
 
   /** Removes what checks of a server that crashed have left running. */
   async sweep(): Promise<void> {
-    const { store, targets, holder } = this.parts;
+    const { machines, store, targets, holder } = this.parts;
     const signal = AbortSignal.timeout(SWEEP_LIMIT_MS);
+    await machines.sweep();
     for (const target of targets.values()) {
       for (const service of await servicesOf(target, signal)) {
         if (!service.endsWith(`@${BAKE_ENVIRONMENT}`)) continue;
@@ -70,6 +75,22 @@ export class ImageChecker {
         await store.leases.release(service, holder);
       }
     }
+  }
+
+  /** On the target of its settings; a machine in a place of its own, which is there for this check alone. */
+  private async inPlace<Result>(
+    image: Image,
+    targetName: string,
+    signal: AbortSignal,
+    work: (place: { readonly target: CheckTarget; readonly artifact: Digest }) => Promise<Result>,
+  ): Promise<Result> {
+    const { machines } = this.parts;
+    if (image.definition.image.kind === 'machine') {
+      const { digest } = await machines.bootable(image);
+      return machines.in((target) => work({ target, artifact: digest }), signal);
+    }
+    const target = targetOf(this.parts, targetName);
+    return work({ target, artifact: (await artifactFor(image, target, signal)).digest });
   }
 
   private takeTurn<Result>(service: ServiceKey, work: () => Promise<Result>): Promise<Result> {

@@ -10,7 +10,7 @@ import { isMissing } from '../../../files/system-error.ts';
 import { LEFTOVER_EXIT_CODE } from '../leftover-processes.ts';
 import { type CommandResult, runToEnd } from './command.ts';
 import { asNamespaceRoot, type Inside, insideRootfs, SOURCE_INSIDE } from './namespace.ts';
-import { STEP_ENVIRONMENT, stepScript, stepTitle } from './steps.ts';
+import { INNER_PATH, STEP_ENVIRONMENT, stepScript, stepTitle } from './steps.ts';
 
 const TOOL_TIMEOUT_MS = 30 * 60_000;
 const SHOWN_LINES = 20;
@@ -32,6 +32,9 @@ const NEVER_ARCHIVED = [
   './var/cache/apt/archives/*.deb',
   './var/lib/apt/lists/*_*',
 ];
+const STEP_EXPORTS = Object.entries({ ...STEP_ENVIRONMENT, SOURCE_DATE_EPOCH: `${ARCHIVE_EPOCH_S}` })
+  .map(([name, value]) => `export ${name}='${value}'`)
+  .join('\n');
 
 export interface RootfsParts {
   /** Absolute; made by this, with all below it, and removed by `remove`. */
@@ -116,7 +119,7 @@ export class Rootfs {
       };
       const result = await this.inside(
         inside,
-        stepScript(step),
+        `${STEP_EXPORTS}\n${stepScript(step)}`,
         step.timeoutMs,
         signal,
         this.#parts.network,
@@ -135,11 +138,8 @@ export class Rootfs {
     environment: Readonly<Record<string, string>> = {},
   ): Promise<CommandResult> {
     const { isRoot, logFile, mark, onLine, searchPath } = this.#parts;
-    // The outer programs are found by the machine's PATH; the script sets the one that steps have.
-    const exported = Object.entries({ ...STEP_ENVIRONMENT, SOURCE_DATE_EPOCH: `${ARCHIVE_EPOCH_S}` })
-      .map(([name, value]) => `export ${name}='${value}'`)
-      .join('\n');
-    const argv = insideRootfs(isRoot, inside, `${exported}\n${script}`);
+    // The outer programs are found by the machine's PATH, the inner ones by their own.
+    const argv = insideRootfs(isRoot, inside, `export PATH='${INNER_PATH}'\n${script}`);
     return runToEnd(
       { argv, environment: { ...environment, PATH: searchPath }, timeoutMs, mark, logFile },
       onLine,

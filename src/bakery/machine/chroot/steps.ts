@@ -4,8 +4,10 @@ import type { Provisioner } from '../../../domain/component.ts';
 import { LEFTOVER_SCRIPT } from '../leftover-processes.ts';
 import { SOURCE_INSIDE } from './namespace.ts';
 
+/** As a machine of its own would have it. */
+export const INNER_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
 export const STEP_ENVIRONMENT: Readonly<Record<string, string>> = {
-  PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
   HOME: '/root',
   LANG: 'C.UTF-8',
   DEBIAN_FRONTEND: 'noninteractive',

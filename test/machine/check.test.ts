@@ -1,0 +1,197 @@
+/** Machine images are booted fresh for their checks: in a real Docker engine, and in namespaces where there is none. */
+import { execFileSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { FileBlobStore } from '../../src/bakery/blobs.ts';
+import { MachineTrials } from '../../src/bakery/machine/boot/machine-trials.ts';
+import { storeMachineFile } from '../../src/bakery/machine/stored-files.ts';
+import { checkImage } from '../../src/checks/image-check.ts';
+import { readComponent } from '../../src/component/read.ts';
+import { EngineClient } from '../../src/docker/engine-client.ts';
+import type { CheckResult, Image, StoredArtifact } from '../../src/domain/image.ts';
+import { DOCKER_SOCKET, dockerAnswers, NO_DOCKER } from '../docker.ts';
+import { clock, NEVER, scratch, writeTree } from '../e2e/bake-fixture.ts';
+import { buildProcesses, missingTool } from './machine-fixture.ts';
+import { archiveSmallMachine, type SmallMachine, writeSmallMachine } from './small-machine.ts';
+
+const missing = missingTool({ bwrap: 'bubblewrap', setpriv: 'util-linux', bats: 'bats', perl: 'perl-base' });
+const ROOMS = [
+  { room: 'Docker', socket: DOCKER_SOCKET },
+  { room: 'namespaces', socket: '/nowhere/docker.sock' },
+].filter(({ room }) => room !== 'Docker' || dockerAnswers);
+const LIMIT_MS = 180_000;
+
+let folder: string;
+let removeFolder: () => Promise<void>;
+let state: string;
+let blobs: FileBlobStore;
+const opened: MachineTrials[] = [];
+let whole: StoredArtifact;
+
+beforeAll(async () => {
+  const made = await scratch();
+  folder = made.directory;
+  removeFolder = made.remove;
+  state = path.join(folder, 'state');
+  blobs = new FileBlobStore(path.join(state, 'blobs'));
+  await writeSmallMachine(path.join(folder, 'root'));
+  whole = await small({
+    files: {
+      'opt/tests/good.bats': [
+        '@test "the service answers from inside" {',
+        '  [ -n "$BASE_URL" ]',
+        '  run perl -MIO::Socket::INET -e \'my ($h) = $ENV{BASE_URL} =~ m{//(.*)}; my $s = IO::Socket::INET->new($h) or exit 1; print $s "GET / HTTP/1.0\\r\\n\\r\\n"; print <$s>\'',
+        '  [[ "$output" == *"version 1.2.3"* ]]',
+        '}',
+        '@test "it may write, to /tmp and elsewhere" { : >/tmp/a; : >/etc/b; }',
+      ].join('\n'),
+      'opt/tests/bad.bats': '@test "one and one is three" { [ $((1 + 1)) = 3 ]; }\n',
+      'opt/tests/ok.sh': 'test -d /opt/tests\n',
+      'opt/tests/broken.sh': 'echo no good; exit 7\n',
+    },
+  });
+}, LIMIT_MS);
+
+afterAll(async () => {
+  for (const trials of opened) trials.close();
+  await removeFolder();
+});
+
+async function small(wish: SmallMachine): Promise<StoredArtifact> {
+  const file = path.join(folder, `machine-${Math.random()}.tar`);
+  await archiveSmallMachine(file, path.join(folder, 'root'), wish);
+  return storeMachineFile(blobs, { file, form: 'rootfs', arch: 'amd64' }, NEVER);
+}
+
+function trialsAt(socket: string, arch = 'amd64'): MachineTrials {
+  const trials = new MachineTrials({
+    blobs,
+    stateDirectory: state,
+    client: new EngineClient(socket),
+    searchPath: '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin',
+    isRoot: process.getuid?.() === 0,
+    arch,
+    clock,
+    newId: () => crypto.randomUUID(),
+  });
+  opened.push(trials);
+  return trials;
+}
+
+let components = 0;
+
+/** An image as a bake would have recorded it. */
+async function imageOf(artifact: Image['artifacts'][number], yaml: string, files = {}): Promise<Image> {
+  components += 1;
+  const directory = path.join(folder, `component-${components}`);
+  const head = `component: box\nimage: {kind: machine, machine: {builder: chroot, source: bookworm}, tests: [`;
+  await writeTree(directory, { 'kiln.yaml': head + yaml, ...files });
+  const { definition } = await readComponent(directory);
+  const record = { id: 'image-1', component: definition.component, version: '1.2.3', inputKey: 'sha256:0' };
+  const rest = { tags: {}, definition, artifacts: [artifact], checks: [], createdAtMs: 0 };
+  return { ...record, ...rest } as unknown as Image;
+}
+
+async function checked(image: Image, socket: string): Promise<readonly CheckResult[]> {
+  const trials = trialsAt(socket);
+  const { digest } = await trials.bootable(image);
+  const fixed = { fence: 1, release: 1, clock, newId: () => crypto.randomUUID(), signal: NEVER } as const;
+  const files = [{ path: 'etc/box.conf', content: 'from Kiln\n' }];
+  return trials.in(
+    (target) =>
+      checkImage({
+        image,
+        artifact: digest,
+        target,
+        environment: { COLOUR: 'red' },
+        files,
+        ...fixed,
+      } as Parameters<typeof checkImage>[0]),
+    NEVER,
+  );
+}
+
+const outcomes = (results: readonly CheckResult[]) =>
+  Object.fromEntries(results.map(({ kind, passedCount, failures }) => [kind, { passedCount, failures }]));
+
+function expectNothingLeft(): void {
+  expect(readdirSync(path.join(state, 'tmp'))).toEqual([]);
+  expect(buildProcesses(state)).toEqual([]);
+  expect(inDocker()).toEqual('');
+}
+
+function inDocker(): string {
+  if (!dockerAnswers) return '';
+  const docker = (...argv: string[]): string =>
+    execFileSync('docker', ['--host', `unix://${DOCKER_SOCKET}`, ...argv], { encoding: 'utf8' });
+  const filter = ['--filter', 'label=kiln.machine-check', '--quiet'];
+  return docker('ps', '--all', ...filter) + docker('images', '--all', ...filter);
+}
+
+if (!dockerAnswers) test.skip(`in Docker: ${NO_DOCKER}`);
+
+describe.skipIf(missing !== undefined)(
+  `a machine image${missing === undefined ? '' : ` (${missing})`}`,
+  () => {
+    describe.for(ROOMS)('in $room', { timeout: LIMIT_MS }, ({ socket }) => {
+      test('serves, answers its check file, and runs its own tests beside the service', async () => {
+        const yaml =
+          'opt/tests/good.bats, opt/tests/*.sh]}\nservice: {run: "cat etc/box.conf; echo $COLOUR; exec perl /opt/serve", health: /, port: 8099}\nchecks: [smoke.yaml]\n';
+        const smoke = {
+          'smoke.yaml':
+            'tests:\n  - {name: front, uri: /, outcomes: {response_body_contains: version 1.2.3}}\n',
+        };
+        expect(outcomes(await checked(await imageOf(whole, yaml, smoke), socket))).toEqual({
+          boot: { passedCount: 1, failures: [] },
+          smoke: { passedCount: 2, failures: [] },
+          'in-image': {
+            passedCount: 3,
+            failures: [expect.stringMatching(/^opt\/tests\/broken\.sh: ended with exit code 7: no good/)],
+          },
+        });
+        expectNothingLeft();
+      });
+
+      test('that does not come up says why; a worker that stays is tested', async () => {
+        const ends = await imageOf(whole, ']}\nservice: {run: "echo no database; exit 5"}\n');
+        expect(outcomes(await checked(ends, socket)).boot?.failures).toEqual([
+          expect.stringMatching(/^web: it exited with code 5[\s\S]*no database/),
+        ]);
+        const worker = await imageOf(
+          whole,
+          'opt/tests/bad.bats, opt/tests/none.bats]}\nprocesses: {worker: {run: sleep 600}}\n',
+        );
+        expect(outcomes(await checked(worker, socket))).toMatchObject({
+          boot: { passedCount: 1 },
+          'in-image': {
+            failures: [expect.stringContaining('one and one is three'), expect.stringContaining('none.bats')],
+          },
+        });
+        expectNothingLeft();
+      });
+
+      test('without bash, without a /tmp to write to, or without any shell is named as such', async () => {
+        const yaml = 'opt/t.bats]}\nprocesses: {worker: {run: sleep 600}}\n';
+        const files = { 'opt/t.bats': '@test "a" { true; }\n' };
+        const failure = async (wish: SmallMachine) =>
+          checked(await imageOf(await small({ files, ...wish }), yaml), socket).catch(
+            (error: unknown) => error,
+          );
+        expect(await failure({ without: ['bash'] })).toMatchObject({
+          code: 'tool.missing',
+          details: { tool: 'bash' },
+        });
+        expect(await failure({ without: ['tmp'] })).toMatchObject({
+          code: 'image.unfit',
+          message: /temporary files/,
+        });
+        expect(await failure({ without: ['sh', 'bash'] })).toMatchObject({
+          code: 'image.unfit',
+          message: /Nothing can be run/,
+        });
+        expectNothingLeft();
+      });
+    });
+  },
+);
