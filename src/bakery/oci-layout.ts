@@ -109,6 +109,12 @@ export async function writeMachineManifest(
   return blobs.write(Buffer.from(JSON.stringify(manifest)));
 }
 
+/** Whether the digest is of an archive of all files of a machine, and not of another form of it. */
+export async function isRootfs(blobs: BlobStore, digest: Digest): Promise<boolean> {
+  const manifest = manifestSchema.safeParse(parseJson(await blobs.readText(digest)));
+  return manifest.success && manifest.data.layers[0]?.mediaType === LAYER_TYPE;
+}
+
 /** The archive of all files of a machine image; fails with `input.invalid` when the digest is of another form. */
 export async function rootfsArchive(blobs: BlobStore, digest: Digest): Promise<Digest> {
   const manifest = manifestSchema.safeParse(parseJson(await blobs.readText(digest)));
