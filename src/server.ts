@@ -320,6 +320,7 @@ async function buildBakery(
     arch: ARCH,
     isRoot: process.getuid?.() === 0,
     randomId: randomUUID,
+    grants: settings.builds,
   });
   const bakery = new Bakery({
     store,

@@ -41,6 +41,8 @@ export interface Settings {
   readonly path: string;
   /** What build commands need to reach package registries; never part of an input key. */
   readonly buildNetwork: Readonly<Record<string, string>>;
+  /** What builds of containers may be lent; absolute paths. */
+  readonly builds: { readonly secretsFolder: string | undefined; readonly sshAgent: string | undefined };
   /** Absolute path of the Docker engine's socket, whether there is one or not. */
   readonly dockerSocket: string;
   /** What Packer needs to reach the providers of machine images; never part of an input key. */
@@ -97,6 +99,12 @@ const fileSchema = z.strictObject({
   registries: z
     .strictObject({ logins: z.string().optional(), plainHttp: z.array(z.string()).optional() })
     .optional(),
+  builds: z
+    .strictObject({
+      secrets: z.string().startsWith('/').optional(),
+      sshAgent: z.string().startsWith('/').optional(),
+    })
+    .optional(),
   scan: z
     .strictObject({
       advisories: z.string().startsWith('/').optional(),
@@ -138,6 +146,10 @@ export function loadSettings(flags: Flags, env: Readonly<Record<string, string |
     },
     path: searchPath,
     buildNetwork: buildNetwork(env),
+    builds: {
+      secretsFolder: absolute(env.KILN_BUILD_SECRETS) ?? file.builds?.secrets,
+      sshAgent: absolute(env.KILN_BUILD_SSH_AGENT) ?? file.builds?.sshAgent,
+    },
     dockerSocket: dockerSocket(env),
     providers: providerSettings(env),
     bwrap: findProgram('bwrap', searchPath),
@@ -156,6 +168,10 @@ export function loadSettings(flags: Flags, env: Readonly<Record<string, string |
     logLevel: logLevel(env.KILN_LOG_LEVEL ?? file.logLevel ?? 'info'),
     takeOver: flags.takeOver ?? false,
   };
+}
+
+function absolute(file: string | undefined): string | undefined {
+  return file === undefined ? undefined : path.resolve(file);
 }
 
 /** `HOST:PORT` or `[IPv6]:PORT`. */

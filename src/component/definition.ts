@@ -121,6 +121,8 @@ function defineImage(image: ImageInput, written: Written): ImageSpec {
     }),
     ...(kind === 'machine' && image.machine !== undefined && { machine: defineMachine(image.machine) }),
   };
+        ...(image.container?.secrets !== undefined && { secrets: image.container.secrets }),
+        ...(image.container?.ssh === true && { ssh: true }),
 }
 
 function buildSteps(build: ImageInput['build']): readonly BuildStep[] {

@@ -81,8 +81,17 @@ const container = z.strictObject(
       .record(variable(), scalar)
       .optional()
       .describe('Build arguments. They are kept in the image: no secrets.'),
+    secrets: list(words(/^[A-Za-z0-9][\w.-]*$/, "a secret's id"), 'a list of ids')
+      .optional()
+      .describe(
+        'Secrets that the build may mount (RUN --mount=type=secret,id=…). Their values are kept on the server.',
+      ),
+    ssh: z.boolean({ error: 'true or false' }).optional().meta({
+      description: "Whether the build may mount the server's SSH agent (RUN --mount=type=ssh).",
+      default: false,
+    }),
   },
-  { error: 'a map: {dockerfile, stage, args}' },
+  { error: 'a map: {dockerfile, stage, args, secrets, ssh}' },
 );
 
 const machine = z.strictObject(

@@ -6,7 +6,7 @@
  * in `details.status`.
  */
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
-import type { Readable } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { KilnError } from '../domain/errors.ts';
@@ -30,6 +30,15 @@ export interface EngineRequest {
   readonly limitMs?: number;
 }
 
+/** A connection that the engine is to speak another protocol on. */
+export interface HijackRequest {
+  readonly path: string;
+  /** What the connection is upgraded to: `h2c`. */
+  readonly protocol: string;
+  readonly headers: Readonly<Record<string, string | readonly string[]>>;
+  readonly signal: AbortSignal;
+}
+
 const errorBody = z.object({ message: z.string() });
 
 export class EngineClient {
@@ -42,11 +51,13 @@ export class EngineClient {
   }
 
   /** Fails with `target.unavailable` when no engine answers. */
-  async ping(signal: AbortSignal): Promise<void> {
+  async ping(signal: AbortSignal): Promise<{ readonly builder: 'classic' | 'buildkit' }> {
     const answer = await this.#exchange({ method: 'GET', path: '/_ping', signal }, '');
-    const version = answer.headers['api-version'];
+    const { 'api-version': version, 'builder-version': builder } = answer.headers;
     await drain(answer);
     this.#prefix = `/v${spokenVersion(typeof version === 'string' ? version : '')}`;
+    // Engines before 23 have BuildKit without saying so; one that was told not to use it says 1.
+    return { builder: builder === '1' ? 'classic' : 'buildkit' };
   }
 
   async json<Shape extends z.ZodType>(shape: Shape, request: EngineRequest): Promise<z.output<Shape>> {
@@ -73,14 +84,44 @@ export class EngineClient {
   async open(request: EngineRequest): Promise<IncomingMessage> {
     if (this.#prefix === undefined) await this.ping(request.signal);
     const answer = await this.#exchange(request, this.#prefix ?? '');
-    const { statusCode = 0 } = answer;
-    if (statusCode < 400) return answer;
-    const body = errorBody.safeParse(parseJson(await text(answer, ERROR_BYTES)));
-    const message = body.success ? body.data.message.trim() : `HTTP status ${statusCode}`;
-    throw new KilnError('target.rejected', `The Docker engine refused: ${message}`, {
-      retryable: statusCode >= 500,
-      details: { status: statusCode },
+    if ((answer.statusCode ?? 0) < 400) return answer;
+    throw await refusal(answer);
+  }
+
+  /** A connection of its own, upgraded; whoever takes it destroys it. */
+  async hijack({ path, protocol, headers, signal }: HijackRequest): Promise<Duplex> {
+    if (this.#prefix === undefined) await this.ping(signal);
+    const limit = AbortSignal.timeout(ANSWER_LIMIT_MS);
+    const { promise, resolve, reject } = Promise.withResolvers<Duplex>();
+    const outgoing = httpRequest({
+      socketPath: this.socketPath,
+      agent: false,
+      method: 'POST',
+      path: `${this.#prefix ?? ''}${path}`,
+      headers: { host: 'docker', connection: 'Upgrade', upgrade: protocol, ...headers },
     });
+    const stop = (): void => void outgoing.destroy();
+    const ending = AbortSignal.any([signal, limit]);
+    ending.addEventListener('abort', stop, { once: true });
+    outgoing.once('upgrade', (_, socket, head) => {
+      if (head.length > 0) socket.unshift(head);
+      resolve(socket);
+    });
+    outgoing.once('response', (answer) => {
+      refusal(answer).then(reject, reject);
+    });
+    outgoing.once('error', reject);
+    outgoing.once('close', () => reject(new Error('the connection was closed')));
+    outgoing.end();
+    try {
+      return await promise;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (limit.aborted) throw tooLate('POST', path, ANSWER_LIMIT_MS);
+      throw error instanceof KilnError ? error : unavailable(this.socketPath, error);
+    } finally {
+      ending.removeEventListener('abort', stop);
+    }
   }
 
   close(): void {
@@ -133,6 +174,16 @@ export function isRefusal(error: unknown, status: number): error is KilnError {
 /** Engines filter by this JSON: `{"label":["a=b"]}`. */
 export function filters(of: Readonly<Record<string, readonly string[]>>): { readonly filters: string } {
   return { filters: JSON.stringify(of) };
+}
+
+async function refusal(answer: IncomingMessage): Promise<KilnError> {
+  const { statusCode = 0 } = answer;
+  const body = errorBody.safeParse(parseJson(await text(answer, ERROR_BYTES)));
+  const message = body.success ? body.data.message.trim() : `HTTP status ${statusCode}`;
+  return new KilnError('target.rejected', `The Docker engine refused: ${message}`, {
+    retryable: statusCode >= 500,
+    details: { status: statusCode },
+  });
 }
 
 function contentHeaders(

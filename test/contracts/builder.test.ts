@@ -1,7 +1,7 @@
 /** What every builder must do, run against each, and what containers do beyond it. */
 import { chmod, cp, readdir, rm, utimes } from 'node:fs/promises';
 import path from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { FileBlobStore } from '../../src/bakery/blobs.ts';
 import { BundleBuilder } from '../../src/bakery/bundle/bundle-builder.ts';
@@ -17,10 +17,12 @@ import { storedDigest } from '../../src/domain/image.ts';
 import type { Builder, BuildProgress, BuildRequest, BuildResult } from '../../src/domain/ports/builder.ts';
 import { DOCKER_SOCKET, dockerAnswers, NO_DOCKER, shellImage } from '../docker.ts';
 import { clock, NEVER, SEARCH_PATH, scratch, WORKER_ENTRY, writeTree } from '../e2e/bake-fixture.ts';
+import { type PlainEngine, plainEngine } from '../plain-engine.ts';
 
 interface Variant {
+  readonly title: string;
   readonly name: 'bundle' | 'container';
-  open(state: string, blobs: FileBlobStore): Builder;
+  open(state: string, blobs: FileBlobStore): Builder | Promise<Builder>;
   /** Files of a component whose build writes the content of `input` to `output`. */
   files(): Promise<Readonly<Record<string, string>>>;
   /** What makes the build fail, or never end. */
@@ -31,6 +33,7 @@ interface Variant {
 const COMPONENT = componentName(`built-${process.pid}`);
 
 const BUNDLE: Variant = {
+  title: 'bundle',
   name: 'bundle',
   open: (state, blobs) =>
     new BundleBuilder({
@@ -47,17 +50,34 @@ const BUNDLE: Variant = {
 };
 
 const CONTAINER: Variant = {
+  title: 'container',
   name: 'container',
-  open: (state, blobs) =>
-    new ContainerBuilder({
-      client: new EngineClient(DOCKER_SOCKET),
-      blobs,
-      stateDirectory: state,
-      randomId: () => crypto.randomUUID(),
-    }),
+  open: (state, blobs) => containerBuilder(state, blobs, DOCKER_SOCKET),
   files: () => dockerfileFiles('cat input > output'),
   broken: (command) => dockerfileFiles(command),
 };
+
+let withoutBuildKit: PlainEngine | undefined;
+afterAll(() => withoutBuildKit?.close());
+
+const CLASSIC: Variant = {
+  ...CONTAINER,
+  title: 'container, without BuildKit',
+  open: async (state, blobs) => {
+    withoutBuildKit ??= await plainEngine();
+    return containerBuilder(state, blobs, withoutBuildKit.socketPath);
+  },
+};
+
+function containerBuilder(state: string, blobs: FileBlobStore, socket: string): Builder {
+  return new ContainerBuilder({
+    client: new EngineClient(socket),
+    blobs,
+    stateDirectory: state,
+    randomId: () => crypto.randomUUID(),
+    grants: { secretsFolder: undefined, sshAgent: undefined },
+  });
+}
 
 function bundleYaml(command: string): string {
   return `component: ${COMPONENT}\nimage: {kind: bundle, build: ${JSON.stringify(command)}}\nservice: {run: ./run}\n`;
@@ -83,7 +103,7 @@ function setUp(variant: Variant): void {
     source = path.join(place.directory, 'source');
     const state = path.join(place.directory, 'state');
     blobs = new FileBlobStore(path.join(state, 'blobs'));
-    builder = variant.open(state, blobs);
+    builder = await variant.open(state, blobs);
     await writeTree(source, await variant.files());
   });
   afterEach(async () => {
@@ -105,77 +125,81 @@ const quiet = (): void => {};
 
 if (!dockerAnswers) test.skip(`container: ${NO_DOCKER}`);
 
-describe.for(dockerAnswers ? [BUNDLE, CONTAINER] : [BUNDLE])('$name', { timeout: 120_000 }, (variant) => {
-  setUp(variant);
+describe.for(dockerAnswers ? [BUNDLE, CONTAINER, CLASSIC] : [BUNDLE])(
+  '$title',
+  { timeout: 120_000 },
+  (variant) => {
+    setUp(variant);
 
-  test('equal trees have equal keys wherever they are; another input is another key', async () => {
-    const key = await keyOf();
-    expect(await keyOf()).toBe(key);
-    const copy = path.join(place.directory, 'elsewhere');
-    await cp(source, copy, { recursive: true });
-    await utimes(path.join(copy, 'input'), 1, 1);
-    expect(await keyOf(copy)).toBe(key);
-    await writeTree(source, { input: 'two' });
-    const two = await keyOf();
-    expect(two).not.toBe(key);
-    await chmod(path.join(source, 'input'), 0o755);
-    expect(await keyOf()).not.toBe(two);
-  });
+    test('equal trees have equal keys wherever they are; another input is another key', async () => {
+      const key = await keyOf();
+      expect(await keyOf()).toBe(key);
+      const copy = path.join(place.directory, 'elsewhere');
+      await cp(source, copy, { recursive: true });
+      await utimes(path.join(copy, 'input'), 1, 1);
+      expect(await keyOf(copy)).toBe(key);
+      await writeTree(source, { input: 'two' });
+      const two = await keyOf();
+      expect(two).not.toBe(key);
+      await chmod(path.join(source, 'input'), 0o755);
+      expect(await keyOf()).not.toBe(two);
+    });
 
-  test('what it makes is whole, is of its kind and of the planned key, and building again differs in nothing', async () => {
-    const wanted = await request();
-    const seen: BuildProgress[] = [];
-    const { inputKey } = await builder.plan(wanted, NEVER);
-    const made = await builder.build(wanted, (progress) => seen.push(progress), NEVER);
-    expect(made.inputKey).toBe(inputKey);
-    const [artifact] = made.artifacts;
-    if (artifact === undefined) throw new Error('one artifact is made');
-    expect(artifact).toMatchObject({ kind: variant.name, provider: 'local' });
-    expect(await artifactKind(blobs, storedDigest(artifact))).toBe(variant.name);
-    expect(seen.length).toBeGreaterThan(0);
-    expect(await builder.isWhole(artifact, NEVER)).toBe(true);
-    expect(await builder.verify(await request(), artifact, quiet, NEVER)).toEqual([]);
-    const { layers } = await readManifest(blobs, storedDigest(artifact));
-    const last = layers.at(-1);
-    if (last === undefined) throw new Error('there is a layer');
-    await blobs.delete(last.digest);
-    expect(await builder.isWhole(artifact, NEVER)).toBe(false);
-  });
+    test('what it makes is whole, is of its kind and of the planned key, and building again differs in nothing', async () => {
+      const wanted = await request();
+      const seen: BuildProgress[] = [];
+      const { inputKey } = await builder.plan(wanted, NEVER);
+      const made = await builder.build(wanted, (progress) => seen.push(progress), NEVER);
+      expect(made.inputKey).toBe(inputKey);
+      const [artifact] = made.artifacts;
+      if (artifact === undefined) throw new Error('one artifact is made');
+      expect(artifact).toMatchObject({ kind: variant.name, provider: 'local' });
+      expect(await artifactKind(blobs, storedDigest(artifact))).toBe(variant.name);
+      expect(seen.length).toBeGreaterThan(0);
+      expect(await builder.isWhole(artifact, NEVER)).toBe(true);
+      expect(await builder.verify(await request(), artifact, quiet, NEVER)).toEqual([]);
+      const { layers } = await readManifest(blobs, storedDigest(artifact));
+      const last = layers.at(-1);
+      if (last === undefined) throw new Error('there is a layer');
+      await blobs.delete(last.digest);
+      expect(await builder.isWhole(artifact, NEVER)).toBe(false);
+    });
 
-  test('a build that fails says why, and leaves nothing', async () => {
-    await writeTree(source, await variant.broken('echo about to fail; exit 3'));
-    const seen: string[] = [];
-    const building = builder.build(
-      await request(),
-      (progress) => seen.push(progress.kind === 'output' ? progress.line : progress.name),
-      NEVER,
-    );
-    await expect(building).rejects.toMatchObject({ code: 'build.failed' });
-    expect(seen).toContain('about to fail');
-    await expectNothingLeft();
-  });
+    test('a build that fails says why, and leaves nothing', async () => {
+      await writeTree(source, await variant.broken('echo about to fail; exit 3'));
+      const seen: string[] = [];
+      const building = builder.build(
+        await request(),
+        (progress) => seen.push(progress.kind === 'output' ? progress.line : progress.name),
+        NEVER,
+      );
+      await expect(building).rejects.toMatchObject({ code: 'build.failed' });
+      expect(seen).toContain('about to fail');
+      await expectNothingLeft();
+    });
 
-  test('a build that is cancelled ends, and leaves nothing', async () => {
-    await writeTree(source, await variant.broken('echo begun; sleep 600'));
-    const cancel = new AbortController();
-    const building = builder.build(
-      await request(),
-      (progress) => {
-        if (progress.kind === 'output' && progress.line === 'begun') cancel.abort(new Error('enough'));
-      },
-      cancel.signal,
-    );
-    await expect(building).rejects.toThrow();
-    await expectNothingLeft();
-  });
+    test('a build that is cancelled ends, and leaves nothing', async () => {
+      await writeTree(source, await variant.broken('echo begun; sleep 600'));
+      const cancel = new AbortController();
+      const building = builder.build(
+        await request(),
+        (progress) => {
+          if (progress.kind === 'output' && progress.line === 'begun') cancel.abort(new Error('enough'));
+        },
+        cancel.signal,
+      );
+      await expect(building).rejects.toThrow();
+      await expectNothingLeft();
+    });
 
-  async function expectNothingLeft(): Promise<void> {
-    const state = path.join(place.directory, 'state');
-    expect(await readdir(path.join(state, 'tmp'))).toEqual([]);
-    expect(await all(blobs.list())).toEqual([]);
-    if (variant.name === 'container') expect(await imagesOf(true)).toEqual([]);
-  }
-});
+    async function expectNothingLeft(): Promise<void> {
+      const state = path.join(place.directory, 'state');
+      expect(await readdir(path.join(state, 'tmp'))).toEqual([]);
+      expect(await all(blobs.list())).toEqual([]);
+      if (variant.name === 'container') expect(await imagesOf(true)).toEqual([]);
+    }
+  },
+);
 
 describe.runIf(dockerAnswers)('containers', { timeout: 120_000 }, () => {
   setUp(CONTAINER);
@@ -234,7 +258,7 @@ describe.runIf(dockerAnswers)('containers', { timeout: 120_000 }, () => {
     }
   });
 
-  test('a base that is a component is its artifact; what the engine lacks, and what needs a session, is refused', async () => {
+  test('a base that is a component is its artifact; what the engine lacks, and what is not granted, is refused', async () => {
     const based = await builder.build(await request(), quiet, NEVER);
     const child = path.join(place.directory, 'child');
     const yaml = `component: ${COMPONENT}\nimage: {kind: container, base: parent@golden}\nservice: {run: ./run}\n`;
@@ -255,8 +279,8 @@ describe.runIf(dockerAnswers)('containers', { timeout: 120_000 }, () => {
 
     for (const [dockerfile, code] of [
       ['FROM no-such-image:1\n', 'input.invalid'],
-      ['FROM scratch\nRUN --mount=type=secret,id=npm cat /run/secrets/npm\n', 'target.unsupported'],
-      ['FROM scratch\nRUN --mount=id=x,type=ssh true\n', 'target.unsupported'],
+      ['FROM scratch\nRUN --mount=type=secret,id=npm cat /run/secrets/npm\n', 'input.invalid'],
+      ['FROM scratch\nRUN --mount=id=x,type=ssh true\n', 'input.invalid'],
     ] as const) {
       await writeTree(child, { Dockerfile: dockerfile });
       await expect(builder.plan(await request(child), NEVER)).rejects.toMatchObject({ code });

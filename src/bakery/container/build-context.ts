@@ -15,8 +15,9 @@ const IGNORE_FILE = '.dockerignore';
 /** Ours, beside the author's files; the engine leaves it out of the context. */
 export const OWN_DOCKERFILE = '.kiln.Dockerfile';
 const EXECUTABLE = 0o100;
+const CHUNK_BYTES = 256 * 1024;
 
-interface ContextEntry extends TarEntry {
+export interface ContextEntry extends TarEntry {
   /** Of its content; empty for all but files. */
   readonly hash: string;
 }
@@ -67,7 +68,9 @@ async function* archive(
   for (const entry of context.entries) {
     if (entry.path === IGNORE_FILE) continue;
     yield tarHeader(entry);
-    if (entry.kind === 'file') yield* content(context.directory, entry, signal);
+    if (entry.kind !== 'file') continue;
+    yield* contextContent(context, entry, signal);
+    yield padding(entry.sizeBytes);
   }
   yield Buffer.alloc(TRAILER_BYTES);
 }
@@ -79,17 +82,22 @@ function* ownFile(name: string, text: string): Generator<Buffer> {
   yield padding(bytes.length);
 }
 
-async function* content(directory: string, entry: ContextEntry, signal: AbortSignal): AsyncGenerator<Buffer> {
+/** A file's bytes as they were when the context was read. Fails with `source.changed` when they are not any more. */
+export async function* contextContent(
+  { directory }: BuildContext,
+  entry: ContextEntry,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
   const hash = createHash('sha256');
   let size = 0;
-  for await (const chunk of createReadStream(path.join(directory, entry.path), { signal })) {
+  const file = path.join(directory, entry.path);
+  for await (const chunk of createReadStream(file, { signal, highWaterMark: CHUNK_BYTES })) {
     size += chunk.length;
     if (size > entry.sizeBytes) throw changed(entry.path);
     hash.update(chunk);
     yield chunk;
   }
   if (size !== entry.sizeBytes || hash.digest('hex') !== entry.hash) throw changed(entry.path);
-  yield padding(size);
 }
 
 /** Undefined for sockets, pipes and devices, which no image can hold. */

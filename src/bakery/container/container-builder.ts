@@ -11,7 +11,7 @@ import { z } from 'zod';
 import { type EngineClient, filters, isRefusal } from '../../docker/engine-client.ts';
 import type { ContainerSpec } from '../../domain/component.ts';
 import { KilnError } from '../../domain/errors.ts';
-import { type ComponentName, type Digest, hexOf } from '../../domain/ids.ts';
+import type { ComponentName, Digest } from '../../domain/ids.ts';
 import { type Artifact, storedDigest } from '../../domain/image.ts';
 import type {
   BuildDifference,
@@ -24,20 +24,21 @@ import type {
 import { isMissing } from '../../files/system-error.ts';
 import { type FileBlobStore, sha256 } from '../blobs.ts';
 import { isWholeInBlobs } from '../oci-layout.ts';
-import { type BuildContext, contextArchive, OWN_DOCKERFILE, readContext } from './build-context.ts';
-import { containerArchive } from './container-archive.ts';
+import { BaseImages } from './base-images.ts';
+import { type BuildContext, readContext } from './build-context.ts';
 import { compareContainers } from './container-compare.ts';
 import { exportContainer } from './container-export.ts';
-import { baseImages, pinned, refuseSessionMounts } from './dockerfile.ts';
+import { baseImages, pinned } from './dockerfile.ts';
+import { BUILD_LABEL, buildOnEngine } from './engine-build.ts';
+import { type BuildGrants, grantedAgent, grantedSecrets } from './granted-secrets.ts';
+import { checkMounts, hasMounts } from './mounts.ts';
 
 /** Raised when equal inputs would give another image. */
-const BUILDER_VERSION = 'container-1';
-const BUILD_LIMIT_MS = 60 * 60 * 1000;
+const BUILDER_VERSION = 'container-2';
 const CLEAN_UP_LIMIT_MS = 60_000;
 const PRUNE_AGAIN_MS = 200;
 /** Another build of the component may hold on to some: that one removes them. */
 const PRUNE_ATTEMPTS = 100;
-const BUILD_LABEL = 'kiln.build';
 
 export interface ContainerBuilderOptions {
   readonly client: EngineClient;
@@ -45,29 +46,29 @@ export interface ContainerBuilderOptions {
   /** Absolute. */
   readonly stateDirectory: string;
   readonly randomId: () => string;
+  readonly grants: BuildGrants;
 }
 
 interface Prepared {
   readonly container: ContainerSpec;
   readonly dockerfile: string;
+  /** By the names that the file has for them. */
+  readonly bases: ReadonlyMap<string, string>;
   readonly context: BuildContext;
   readonly inputKey: Digest;
 }
 
-const imageShape = z.object({ Id: z.string() });
-const imagesShape = z.array(imageShape);
-const progressShape = z.object({
-  stream: z.string().optional(),
-  status: z.string().optional(),
-  error: z.string().optional(),
-});
+const namedShape = z.object({ RepoTags: z.array(z.string()).nullish() });
+const imagesShape = z.array(z.object({ Id: z.string() }));
 
 export class ContainerBuilder implements Builder {
   readonly kind = 'container';
   readonly #options: ContainerBuilderOptions;
+  readonly #bases: BaseImages;
 
   constructor(options: ContainerBuilderOptions) {
     this.#options = options;
+    this.#bases = new BaseImages(options.client, options.blobs);
   }
 
   async plan(request: BuildRequest, signal: AbortSignal): Promise<BuildPlan> {
@@ -110,85 +111,25 @@ export class ContainerBuilder implements Builder {
     const { container } = definition.image;
     if (container === undefined)
       throw new KilnError('internal', 'An image of kind container has no settings.');
-    const text = await readDockerfile(directory, container.dockerfile);
-    refuseSessionMounts(text);
-    const ids = await this.#resolveBases(request, baseImages(text, container.args), signal);
-    const label = { name: BUILD_LABEL, value: definition.component };
-    const dockerfile = pinned(text, container.args, ids, label);
+    const dockerfile = await readDockerfile(directory, container.dockerfile);
+    if (hasMounts(dockerfile)) {
+      const { builder } = await this.#options.client.ping(signal);
+      checkMounts(dockerfile, { file: container.dockerfile, container, builder });
+    }
+    const bases = await this.#bases.resolve(request, baseImages(dockerfile, container.args), signal);
     const context = await readContext(directory, signal);
     const { image: _, version: _version, ...rest } = definition;
     const inputKey = sha256(
       JSON.stringify([
         BUILDER_VERSION,
-        dockerfile,
+        pinned(dockerfile, container.args, bases),
         container.stage ?? null,
         Object.entries(container.args).toSorted(([a], [b]) => (a < b ? -1 : 1)),
         rest,
         context.digest,
       ]),
     );
-    return { container, dockerfile, context, inputKey };
-  }
-
-  /** What each `FROM` stands for: the id of an image that the engine has. */
-  async #resolveBases(
-    request: BuildRequest,
-    images: readonly string[],
-    signal: AbortSignal,
-  ): Promise<ReadonlyMap<string, string>> {
-    const ids = new Map<string, string>();
-    for (const image of images) {
-      if (/^[a-z][a-z0-9-]*@[a-z][a-z0-9-]*$/.test(image)) {
-        ids.set(image, await this.#loadedBase(request, image, signal));
-      } else ids.set(image, await this.#idOf(image, signal));
-    }
-    return ids;
-  }
-
-  /** `component@channel`, which the bake has resolved. */
-  async #loadedBase(request: BuildRequest, reference: string, signal: AbortSignal): Promise<string> {
-    const { base, definition } = request;
-    const artifact = base?.artifacts.find((one) => one.kind === 'container');
-    if (definition.image.base !== reference || artifact === undefined) {
-      const what =
-        definition.image.base === reference ? 'has no container image' : 'is not the base of this component';
-      throw new KilnError('input.invalid', `FROM ${reference}: it ${what}.`, {
-        next: `Write \`image: {base: ${reference}}\` in kiln.yaml, and bake that component as a container.`,
-      });
-    }
-    const { client, blobs } = this.#options;
-    const digest = storedDigest(artifact);
-    const name = `kiln-base:${hexOf(digest)}`;
-    try {
-      return await this.#inspect(name, signal);
-    } catch (error) {
-      if (!isRefusal(error, 404)) throw error;
-    }
-    const body = await containerArchive(blobs, digest, name, signal);
-    const limitMs = BUILD_LIMIT_MS;
-    await client.send({ method: 'POST', path: '/images/load', query: { quiet: '1' }, body, signal, limitMs });
-    return this.#inspect(name, signal);
-  }
-
-  async #idOf(image: string, signal: AbortSignal): Promise<string> {
-    try {
-      return await this.#inspect(image, signal);
-    } catch (error) {
-      if (!isRefusal(error, 404)) throw error;
-      throw new KilnError(
-        'input.invalid',
-        `The Dockerfile stands on ${image}, which the Docker engine does not have.`,
-        {
-          cause: error,
-          next: `Bring it there: docker pull ${image}, docker load or docker import.`,
-        },
-      );
-    }
-  }
-
-  async #inspect(image: string, signal: AbortSignal): Promise<string> {
-    const place = `/images/${encodeURIComponent(image)}/json`;
-    return (await this.#options.client.json(imageShape, { method: 'GET', path: place, signal })).Id;
+    return { container, dockerfile, bases, context, inputKey };
   }
 
   async #make(
@@ -198,84 +139,80 @@ export class ContainerBuilder implements Builder {
     onProgress: (progress: BuildProgress) => void,
     signal: AbortSignal,
   ): Promise<Artifact> {
-    const { client, blobs, stateDirectory, randomId } = this.#options;
+    const { client, blobs, stateDirectory, randomId, grants } = this.#options;
     const { component } = definition;
+    const { container } = prepared;
     const id = `bake-${randomId()}`;
     const name = `kiln-build-${component}:${id}`;
+    const secrets = await grantedSecrets(grants, component, container);
+    const sshAgent = await grantedAgent(grants, container, signal);
     const temporary = path.join(stateDirectory, 'tmp');
     await mkdir(temporary, { recursive: true, mode: 0o700 });
+    const pins: string[] = [];
     try {
-      onProgress({ kind: 'stage', name: 'build', detail: prepared.container.dockerfile });
-      await this.#buildImage(prepared, name, afresh, onProgress, signal);
+      const { builder } = await client.ping(signal);
+      const bases =
+        builder === 'classic' ? prepared.bases : await this.#pin(prepared.bases, name, pins, signal);
+      onProgress({ kind: 'stage', name: 'build', detail: container.dockerfile });
+      const build = { ...prepared, bases, id, component, name, secrets, sshAgent, afresh };
+      await buildOnEngine(client, build, builder, onProgress, signal);
       onProgress({ kind: 'stage', name: 'export', detail: name });
       const artifact = await exportContainer(client, blobs, name, path.join(temporary, `${id}.tar`), signal);
-      if (!afresh) await this.#keepAsCache(component, name, signal);
+      if (!afresh) await this.#tag(name, `kiln-build-${component}:latest`, signal);
       return artifact;
     } finally {
-      await this.#cleanUp(component, name);
+      await this.#cleanUp(component, name, pins);
     }
   }
 
-  async #buildImage(
-    { container, dockerfile, context }: Prepared,
+  /** BuildKit knows images by name only: each base gets one of this build's own, while it lasts. */
+  async #pin(
+    bases: ReadonlyMap<string, string>,
     name: string,
-    afresh: boolean,
-    onProgress: (progress: BuildProgress) => void,
+    pins: string[],
     signal: AbortSignal,
-  ): Promise<void> {
-    const limit = AbortSignal.timeout(BUILD_LIMIT_MS);
-    const both = AbortSignal.any([signal, limit]);
-    const query = {
-      t: name,
-      dockerfile: OWN_DOCKERFILE,
-      buildargs: JSON.stringify(container.args),
-      ...(container.stage === undefined ? {} : { target: container.stage }),
-      rm: '1',
-      forcerm: '1',
-      ...(afresh ? { nocache: '1' } : {}),
-    };
-    const body = contextArchive(context, dockerfile, both);
-    try {
-      const limitMs = BUILD_LIMIT_MS;
-      const log = await this.#options.client.open({
-        method: 'POST',
-        path: '/build',
-        query,
-        body,
-        signal: both,
-        limitMs,
-      });
-      await follow(log, onProgress);
-    } catch (error) {
-      signal.throwIfAborted();
-      if (limit.aborted) {
-        throw new KilnError('build.timeout', 'The build of the Dockerfile took longer than an hour.', {
-          next: 'Split it, or look at what hangs.',
-        });
-      }
-      if (isRefusal(error, 400) || isRefusal(error, 500)) throw failed(error.message);
-      throw error;
+  ): Promise<ReadonlyMap<string, string>> {
+    const pinnedBases = new Map<string, string>();
+    for (const [base, id] of bases) {
+      const pin = `${name}-from-${pins.length}`;
+      pins.push(pin);
+      await this.#tag(id, pin, signal);
+      pinnedBases.set(base, pin);
     }
+    return pinnedBases;
   }
 
-  /** One name a component: the build before loses it and goes, but for the layers that both share. */
-  async #keepAsCache(component: ComponentName, name: string, signal: AbortSignal): Promise<void> {
-    const query = { repo: `kiln-build-${component}`, tag: 'latest' };
-    const place = `/images/${encodeURIComponent(name)}/tag`;
-    await this.#options.client.send({ method: 'POST', path: place, query, signal });
+  /** Of the names of a component's builds only the last `latest` stays: it is the cache, and what it replaces goes. */
+  async #tag(image: string, name: string, signal: AbortSignal): Promise<void> {
+    const [repo = '', tag = ''] = name.split(':');
+    const place = `/images/${encodeURIComponent(image)}/tag`;
+    await this.#options.client.send({ method: 'POST', path: place, query: { repo, tag }, signal });
   }
 
   /** Does not listen to the caller's signal: an aborted build must leave nothing. */
-  async #cleanUp(component: ComponentName, name: string): Promise<void> {
-    const { client } = this.#options;
+  async #cleanUp(component: ComponentName, name: string, pins: readonly string[]): Promise<void> {
     const signal = AbortSignal.timeout(CLEAN_UP_LIMIT_MS);
+    await this.#remove(name, signal);
+    for (const pin of pins) await this.#unpin(pin, signal);
+    await this.#prune(component, signal);
+  }
+
+  async #remove(name: string, signal: AbortSignal): Promise<void> {
     const place = `/images/${encodeURIComponent(name)}`;
+    await this.#options.client.send({ method: 'DELETE', path: place, signal }).catch((error) => {
+      if (!isRefusal(error, 404)) throw error;
+    });
+  }
+
+  /** An image that has no other name would go with its pin. */
+  async #unpin(pin: string, signal: AbortSignal): Promise<void> {
+    const place = `/images/${encodeURIComponent(pin)}/json`;
     try {
-      await client.send({ method: 'DELETE', path: place, signal });
+      const image = await this.#options.client.json(namedShape, { method: 'GET', path: place, signal });
+      if ((image.RepoTags ?? []).length > 1) await this.#remove(pin, signal);
     } catch (error) {
       if (!isRefusal(error, 404)) throw error;
     }
-    await this.#prune(component, signal);
   }
 
   /**
@@ -306,36 +243,4 @@ async function readDockerfile(directory: string, name: string): Promise<string> 
       next: 'Write one, or name it as `image: {container: {dockerfile: …}}`.',
     });
   }
-}
-
-/** The engine's log: JSON objects, one a line. An error is the last of them. */
-async function follow(
-  log: AsyncIterable<Buffer>,
-  onProgress: (progress: BuildProgress) => void,
-): Promise<void> {
-  let rest = '';
-  let shown = '';
-  const take = (line: string): void => {
-    if (line.trim() === '') return;
-    const { stream, status, error } = progressShape.parse(JSON.parse(line));
-    if (error !== undefined) throw failed(error);
-    shown += stream ?? (status === undefined ? '' : `${status}\n`);
-    const lines = shown.split('\n');
-    shown = lines.pop() ?? '';
-    for (const text of lines) if (text.trim() !== '') onProgress({ kind: 'output', line: text.trimEnd() });
-  };
-  const decoder = new TextDecoder();
-  for await (const chunk of log) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
-    rest = lines.pop() ?? '';
-    for (const line of lines) take(line);
-  }
-  take(rest);
-  if (shown.trim() !== '') onProgress({ kind: 'output', line: shown.trimEnd() });
-}
-
-function failed(why: string): KilnError {
-  return new KilnError('build.failed', `The Dockerfile could not be built: ${why}`, {
-    next: 'Read the log of the build above; nothing of it is left.',
-  });
 }
