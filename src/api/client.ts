@@ -47,6 +47,12 @@ export interface Client {
     input: Call<Name>,
     options?: CallOptions,
   ): AsyncIterable<Answer<Name>>;
+  /** Bytes as the server has them. Ends early when the connection does: with an error. */
+  text<Name extends OperationAnswering<'text'>>(
+    name: Name,
+    input: Call<Name>,
+    options?: CallOptions,
+  ): AsyncIterable<Uint8Array>;
 }
 
 const FIRST_PAUSE_MS = 50;
@@ -77,6 +83,11 @@ export function createClient(parts: ClientParts): Client {
       const answer = await sendPatiently(parts, request, options.signal);
       if (answer.status >= 400) throw await failureOf(answer);
       for await (const line of readLines(answer.body)) yield answerOf<Name>(line);
+    },
+    async *text(name, input, options = {}) {
+      const answer = await sendPatiently(parts, requestFor(parts, name, input, options), options.signal);
+      if (answer.status >= 400) throw await failureOf(answer);
+      yield* answer.body;
     },
   };
 }
@@ -109,6 +120,7 @@ const ACCEPT = {
   json: 'application/json',
   events: 'text/event-stream',
   lines: 'application/x-ndjson',
+  text: 'text/plain',
 } as const;
 
 function waitOf(query: Readonly<Record<string, unknown>>): number {

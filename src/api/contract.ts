@@ -10,6 +10,7 @@ import { events } from './events.ts';
 import { images } from './images.ts';
 import { janitor } from './janitor.ts';
 import { page } from './page.ts';
+import { pipelineLogs } from './pipeline-logs.ts';
 import { pipelines } from './pipelines.ts';
 import { registry } from './registry.ts';
 import { taskTokens } from './task-tokens.ts';
@@ -40,6 +41,7 @@ export const CONTRACT = {
   ...images,
   ...janitor,
   ...page,
+  ...pipelineLogs,
   ...pipelines,
   ...plan,
   ...registry,

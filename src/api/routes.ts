@@ -13,8 +13,8 @@ export interface RouteInfo {
   /** The least role. A deployer is moreover held to its environments, where the operation is about one. */
   readonly role: Role;
   readonly summary: string;
-  /** `json`: one answer; `events`: server-sent events; `lines`: one JSON value a line. */
-  readonly answers: 'json' | 'events' | 'lines';
+  /** `json`: one answer; `events`: server-sent events; `lines`: one JSON value a line; `text`: bytes as they are. */
+  readonly answers: 'json' | 'events' | 'lines' | 'text';
   /** True: it begins work and takes `Prefer: wait=SECONDS`; 200 when it ended in time, else 202. */
   readonly begins?: boolean;
 }
@@ -385,6 +385,34 @@ export const ROUTES = {
     role: 'viewer',
     summary: 'Everything that an execution went through',
     answers: 'json',
+  },
+  'executions.logs': {
+    method: 'get',
+    path: '/executions/{id}/logs',
+    role: 'viewer',
+    summary: 'Logs of its tasks: their lines, sizes, commands',
+    answers: 'json',
+  },
+  'executions.log': {
+    method: 'get',
+    path: '/executions/{id}/logs/{task}',
+    role: 'viewer',
+    summary: 'Follow a log: `text` events, then one `end`; resumes after Last-Event-ID',
+    answers: 'events',
+  },
+  'executions.lines': {
+    method: 'get',
+    path: '/executions/{id}/logs/{task}/lines',
+    role: 'viewer',
+    summary: 'Lines of a log, from any one on',
+    answers: 'json',
+  },
+  'executions.text': {
+    method: 'get',
+    path: '/executions/{id}/logs/{task}/text',
+    role: 'viewer',
+    summary: 'A whole log as text',
+    answers: 'text',
   },
   'executions.cancel': {
     method: 'post',

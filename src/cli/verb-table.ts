@@ -109,13 +109,14 @@ export const VERBS: readonly VerbEntry[] = [
   },
   {
     name: 'pipeline',
-    args: '<action> [what]',
+    args: '<action> [what] [state]',
     summary:
-      'run a pipeline, look after its executions (list, show, why, cancel, retry, approve, reject), eject the default one, or try or draw one without a server',
+      'run a pipeline, look after its executions (list, show, why, logs, cancel, retry, approve, reject), eject the default one, or try or draw one without a server',
     options: [
       ['--file <file>', 'of run: a file of the folder, instead of pipeline.yaml'],
       ['--parameters <list>', 'of run: NAME=VALUE,NAME=VALUE'],
-      ['--from <where>', 'of retry: failure (default) or start'],
+      ['--from <where>', 'of retry: failure (default) or start; of logs: a line, negative from the end'],
+      ['-f, --follow', 'of logs: go on as they are written'],
       ['--why <text>', 'of approve and reject: the reason'],
       ['--approval <state>', 'of approve and reject: which state, when several wait'],
       DETACH,
@@ -126,7 +127,7 @@ export const VERBS: readonly VerbEntry[] = [
       ['--format <format>', 'of graph: mermaid (default) or svg'],
     ],
     example:
-      'kiln pipeline run ./shop\n  kiln pipeline approve exec-4f1c --why "looks good"\n  kiln pipeline try --definition pipeline.yaml --input input.json --mocks mocks.json --json\n  kiln pipeline graph --definition pipeline.yaml --format svg',
+      'kiln pipeline run ./shop\n  kiln pipeline logs exec-4f1c Build -f\n  kiln pipeline approve exec-4f1c --why "looks good"\n  kiln pipeline try --definition pipeline.yaml --input input.json --mocks mocks.json --json\n  kiln pipeline graph --definition pipeline.yaml --format svg',
     interrupt: 'of run and retry: stops waiting; the execution goes on in the server',
     load: () => import('./verbs/pipeline.ts'),
   },

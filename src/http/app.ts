@@ -25,6 +25,7 @@ import { assertHostAndOrigin } from './origin.ts';
 import { servePage, servePageFiles } from './page.ts';
 import { PageCodes } from './page-codes.ts';
 import type { HttpParts } from './parts.ts';
+import { servePipelineLogs } from './pipeline-logs.ts';
 import { servePipelines } from './pipelines.ts';
 import { serveRegistry } from './registry.ts';
 import { serveTaskTokens } from './task-tokens.ts';
@@ -112,6 +113,7 @@ function serveOperations(operations: Operations, parts: StreamParts, codes: Page
   serveReleases(operations, parts);
   serveDeployments(operations, parts);
   servePipelines(operations, parts);
+  servePipelineLogs(operations, parts);
   serveServices(operations, parts);
   serveTokens(operations, parts);
   serveTaskTokens(operations, parts);

@@ -9,6 +9,7 @@ const ANSWER_TYPES = {
   json: 'application/json',
   events: 'text/event-stream',
   lines: 'application/x-ndjson',
+  text: 'text/plain',
 } as const;
 
 const keyHeader = z
@@ -82,5 +83,6 @@ function headersOf(route: RouteInfo) {
 
 function answerText(route: RouteInfo): string {
   if (route.answers === 'events') return 'Server-sent events; the schema is that of each `data`';
+  if (route.answers === 'text') return 'The text, as an attachment';
   return route.answers === 'lines' ? 'One JSON value a line' : 'The answer';
 }

@@ -119,7 +119,7 @@ export class Operations {
     });
   }
 
-  stream<Name extends OperationAnswering<'events' | 'lines'>>(
+  stream<Name extends OperationAnswering<'events' | 'lines' | 'text'>>(
     name: Name,
     handle: (input: Input<Name>, caller: Caller) => Promise<Response>,
   ): void {

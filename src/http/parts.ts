@@ -13,6 +13,7 @@ import type { Clock } from '../domain/ports/clock.ts';
 import type { RouterStatus } from '../domain/ports/router.ts';
 import type { Store } from '../domain/ports/store.ts';
 import type { LogLine, LogQuery } from '../domain/ports/target.ts';
+import type { DiskTaskLogs } from '../pipeline/logs/task-logs.ts';
 import type { Pipelines } from '../pipeline/pipelines.ts';
 import type { Transfers } from '../registry/transfers.ts';
 import type { Sboms } from '../scan/sbom/sboms.ts';
@@ -132,6 +133,7 @@ export interface HttpParts {
   readonly imageFiles: Pick<ImageFiles, 'changes' | 'verify'>;
   readonly janitor: Pick<Janitor, 'run' | 'explain' | 'policy'>;
   readonly pipelines: Pick<Pipelines, 'start' | 'again' | 'show' | 'history' | 'cancel' | 'decide' | 'wait'>;
+  readonly taskLogs: Pick<DiskTaskLogs, 'list' | 'follow' | 'window' | 'text'>;
   readonly services: ServicesPart;
   readonly router: { status(signal: AbortSignal): Promise<RouterStatus> };
   readonly server: ServerPart;

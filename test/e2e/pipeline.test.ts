@@ -194,6 +194,55 @@ describe('commands', () => {
     expect(entered.map(({ state }) => state)).toEqual(['Second']);
   });
 
+  it('have logs that are followed while they run, resumed, read from any line, and downloaded', async () => {
+    const flag = path.join(kiln.directory, 'enough');
+    const wait = `until test -e ${flag}; do sleep 0.1; done`;
+    const directory = await component('wordy', {
+      Build: task(['seq -f "line %.0f" 1 30000', wait, "printf '\\033[32mdone\\033[0m\\n'"]),
+    });
+    const { id } = await kiln.json<Execution>('pipeline', 'run', directory, '--detach');
+    const logs = async () => {
+      const answer = await kiln.call('GET', `/api/v1/executions/${id}/logs`);
+      const { items } = (await answer.json()) as { items: { task: string; lines: number; live: boolean }[] };
+      return items[0];
+    };
+    await until('it has written', async () => ((await logs())?.lines ?? 0) >= 30_000);
+    const { task: name = '', live } = (await logs()) ?? {};
+    expect(live).toBe(true);
+    const followed = kiln.run('pipeline', 'logs', id, 'Build', '-f', '--from', '29999');
+    const log = `/api/v1/executions/${id}/logs/${name}`;
+    const lines = await (await kiln.call('GET', `${log}/lines?from=12345&limit=2`)).json();
+    const shown = (text: string) => ({ text, cut: false });
+    expect(lines).toEqual({
+      from: 12345,
+      lines: 30_000,
+      live: true,
+      items: [shown('line 12345'), shown('line 12346')],
+    });
+    // Cut after the first piece; the next reader goes on after it.
+    const cut = await kiln.call('GET', log);
+    let first = '';
+    for await (const piece of cut.body ?? []) {
+      first += Buffer.from(piece).toString();
+      if (first.includes('\n\n')) break;
+    }
+    const [head = ''] = first.split('\n\n');
+    await writeFile(flag, '');
+    const rest = await kiln.call('GET', log, undefined, {
+      'last-event-id': /^id: (\d+)$/m.exec(head)?.[1] ?? '',
+    });
+    const events = `${head}\n\n${await rest.text()}`.split('\n\n').filter((event) => event !== '');
+    const text = events.map((event) => JSON.parse(/^data: (.*)$/m.exec(event)?.[1] ?? '{}').text ?? '');
+    const whole = `${Array.from({ length: 30_000 }, (_, at) => `line ${at + 1}\n`).join('')}\u001b[32mdone\u001b[0m\n`;
+    expect(text.join('') === whole).toBe(true);
+    expect(events.at(-1)).toContain('event: end');
+    expect((await (await kiln.call('GET', `${log}/text`)).text()) === whole).toBe(true);
+    const { code, stdout, stderr } = await followed;
+    expect([code, stdout]).toEqual([0, 'line 29999\nline 30000\n\u001b[32mdone\u001b[0m\n']);
+    expect(stderr).toContain('▸ printf');
+    expect((await kiln.call('GET', `/api/v1/executions/${id}/logs/nothing`)).status).toBe(404);
+  });
+
   it('end with their server, and are reported as of unknown outcome', async () => {
     const [begun, left] = [path.join(kiln.directory, 'begun'), path.join(kiln.directory, 'left')];
     const directory = await component('slow', {

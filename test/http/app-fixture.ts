@@ -21,6 +21,7 @@ import type { Store } from '../../src/domain/ports/store.ts';
 import { type App, createApp } from '../../src/http/app.ts';
 import { secretHash } from '../../src/http/auth.ts';
 import type { HttpParts } from '../../src/http/parts.ts';
+import { DiskTaskLogs } from '../../src/pipeline/logs/task-logs.ts';
 import { Machines } from '../../src/pipeline/machines.ts';
 import { Pipelines } from '../../src/pipeline/pipelines.ts';
 import { NOTHING_YET } from '../../src/registry/transfer-progress.ts';
@@ -64,7 +65,7 @@ export async function openFixture(
   );
   const acts: string[] = [];
   const logged: string[] = [];
-  const parts = change(smallParts(store, acts, logged));
+  const parts = change(smallParts(store, directory, acts, logged));
   const app = createApp(parts);
   const by = { actor: 'test', atMs: 1 };
   let secrets = 0;
@@ -168,7 +169,7 @@ const DEPLOYMENT: Deployment = {
   createdBy: 'test',
 };
 
-function smallParts(store: Store, acts: string[], logged: string[]): HttpParts {
+function smallParts(store: Store, directory: string, acts: string[], logged: string[]): HttpParts {
   const log = (fields: object, message: string): void => {
     logged.push(`${message} ${JSON.stringify(fields)}`);
   };

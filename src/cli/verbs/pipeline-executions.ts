@@ -7,6 +7,7 @@ import { KilnError } from '../../domain/errors.ts';
 import { answer, type Context, choiceFlag, hint, isSet, textFlag } from '../context.ts';
 import { untilEnded } from '../ended-work.ts';
 import { agoText } from '../time.ts';
+import { logs } from './pipeline-logs.ts';
 
 type Execution = Answer<'executions.get'>;
 
@@ -15,6 +16,7 @@ export const EXECUTION_ACTIONS: Readonly<Record<string, (context: Context) => Pr
   list,
   show,
   why,
+  logs,
   cancel,
   retry,
   approve: (context) => decide(context, true),

@@ -115,7 +115,8 @@ export class LogReader {
   async #block(number: number): Promise<Buffer> {
     if (this.#open?.number === number) return this.#open.text;
     const entry = this.#index[number];
-    const file = entry && (await openIfThere(logFiles.blocks(this.#folder)));
+    if (entry === undefined) throw this.#damaged({ newlinesBefore: 0, newlines: 0 });
+    const file = await openIfThere(logFiles.blocks(this.#folder));
     if (file === undefined) throw this.#damaged(entry);
     try {
       const frame = await readFrom(file, entry.offset, entry.sizeBytes);
@@ -144,8 +145,8 @@ export class LogReader {
     }
   }
 
-  #damaged(entry: BlockEntry | undefined): KilnError {
-    const [from, to] = [entry?.newlinesBefore ?? 0, (entry?.newlinesBefore ?? 0) + (entry?.newlines ?? 0)];
+  #damaged({ newlinesBefore: from, newlines }: Pick<BlockEntry, 'newlinesBefore' | 'newlines'>): KilnError {
+    const to = from + newlines;
     return new KilnError(
       'store.damaged',
       `The log in ${this.#folder} is damaged: lines ${from + 1} to ${to} cannot be read.`,

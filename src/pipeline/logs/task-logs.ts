@@ -1,5 +1,5 @@
 /** All logs of tasks on this machine: a folder for each execution, in it one for each task. */
-import { readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { KilnError } from '../../domain/errors.ts';
@@ -7,7 +7,7 @@ import type { Clock } from '../../domain/ports/clock.ts';
 import type { TaskLog, TaskLogAbout, TaskLogs } from '../../domain/ports/task-log.ts';
 import { readIfThere } from '../../files/durable-file.ts';
 import { namesIn } from '../../files/names-in.ts';
-import { logFiles } from './log-folder.ts';
+import { logFiles, openIfThere, readFrom } from './log-folder.ts';
 import { hasLog, LogReader } from './log-reader.ts';
 import { LogWriter } from './log-writer.ts';
 import { newlinesIn } from './masker.ts';
@@ -40,6 +40,9 @@ export interface LogGroup {
   readonly atMs: number;
 }
 
+/** A line, counted from 1, or from the end when it is negative; or a byte of the text. */
+export type LogStart = { readonly line: number } | { readonly textOffset: number };
+
 /** Text that stands together, whole lines where they are not very long. */
 export interface NumberedText {
   /** That the text begins in. */
@@ -47,6 +50,8 @@ export interface NumberedText {
   readonly bytes: Buffer;
   /** Where it ends: what follows begins there. */
   readonly textOffset: number;
+  /** That begin in it. */
+  readonly groups: readonly LogGroup[];
 }
 
 export interface LogWindow {
@@ -142,14 +147,13 @@ export class DiskTaskLogs implements TaskLogs {
   }
 
   /**
-   * The text from there on: `from` is a line (counted from 1, or from the end when it is negative) or a byte. While
-   * the log is written and is to be followed, it goes on with it. The files are the queue: a slow reader costs no more
-   * than a fast one.
+   * The text from there on. While the log is written and is to be followed, it goes on with it. The files are the
+   * queue: a slow reader costs no more than a fast one.
    */
   async *follow(
     execution: string,
     task: string,
-    from: { readonly line: number } | { readonly textOffset: number },
+    from: LogStart,
     follow: boolean,
     signal: AbortSignal,
   ): AsyncIterable<NumberedText> {
@@ -158,6 +162,7 @@ export class DiskTaskLogs implements TaskLogs {
     const { textBytes } = await reader.extent();
     at = Math.min(at, textBytes);
     let line = await reader.lineAt(at);
+    const groups = new GroupReader(this.#folder(`${execution}/${task}`), line);
     while (!signal.aborted) {
       const live = follow ? this.#live.get(`${execution}/${task}`) : undefined;
       const version = live?.version ?? 0;
@@ -168,8 +173,9 @@ export class DiskTaskLogs implements TaskLogs {
         continue;
       }
       at += bytes.length;
-      yield { line, bytes, textOffset: at };
-      line += newlinesIn(bytes);
+      const end = line + newlinesIn(bytes);
+      yield { line, bytes, textOffset: at, groups: await groups.upTo(end) };
+      line = end;
       if (live !== undefined && bytes.length < SMALL_BYTES) {
         await this.#clock.sleep(GATHER_MS, signal).catch(() => undefined); // aborted: it ends above
       }
@@ -199,6 +205,11 @@ export class DiskTaskLogs implements TaskLogs {
     }
     if (rest.length > 0 && items.length < limit) items.push(shownLine(rest));
     return { from: first, lines: await linesOf(reader), live, items };
+  }
+
+  /** The whole of it, as it is now. */
+  async *text(execution: string, task: string, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    for await (const { bytes } of this.follow(execution, task, { line: 1 }, false, signal)) yield bytes;
   }
 
   /** Those of an execution, for ever. */
@@ -244,7 +255,7 @@ export class DiskTaskLogs implements TaskLogs {
       lines: await linesOf(reader),
       sizeBytes: textBytes,
       lostBytes: end?.lostBytes ?? 0,
-      groups: await groupsIn(folder),
+      groups: groupsOf((await readIfThere(logFiles.groups(folder))) ?? ''),
     };
   }
 }
@@ -268,10 +279,45 @@ function shownLine(bytes: Buffer): { text: string; cut: boolean } {
   };
 }
 
-async function groupsIn(folder: string): Promise<readonly LogGroup[]> {
-  const text = await readFile(logFiles.groups(folder), 'utf8').catch(() => '');
-  // The last line may be torn.
+function groupsOf(text: string): readonly LogGroup[] {
+  // A line may be torn.
   return text.split('\n').flatMap((line) => readShape(groupShape, line) ?? []);
+}
+
+/** Groups in their order, each once. One is written before its lines are: whoever has these finds it. */
+class GroupReader {
+  readonly #file: string;
+  #readBytes = 0;
+  #from: number;
+  #known: readonly LogGroup[] = [];
+
+  constructor(folder: string, fromLine: number) {
+    this.#file = logFiles.groups(folder);
+    this.#from = fromLine;
+  }
+
+  /** Those that begin before this line and were not given yet. */
+  async upTo(line: number): Promise<readonly LogGroup[]> {
+    const text = await this.#more();
+    const known = [...this.#known, ...groupsOf(text)].filter((group) => group.line >= this.#from);
+    this.#known = known.filter((group) => group.line >= line);
+    this.#from = line;
+    return known.filter((group) => group.line < line);
+  }
+
+  async #more(): Promise<string> {
+    const file = await openIfThere(this.#file);
+    if (file === undefined) return '';
+    try {
+      const { size } = await file.stat();
+      const bytes = await readFrom(file, this.#readBytes, size - this.#readBytes);
+      const whole = bytes.subarray(0, bytes.lastIndexOf(10) + 1);
+      this.#readBytes += whole.length;
+      return whole.toString();
+    } finally {
+      await file.close();
+    }
+  }
 }
 
 function readShape<Shape extends z.ZodType>(
