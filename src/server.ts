@@ -35,7 +35,6 @@ import { secretFolder } from './pipeline/commands/secret-folder.ts';
 import { Services } from './pipeline/commands/services.ts';
 import { resourceName } from './pipeline/definition/resources.ts';
 import { Executor } from './pipeline/executor.ts';
-import { DiskTaskLogs } from './pipeline/logs/task-logs.ts';
 import { Pipelines } from './pipeline/pipelines.ts';
 import { startOther } from './pipeline/start-other.ts';
 import { TaskTokens } from './pipeline/task-tokens.ts';
@@ -308,6 +307,7 @@ async function buildBakery(
     blobs,
     stateDirectory: state.path,
     randomId: randomUUID,
+    grants: settings.builds,
   });
   const machines = new MachineBuilder({
     blobs,
@@ -321,7 +321,6 @@ async function buildBakery(
     arch: ARCH,
     isRoot: process.getuid?.() === 0,
     randomId: randomUUID,
-    grants: settings.builds,
   });
   const bakery = new Bakery({
     store,
@@ -360,13 +359,12 @@ async function buildPipelines(
   const { path: searchPath, bwrap } = settings;
   const engine = new EngineClient(settings.dockerSocket);
   closers.push(() => engine.close());
-  const taskLogs = new DiskTaskLogs(state.file('pipelines/logs'), systemClock, log);
   const commands = new Commands({
     stateDirectory: state.path,
     searchPath,
     bwrap,
     secrets: secretFolder(state.file('secrets')),
-    logs: taskLogs,
+    logs: plainLogs(state.file('pipelines/logs')),
     services: new Services(engine, state.path),
     clock: systemClock,
     newId: randomUUID,

@@ -117,12 +117,12 @@ function defineImage(image: ImageInput, written: Written): ImageSpec {
         dockerfile: image.container?.dockerfile ?? DEFAULT_DOCKERFILE,
         ...(image.container?.stage !== undefined && { stage: image.container.stage }),
         args: asTexts(image.container?.args ?? {}, ['image', 'container', 'args'], written),
+        ...(image.container?.secrets !== undefined && { secrets: image.container.secrets }),
+        ...(image.container?.ssh === true && { ssh: true }),
       },
     }),
     ...(kind === 'machine' && image.machine !== undefined && { machine: defineMachine(image.machine) }),
   };
-        ...(image.container?.secrets !== undefined && { secrets: image.container.secrets }),
-        ...(image.container?.ssh === true && { ssh: true }),
 }
 
 function buildSteps(build: ImageInput['build']): readonly BuildStep[] {

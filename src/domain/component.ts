@@ -25,11 +25,11 @@ export interface ContainerSpec {
   /** Stage of the Dockerfile; undefined: the last. */
   readonly stage?: string;
   readonly args: Readonly<Record<string, string>>;
-}
   /** Ids of secrets that its build may mount; their values are the server's. */
   readonly secrets?: readonly string[];
   /** Its build may mount the server's SSH agent. */
   readonly ssh?: boolean;
+}
 
 /** One step of preparing a machine image. */
 export type Provisioner = { readonly timeoutMs: number } & (
