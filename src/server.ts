@@ -242,6 +242,8 @@ async function build(building: Building): Promise<KilnServer> {
     janitor,
     deployer,
     pipelines,
+    taskTokens,
+    taskLogs,
     services: {
       list: (filter, signal) => serviceStatuses(deploy, filter, signal),
       logs: (component, environment, query, signal) =>
@@ -258,8 +260,6 @@ async function build(building: Building): Promise<KilnServer> {
         setTimeout(() => asked.resolve(), 100);
         if (!instances) return [];
         await owners.close();
-    taskTokens,
-    taskLogs,
         return stopEverything(deploy, holder);
       },
     },
