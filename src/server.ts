@@ -30,11 +30,11 @@ import { createApp } from './http/app.ts';
 import { checkListen } from './http/listen.ts';
 import { readPageFiles } from './http/page.ts';
 import { Commands } from './pipeline/commands/commands.ts';
-import { plainLogs } from './pipeline/commands/plain-logs.ts';
 import { secretFolder } from './pipeline/commands/secret-folder.ts';
 import { Services } from './pipeline/commands/services.ts';
 import { resourceName } from './pipeline/definition/resources.ts';
 import { Executor } from './pipeline/executor.ts';
+import { DiskTaskLogs } from './pipeline/logs/task-logs.ts';
 import { Pipelines } from './pipeline/pipelines.ts';
 import { startOther } from './pipeline/start-other.ts';
 import { TaskTokens } from './pipeline/task-tokens.ts';
@@ -359,12 +359,13 @@ async function buildPipelines(
   const { path: searchPath, bwrap } = settings;
   const engine = new EngineClient(settings.dockerSocket);
   closers.push(() => engine.close());
+  const taskLogs = new DiskTaskLogs(state.file('pipelines/logs'), systemClock, log);
   const commands = new Commands({
     stateDirectory: state.path,
     searchPath,
     bwrap,
     secrets: secretFolder(state.file('secrets')),
-    logs: plainLogs(state.file('pipelines/logs')),
+    logs: taskLogs,
     services: new Services(engine, state.path),
     clock: systemClock,
     newId: randomUUID,
