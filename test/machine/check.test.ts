@@ -1,19 +1,21 @@
 /** Machine images are booted fresh for their checks: in a real Docker engine, and in namespaces where there is none. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, fork } from 'node:child_process';
+import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FileBlobStore } from '../../src/bakery/blobs.ts';
-import { MachineTrials } from '../../src/bakery/machine/boot/machine-trials.ts';
+import type { MachineTrials } from '../../src/bakery/machine/boot/machine-trials.ts';
 import { storeMachineFile } from '../../src/bakery/machine/stored-files.ts';
 import { checkImage } from '../../src/checks/image-check.ts';
 import { readComponent } from '../../src/component/read.ts';
-import { EngineClient } from '../../src/docker/engine-client.ts';
 import type { CheckResult, Image, StoredArtifact } from '../../src/domain/image.ts';
 import { DOCKER_SOCKET, dockerAnswers, NO_DOCKER } from '../docker.ts';
 import { clock, NEVER, scratch, writeTree } from '../e2e/bake-fixture.ts';
 import { buildProcesses, missingTool } from './machine-fixture.ts';
 import { archiveSmallMachine, type SmallMachine, writeSmallMachine } from './small-machine.ts';
+import { trialsAt } from './trial-fixture.ts';
 
 const missing = missingTool({ bwrap: 'bubblewrap', setpriv: 'util-linux', bats: 'bats', perl: 'perl-base' });
 const ROOMS = [
@@ -28,6 +30,8 @@ let state: string;
 let blobs: FileBlobStore;
 const opened: MachineTrials[] = [];
 let whole: StoredArtifact;
+/** Without bash, without /tmp, without any shell. */
+let unfit: readonly StoredArtifact[];
 
 beforeAll(async () => {
   const made = await scratch();
@@ -51,6 +55,10 @@ beforeAll(async () => {
       'opt/tests/broken.sh': 'echo no good; exit 7\n',
     },
   });
+  const files = { 'opt/t.bats': '@test "a" { true; }\n' };
+  unfit = await Promise.all(
+    ([['bash'], ['tmp'], ['sh', 'bash']] as const).map((without) => small({ files, without })),
+  );
 }, LIMIT_MS);
 
 afterAll(async () => {
@@ -64,17 +72,8 @@ async function small(wish: SmallMachine): Promise<StoredArtifact> {
   return storeMachineFile(blobs, { file, form: 'rootfs', arch: 'amd64' }, NEVER);
 }
 
-function trialsAt(socket: string, arch = 'amd64'): MachineTrials {
-  const trials = new MachineTrials({
-    blobs,
-    stateDirectory: state,
-    client: new EngineClient(socket),
-    searchPath: '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin',
-    isRoot: process.getuid?.() === 0,
-    arch,
-    clock,
-    newId: () => crypto.randomUUID(),
-  });
+function openTrials(socket: string): MachineTrials {
+  const trials = trialsAt(state, socket);
   opened.push(trials);
   return trials;
 }
@@ -94,7 +93,7 @@ async function imageOf(artifact: Image['artifacts'][number], yaml: string, files
 }
 
 async function checked(image: Image, socket: string): Promise<readonly CheckResult[]> {
-  const trials = trialsAt(socket);
+  const trials = openTrials(socket);
   const { digest } = await trials.bootable(image);
   const fixed = { fence: 1, release: 1, clock, newId: () => crypto.randomUUID(), signal: NEVER } as const;
   const files = [{ path: 'etc/box.conf', content: 'from Kiln\n' }];
@@ -172,24 +171,31 @@ describe.skipIf(missing !== undefined)(
       });
 
       test('without bash, without a /tmp to write to, or without any shell is named as such', async () => {
-        const yaml = 'opt/t.bats]}\nprocesses: {worker: {run: sleep 600}}\n';
-        const files = { 'opt/t.bats': '@test "a" { true; }\n' };
-        const failure = async (wish: SmallMachine) =>
-          checked(await imageOf(await small({ files, ...wish }), yaml), socket).catch(
-            (error: unknown) => error,
-          );
-        expect(await failure({ without: ['bash'] })).toMatchObject({
-          code: 'tool.missing',
-          details: { tool: 'bash' },
-        });
-        expect(await failure({ without: ['tmp'] })).toMatchObject({
-          code: 'image.unfit',
-          message: /temporary files/,
-        });
-        expect(await failure({ without: ['sh', 'bash'] })).toMatchObject({
-          code: 'image.unfit',
-          message: /Nothing can be run/,
-        });
+        const failure = async (machine: StoredArtifact): Promise<unknown> => {
+          const yaml = 'opt/t.bats]}\nprocesses: {worker: {run: sleep 600}}\n';
+          return checked(await imageOf(machine, yaml), socket).catch((error: unknown) => error);
+        };
+        expect(await Promise.all(unfit.map(failure))).toMatchObject([
+          { code: 'tool.missing', details: { tool: 'bash' } },
+          { code: 'image.unfit', message: expect.stringMatching(/temporary files/) },
+          { code: 'image.unfit', message: expect.stringMatching(/Nothing can be run/) },
+        ]);
+        expectNothingLeft();
+      });
+
+      test('whose check is killed in the middle leaves nothing, once the next server begins', async () => {
+        const script = path.join(import.meta.dirname, 'trial-process.ts');
+        const child = fork(script, [state, socket, whole.digest], { execArgv: [] });
+        const ended = once(child, 'close');
+        await Promise.race([once(child, 'message'), ended]);
+        expect(child.exitCode).toBe(null);
+        child.kill('SIGKILL');
+        await ended;
+        expect(readdirSync(path.join(state, 'tmp'))).toHaveLength(1);
+        if (socket === DOCKER_SOCKET) expect(inDocker()).not.toBe('');
+        const deadline = performance.now() + 60_000;
+        while (buildProcesses(state).length > 0 && performance.now() < deadline) await sleep(50);
+        await openTrials(socket).sweep();
         expectNothingLeft();
       });
     });

@@ -1,0 +1,30 @@
+/** A process of its own that boots a machine and stays with it: to be killed in the middle. */
+import { parseComponent } from '../../src/component/parse.ts';
+import { componentName, digest, environmentName, type Fence, serviceKey } from '../../src/domain/ids.ts';
+import { serverGroupName } from '../../src/domain/server-group.ts';
+import { NEVER } from '../e2e/bake-fixture.ts';
+import { trialsAt } from './trial-fixture.ts';
+
+const [state = '', socket = '', artifact = ''] = process.argv.slice(2);
+const YAML = 'component: box\nprocesses: {worker: {run: "sleep 600"}}\n';
+const [worker] = parseComponent(YAML, 'kiln.yaml').defaults.processes;
+if (worker === undefined) throw new Error('it has a process');
+const [component, environment] = [componentName('box'), environmentName('bake/local')];
+const spec = {
+  group: serverGroupName(component, worker.name, environment, 1, 'check'),
+  service: serviceKey(component, environment),
+  release: 1,
+  version: '1.2.3',
+  artifact: digest(artifact),
+  process: worker,
+  environment: {},
+  files: [],
+  desired: 1,
+  retire: [],
+};
+await trialsAt(state, socket).in(async (trial) => {
+  await trial.prepare(spec.artifact, NEVER);
+  await trial.ensure(spec, 1 as Fence, { afresh: true }, NEVER);
+  process.send?.('booted');
+  await new Promise(() => undefined);
+}, NEVER);
