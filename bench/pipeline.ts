@@ -38,6 +38,7 @@ function executorOn(store: Store): Executor {
     clock: systemClock,
     log: { warn: (fields, message) => console.error(message, fields) },
     holder: 'bench',
+    shares: false,
     randomBytes,
     tasks: new Map([['answered', answered]]),
     taskName: (resource) => resource,

@@ -437,6 +437,7 @@ async function buildTargets(
     targets.set(name, around.target?.(target) ?? target);
   }
   return targets;
+    shares: store.engine === 'postgres',
 }
 
 async function buildRouter({ settings, entries, around, state, log, closers }: Building): Promise<Router> {

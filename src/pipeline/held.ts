@@ -1,11 +1,11 @@
 /** An execution that this server carries on. */
 import type { ExecutionRecord } from '../domain/ports/executions.ts';
-import type { Execution, ExecutionEvent, RunTask } from './asl/execution.ts';
+import type { Execution, ExecutionEvent } from './asl/execution.ts';
 
 export interface Incoming {
   readonly event: ExecutionEvent;
-  /** Begins once the event is durable. */
-  readonly begins?: RunTask;
+  /** Called once the event is durable. */
+  readonly stored?: () => void;
   /** Number of the signal that this event carries out. */
   readonly signal?: number;
 }

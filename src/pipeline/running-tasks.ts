@@ -35,7 +35,10 @@ export class RunningTasks {
     if (this.isRunning(key)) return;
     const before = this.#running.get(key)?.ended;
     const stop = new AbortController();
-    const work = () => task.run(call, stop.signal);
+    const work = async () => {
+      if (task.repeat === 'never' && !task.beginsItself) await unlessStopped(call.begins(), stop.signal);
+      return task.run(call, stop.signal);
+    };
     const running = { stop, ended: this.#run(task, call, { before, priority, stop, work, onEnd }) };
     this.#running.set(key, running);
     void running.ended.then(() => {
@@ -50,7 +53,8 @@ export class RunningTasks {
   ): Promise<void> {
     // One that was stopped is over before the next with its key begins.
     await before;
-    const placed = () => (takesPlace ? this.#places.within(priority, stop.signal, work) : work());
+    const takes = typeof takesPlace === 'boolean' ? takesPlace : takesPlace(call.arguments);
+    const placed = () => (takes ? this.#places.within(priority, stop.signal, work) : work());
     const end = await endOf(call, placed);
     if (!stop.signal.aborted) onEnd(end);
   }
@@ -84,6 +88,15 @@ export class RunningTasks {
 
 function stopped(): KilnError {
   return new KilnError('aborted', 'The task was stopped.');
+}
+
+/** What is asked of an execution that is gone here is never answered. */
+export async function unlessStopped<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
+  signal.throwIfAborted();
+  const { promise, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  return Promise.race([work, promise]).finally(() => signal.removeEventListener('abort', onAbort));
 }
 
 async function endOf({ request }: TaskCall, work: () => Promise<Json>): Promise<TaskEnd> {

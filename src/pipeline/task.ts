@@ -19,6 +19,8 @@ export interface TaskCall {
   readonly sinceMs: number;
   /** True: it was asked for before, and nobody knows how far that came. */
   readonly again: boolean;
+  /** Durable when it resolves: from here on nobody knows what the task has done, should its server die. */
+  readonly begins: () => Promise<void>;
   /** Says that it is still at work, where the state has a heartbeat. */
   readonly beat: () => void;
 }
@@ -30,8 +32,10 @@ export interface Task extends TaskResource {
    * `never`: after a crash nobody knows what it did, and it ends as `Kiln.OutcomeUnknown`.
    */
   readonly repeat: 'same-key' | 'never';
+  /** It says itself when it begins, see `TaskCall.begins`; otherwise that is said for it, where it must not run twice. */
+  readonly beginsItself?: boolean;
   /** Takes one of the machine's places for work. */
-  readonly takesPlace: boolean;
+  readonly takesPlace: boolean | ((given: Json) => boolean);
   /** Fails with TaskFailed, or KilnError, whose code is the error's name. The signal ends it. */
   run(call: TaskCall, signal: AbortSignal): Promise<Json>;
 }

@@ -46,6 +46,7 @@ const executor = new Executor({
   clock: systemClock,
   log: { warn: (fields, message) => console.error(message, fields) },
   holder: `server:${process.pid}`,
+  shares: store.engine === 'postgres',
   randomBytes,
   tasks,
   taskName: (resource) => resource,

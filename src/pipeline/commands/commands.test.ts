@@ -75,6 +75,7 @@ function call(given: Json, role: 'deployer' | 'viewer' = 'deployer'): TaskCall {
     arguments: given,
     sinceMs: 0,
     again: false,
+    begins: () => Promise.resolve(),
     beat: () => undefined,
   };
 }

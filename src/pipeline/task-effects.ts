@@ -1,0 +1,109 @@
+/** Carries out what an execution has asked for: timers are set, tasks are begun, and ended when nobody waits for them. */
+
+import { enteredAtMs, taskWait } from './apply-events.ts';
+import type { Effect, Execution, RunTask } from './asl/execution.ts';
+import type { Held } from './held.ts';
+import type { RunningTasks } from './running-tasks.ts';
+import type { EventPart } from './stored-state.ts';
+import { OUTCOME_UNKNOWN, type Task, type TaskCall } from './task.ts';
+import type { Timers } from './timers.ts';
+
+export interface TaskEffectsParts {
+  readonly tasks: ReadonlyMap<string, Task>;
+  /** Name of the task that a resource asks for. */
+  readonly taskName: (resource: string) => string;
+  readonly timers: Timers;
+  readonly running: RunningTasks;
+  readonly tell: (held: Held, part: EventPart) => void;
+  /** Resolves once it is stored. */
+  readonly tellDurably: (held: Held, part: EventPart) => Promise<void>;
+}
+
+export class TaskEffects {
+  readonly #parts: TaskEffectsParts;
+
+  constructor(parts: TaskEffectsParts) {
+    this.#parts = parts;
+  }
+
+  carryOut(held: Held, execution: Execution, effect: Effect): void {
+    const { timers, tell } = this.#parts;
+    switch (effect.type) {
+      case 'setTimer':
+        held.timers.add(effect.timer);
+        timers.set(held.key(effect.timer), effect.atMs);
+        return;
+      case 'clearTimer':
+        held.timers.delete(effect.timer);
+        timers.clear(held.key(effect.timer));
+        return;
+      case 'runTask':
+        if (taskWait(execution, effect.task)) this.#runTask(held, execution, effect, false);
+        return;
+      case 'readItems':
+      case 'writeResults': {
+        const error = effect.type === 'readItems' ? 'States.ItemReaderFailed' : 'States.ResultWriterFailed';
+        const cause =
+          'Items of a Map come from its input: files and buckets are not read or written here yet.';
+        tell(held, { type: 'taskFailed', task: effect.task, error, cause });
+        return;
+      }
+      case 'cancelTask': // Before the turn was stored: `cancel`.
+      case 'ended':
+        return;
+    }
+  }
+
+  /** After a load: what was asked for and not answered. A task that must not run twice and has begun, is lost. */
+  resume(held: Held, execution: Execution, effect: Effect): void {
+    if (effect.type !== 'runTask') {
+      this.carryOut(held, execution, effect);
+      return;
+    }
+    const { running, tell } = this.#parts;
+    const wait = taskWait(execution, effect.task);
+    if (wait?.submitted || held.awaitsNews(effect.task) || running.isRunning(held.key(effect.task))) return;
+    if (wait?.started && this.#taskFor(effect)?.repeat === 'never') {
+      const cause = `The server that ran ${effect.state} ended before the task did; what it has done is not known.`;
+      tell(held, { type: 'taskFailed', task: effect.task, error: OUTCOME_UNKNOWN, cause });
+      return;
+    }
+    this.#runTask(held, execution, effect, true);
+  }
+
+  /** Before the turn is stored: a server that dies in between hears the same signal, or timer, again. */
+  async cancel(held: Held, effects: readonly Effect[]): Promise<boolean> {
+    const tasks = effects.flatMap((effect) => (effect.type === 'cancelTask' ? [effect.task] : []));
+    const ended = await Promise.all(tasks.map((task) => this.#parts.running.cancel(held.key(task))));
+    return !ended.includes(false);
+  }
+
+  #taskFor({ resource }: RunTask): Task | undefined {
+    return this.#parts.tasks.get(this.#parts.taskName(resource));
+  }
+
+  #runTask(held: Held, execution: Execution, request: RunTask, again: boolean): void {
+    const { running, tell, tellDurably } = this.#parts;
+    const { task: id, resource } = request;
+    const task = this.#taskFor(request);
+    if (task === undefined || task.notYet !== undefined) {
+      const cause = `This server has no task ${resource}${task?.notYet ? `: ${task.notYet}` : ''}.`;
+      tell(held, { type: 'taskFailed', task: id, error: 'States.Runtime', cause });
+      return;
+    }
+    const call: TaskCall = {
+      key: held.key(id),
+      execution: held.id,
+      pipeline: held.pipeline,
+      actor: held.actor,
+      ...(held.rights && { rights: held.rights }),
+      request,
+      arguments: request.arguments,
+      sinceMs: enteredAtMs(execution, id),
+      again,
+      begins: () => tellDurably(held, { type: 'taskStarted', task: id }),
+      beat: () => tell(held, { type: 'taskHeartbeat', task: id }),
+    };
+    running.begin(task, call, held.priority, (end) => tell(held, end));
+  }
+}
