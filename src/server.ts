@@ -384,6 +384,7 @@ async function buildPipelines(
     clock: systemClock,
     log,
     holder,
+    shares: store.engine === 'postgres',
     randomBytes,
     tasks,
     taskName: resourceName,
@@ -437,7 +438,6 @@ async function buildTargets(
     targets.set(name, around.target?.(target) ?? target);
   }
   return targets;
-    shares: store.engine === 'postgres',
 }
 
 async function buildRouter({ settings, entries, around, state, log, closers }: Building): Promise<Router> {
