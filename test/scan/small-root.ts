@@ -6,7 +6,7 @@ import path from 'node:path';
 import { writeTree } from '../e2e/bake-fixture.ts';
 
 const PROGRAMS =
-  'sh bash cat ls find stat id whoami uname date ps readlink rm mkdir touch chmod wc expr test sort uniq cut head tail tr sed grep egrep awk dirname basename env df du printf true false sleep mktemp tty who last hostname md5sum sha256sum cp mv ln xargs tee nl'.split(
+  'sh bash cat ls find stat id whoami uname date ps readlink rm mkdir touch chmod wc expr test sort uniq cut head tail tr sed grep egrep awk dirname basename env df du printf true false sleep mktemp tty who last hostname md5sum sha256sum cp mv ln xargs tee nl chown'.split(
     ' ',
   );
 

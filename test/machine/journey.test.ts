@@ -1,0 +1,151 @@
+/** A machine image from its template to a channel, over the command line: baked by Packer for two regions and as a root filesystem, booted, tested, promoted, found. */
+import { execFileSync } from 'node:child_process';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { DOCKER_SOCKET, dockerAnswers, NO_DOCKER } from '../docker.ts';
+import { writeTree } from '../e2e/bake-fixture.ts';
+import { Kiln } from '../e2e/kiln.ts';
+import { missingTool } from './machine-fixture.ts';
+import { Moto, noMoto } from './moto.ts';
+import { archiveSmallMachine, writeSmallMachine } from './small-machine.ts';
+
+const missing =
+  missingTool({ packer: 'packer', setpriv: 'util-linux', bats: 'bats', docker: 'docker.io' }) ??
+  noMoto() ??
+  (dockerAnswers ? undefined : NO_DOCKER);
+const LIMIT_MS = 300_000;
+/** Of this test process alone: others use the engine too. */
+const FOUNDATION = `kiln-test-machine-journey:${process.pid}`;
+const REGIONS = ['us-east-1', 'eu-west-1'];
+
+const docker = (...argv: string[]): string =>
+  execFileSync('docker', ['--host', `unix://${DOCKER_SOCKET}`, ...argv], { encoding: 'utf8' });
+
+/** The root filesystem that is booted for the checks. */
+const ROOTFS = {
+  type: 'docker',
+  name: 'rootfs-amd64',
+  image: FOUNDATION,
+  pull: false,
+  export_path: '{{user `outputs`}}/rootfs.tar',
+};
+
+function amazon(region: string, endpoint: string): object {
+  return {
+    type: 'amazon-ebs',
+    name: `${region}-amd64`,
+    region,
+    source_ami: 'ami-03cf127a',
+    instance_type: 't3.small',
+    communicator: 'none',
+    ami_name: '{{user `name`}}',
+    access_key: 'test',
+    secret_key: 'test',
+    custom_endpoint_ec2: endpoint,
+    skip_region_validation: true,
+  };
+}
+
+function template(builders: readonly object[]): string {
+  return JSON.stringify({
+    variables: { outputs: '{{env `KILN_OUTPUTS`}}', name: '{{env `KILN_IMAGE_NAME`}}' },
+    builders,
+    provisioners: [{ type: 'file', only: ['rootfs-amd64'], source: 'test', destination: '/opt/test' }],
+  });
+}
+
+const kilnYaml = (version: string, packer: string, tests: string): string => `component: precise
+version: ${version}
+image: {kind: machine, machine: {packer: ${packer}}, tests: [${tests}]}
+service: {run: perl /opt/serve, health: /}
+checks: [smoke.yaml]
+`;
+
+describe.skipIf(missing !== undefined)(
+  `a machine image${missing === undefined ? '' : ` (${missing})`}`,
+  () => {
+    let kiln: Kiln;
+    let moto: Moto;
+    let component: string;
+
+    beforeAll(async () => {
+      [kiln, moto] = await Promise.all([
+        Kiln.create({ environment: { KILN_DOCKER_SOCKET: DOCKER_SOCKET } }),
+        Moto.start(),
+      ]);
+      const root = path.join(kiln.directory, 'root');
+      const archive = path.join(kiln.directory, 'foundation.tar');
+      await writeSmallMachine(root);
+      await archiveSmallMachine(archive, root);
+      docker('import', archive, FOUNDATION);
+      component = path.join(kiln.directory, 'precise');
+      await writeTree(component, {
+        'kiln.yaml': kilnYaml('1.0.0', 'all.json', 'opt/test/good.bats'),
+        'all.json': template([ROOTFS, ...REGIONS.map((region) => amazon(region, moto.endpoint))]),
+        'rootfs.json': template([ROOTFS]),
+        'test/good.bats': '@test "it is what it says" { [ "$KILN_VERSION" != "" ]; [ -x /bin/sh ]; }\n',
+        'test/bad.bats': '@test "it has what nobody put there" { [ -e /opt/nothing ]; }\n',
+        'smoke.yaml': 'tests:\n  - {name: front, uri: /, outcomes: {response_body_contains: version}}\n',
+      });
+      await kiln.serve();
+    }, LIMIT_MS);
+
+    afterAll(async () => {
+      await kiln.destroy();
+      await moto.close();
+      docker('rmi', FOUNDATION);
+    });
+
+    it(
+      'is baked, booted, tested and promoted as one, and found by region and architecture',
+      async () => {
+        await kiln.json('bake', component);
+        const early = await kiln.run('promote', 'precise@1.0.0', 'golden', '--why', 'too soon');
+        expect(early.code).not.toBe(0);
+        expect(early.stderr).toContain('check');
+
+        const checked = await kiln.json<{ results: { kind: string; passed: boolean }[] }>(
+          'check',
+          'precise@1.0.0',
+        );
+        expect(checked.results.map(({ kind, passed }) => [kind, passed])).toEqual([
+          ['boot', true],
+          ['smoke', true],
+          ['in-image', true],
+        ]);
+        await kiln.json('promote', 'precise@1.0.0', 'golden', '--why', 'proven');
+        for (const region of REGIONS) {
+          const query = `precise:golden arch=amd64 region=${region}`;
+          const found = await kiln.run('images', query, '--format', '{{reference}}');
+          expect(found.stdout.trim()).toMatch(/^ami-[0-9a-f]{8,17}$/);
+        }
+        const nowhere = await kiln.run('images', 'precise:golden arch=arm64 region=us-east-1');
+        expect(nowhere.stdout).not.toContain('ami-');
+      },
+      LIMIT_MS,
+    );
+
+    it(
+      'that fails its tests is kept to be looked at, and never promoted',
+      async () => {
+        await writeTree(component, { 'kiln.yaml': kilnYaml('2.0.0', 'rootfs.json', 'opt/test/*.bats') });
+        await kiln.json('bake', component);
+        const check = await kiln.run('check', 'precise@2.0.0');
+        expect(check.code).toBe(1);
+        expect(check.stdout + check.stderr).toContain('it has what nobody put there');
+        const refused = await kiln.run('promote', 'precise@2.0.0', 'golden', '--why', 'hope');
+        expect(refused.code).not.toBe(0);
+        expect(refused.stderr).toContain('in-image');
+        expect(await kiln.json('images', '--image', 'precise@2.0.0')).toMatchObject({
+          tested: false,
+          checks: expect.arrayContaining([expect.objectContaining({ kind: 'in-image', passed: false })]),
+        });
+        const golden = await kiln.run('images', 'precise:golden', '--format', '{{version}}');
+        expect(golden.stdout.trim().split('\n')).toContain('1.0.0');
+        expect(docker('ps', '--all', '--quiet', '--filter', 'label=kiln.machine-check')).toBe('');
+        expect(docker('images', '--quiet', '--filter', 'label=kiln.machine-check')).toBe('');
+      },
+      LIMIT_MS,
+    );
+  },
+);
