@@ -113,6 +113,7 @@ async function pass(file: string, nowMs: number): Promise<Passed> {
     store,
     clock,
     collectBlobs: async () => ({ blobs: 0, bytes: 0 }),
+    removals: [],
   });
   const signal = new AbortController().signal;
   const idleMb = peakRssMb();

@@ -48,6 +48,7 @@ import { Sboms } from './scan/sbom/sboms.ts';
 import { sweepScans } from './scan/scanners/scanner.ts';
 import { Scans } from './scan/scans.ts';
 import { ensureAdminToken } from './server/admin-token.ts';
+import { artifactRemovals } from './server/artifact-removals.ts';
 import { stopEverything } from './server/down.ts';
 import { ImageChecker } from './server/image-checker.ts';
 import { JanitorRounds } from './server/janitor-rounds.ts';
@@ -202,10 +203,13 @@ async function build(building: Building): Promise<KilnServer> {
   await owners.start();
   closers.push(() => owners.close());
 
+  const removalEngine = new EngineClient(settings.dockerSocket);
+  closers.push(() => removalEngine.close());
   const janitor = new Janitor({
     store,
     clock: systemClock,
     collectBlobs: () => bakery.collect(async () => new Set(await store.images.artifacts()), BLOBS_SPARED_MS),
+    removals: artifactRemovals(settings, removalEngine, store),
   });
   const rounds = new JanitorRounds({ janitor, store: store.janitor, clock: systemClock, log });
   closers.push(() => rounds.close());

@@ -38,7 +38,12 @@ const janitorRun = z
     waiting: z.int(),
     deletedBlobs: z.int(),
     deletedBytes: z.int(),
-    artifactsLeft: z.int().openapi({ description: 'Kept by providers from which nobody here can delete' }),
+    artifactsLeft: z
+      .int()
+      .openapi({ description: 'Could not be deleted where they are kept; the next run tries again' }),
+    failures: z
+      .array(z.object({ artifact: z.string(), why: z.string() }))
+      .openapi({ description: 'Of the first of them' }),
   })
   .openapi('JanitorRun');
 

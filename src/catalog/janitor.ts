@@ -5,8 +5,8 @@
  */
 import { KilnError } from '../domain/errors.ts';
 import type { ImageId } from '../domain/ids.ts';
-import type { Artifact } from '../domain/image.ts';
 import type { Clock } from '../domain/ports/clock.ts';
+import type { SweptArtifact } from '../domain/ports/janitor.ts';
 import type { Store } from '../domain/ports/store.ts';
 import {
   afterWorkingDays,
@@ -15,22 +15,19 @@ import {
   type RetentionDecision,
   type RetentionPolicy,
 } from '../domain/retention.ts';
+import { type Deleted, Deleting, type DeletingParts, NOTHING_DELETED } from './delete-swept.ts';
 
 const BATCH = 500;
 /** In one transaction, which holds up the server for as long as it takes. */
 const SWEPT_AT_A_TIME = 50;
 
-export interface JanitorParts {
+export interface JanitorParts extends DeletingParts {
   readonly store: Pick<Store, 'janitor' | 'images'>;
   readonly clock: Clock;
-  /** Deletes blobs that no image stands on any more. */
-  readonly collectBlobs: () => Promise<{ readonly blobs: number; readonly bytes: number }>;
-  /** Deletes what a provider keeps, by the provider's name; done twice is done once. */
-  readonly deleteArtifact?: Readonly<Record<string, (artifact: Artifact) => Promise<void>>>;
   readonly policy?: RetentionPolicy;
 }
 
-export interface JanitorRun {
+export interface JanitorRun extends Deleted {
   /** Nothing was changed: `announced` and `swept` are what would have been. */
   readonly dryRun: boolean;
   readonly refused?: string;
@@ -44,10 +41,6 @@ export interface JanitorRun {
   /** Were to be swept, and came to be needed in the meantime. */
   readonly spared: number;
   readonly waiting: number;
-  readonly deletedBlobs: number;
-  readonly deletedBytes: number;
-  /** Artifacts of providers from which nobody here can delete; kept in mind. */
-  readonly artifactsLeft: number;
 }
 
 export interface Explanation {
@@ -127,7 +120,7 @@ export class Janitor {
       const outcomes = await store.janitor.sweep(some, this.#policy, change());
       for (const outcome of outcomes.values()) if (outcome === 'swept') swept += 1;
     }
-    const deleted = await this.deleteSwept();
+    const deleted = await this.deleteSwept(signal);
     await store.janitor.finishRun(decision.references, clock.now());
     return {
       ...supposed(decision, false),
@@ -138,23 +131,16 @@ export class Janitor {
   }
 
   /** Also after a crash in the middle of it: what is listed is deleted before it is forgotten. */
-  async deleteSwept(): Promise<Pick<JanitorRun, 'deletedBlobs' | 'deletedBytes' | 'artifactsLeft'>> {
-    const { store, collectBlobs, deleteArtifact = {} } = this.#parts;
-    let collected = { blobs: 0, bytes: 0 };
-    for (let hasCollected = false; ; ) {
-      const listed = await store.janitor.sweptArtifacts();
-      const known = listed.filter(
-        ({ artifact }) => artifact.provider === 'local' || Object.hasOwn(deleteArtifact, artifact.provider),
-      );
-      if (known.length === 0) {
-        return { deletedBlobs: collected.blobs, deletedBytes: collected.bytes, artifactsLeft: listed.length };
-      }
-      if (!hasCollected && known.some(({ artifact }) => artifact.provider === 'local')) {
-        collected = await collectBlobs();
-        hasCollected = true;
-      }
-      for (const { artifact } of known) await deleteArtifact[artifact.provider]?.(artifact);
-      await store.janitor.forgetArtifacts(known);
+  async deleteSwept(signal: AbortSignal): Promise<Deleted> {
+    const { janitor } = this.#parts.store;
+    const deleting = new Deleting(this.#parts);
+    for (let after: SweptArtifact | undefined; ; ) {
+      const listed = await janitor.sweptArtifacts(after);
+      after = listed.at(-1);
+      if (after === undefined) return deleting.result;
+      const gone: SweptArtifact[] = [];
+      for (const one of listed) if (await deleting.isGone(one, signal)) gone.push(one);
+      await janitor.forgetArtifacts(gone);
     }
   }
 }
@@ -176,8 +162,6 @@ function supposed(decision: RetentionDecision, dryRun: boolean): JanitorRun {
     swept: sweep.length,
     spared: 0,
     waiting,
-    deletedBlobs: 0,
-    deletedBytes: 0,
-    artifactsLeft: 0,
+    ...NOTHING_DELETED,
   };
 }

@@ -26,6 +26,8 @@ export interface PushParts {
   /** Another repository of the same registry that has the blob, as far as we know. */
   readonly knownElsewhere: (blob: Digest) => string | undefined;
   readonly onProgress: OnProgress;
+  /** Before the registry shows it: so it is known of wherever the push is cut off. */
+  readonly onIndex: (digest: Digest) => Promise<void>;
 }
 
 export interface Pushed {
@@ -54,6 +56,7 @@ export async function pushImage(
     await repository.putManifest(artifact.digest, { digest: artifact.digest, mediaType, text }, signal);
   }
   for (const manifest of shipment.manifests) await repository.putManifest(manifest.digest, manifest, signal);
+  await parts.onIndex(shipment.index.digest);
   await repository.putManifest(tag, shipment.index, signal);
   return { digest: shipment.index.digest, tag, blobs: files.map((file) => file.digest) };
 }

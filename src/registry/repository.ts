@@ -82,6 +82,14 @@ export class Repository {
     });
   }
 
+  /** With every tag that names it; one that is not there is fine. Registries may be set up to refuse it. */
+  deleteManifest(digest: Digest, signal: AbortSignal): Promise<void> {
+    return this.#patiently(signal, async () => {
+      const ask = { method: 'DELETE', to: `manifests/${digest}` } as const;
+      await this.#session.askShort(ask, [200, 202, 404], ANSWER_LIMIT_BYTES, signal);
+    });
+  }
+
   hasBlob(digest: Digest, signal: AbortSignal): Promise<boolean> {
     return this.#patiently(signal, async () => {
       const ask = { method: 'HEAD', to: `blobs/${digest}` } as const;

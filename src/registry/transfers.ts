@@ -80,7 +80,9 @@ export class Transfers {
         next: 'Give HOST/NAME or HOST/NAME:TAG.',
       });
     }
-    return this.#start('push', to, actor, (id, signal) => this.#push(id, image, reference, signal));
+    return this.#start('push', to, actor, (id, signal) =>
+      this.#push(id, image, reference, { actor }, signal),
+    );
   }
 
   /** @param from `HOST/NAME:TAG` or `HOST/NAME@sha256:…` */
@@ -163,9 +165,10 @@ export class Transfers {
     id: string,
     image: Image,
     reference: RegistryReference,
+    change: Omit<Change, 'atMs'>,
     signal: AbortSignal,
   ): Promise<TransferOutcome> {
-    const { blobs, attachmentsOf } = this.#parts;
+    const { blobs, attachmentsOf, store, clock } = this.#parts;
     const { host, name } = reference;
     const attachments = await attachmentsOf(image, signal);
     const pushed = await this.#inRepository(reference, (repository) =>
@@ -177,7 +180,9 @@ export class Transfers {
             const place = this.#places.get(`${host} ${blob}`);
             return place === name ? undefined : place;
           },
-          onProgress: (change) => this.#progressed(id, change),
+          onProgress: (step) => this.#progressed(id, step),
+          onIndex: (digest) =>
+            store.images.recordCopy(image.id, `${host}/${name}@${digest}`, { ...change, atMs: clock.now() }),
         },
         image,
         reference.tag ?? tagOf(image.version),

@@ -1,7 +1,14 @@
 import type { Change } from '../domain/change.ts';
 import { KilnError } from '../domain/errors.ts';
 import type { ComponentName, Digest, ImageId } from '../domain/ids.ts';
-import { asTested, type CheckResult, type Image, isStored, type Revocation } from '../domain/image.ts';
+import {
+  type Artifact,
+  asTested,
+  type CheckResult,
+  type Image,
+  isStored,
+  type Revocation,
+} from '../domain/image.ts';
 import type { Page, PageRequest } from '../domain/page.ts';
 import type { ImageStore } from '../domain/ports/images.ts';
 import { indexImage, setState } from './catalogue/index-image.ts';
@@ -27,6 +34,7 @@ export class Images implements ImageStore {
     return this.#database.change(change, async (tx) => {
       await refuseTaken(tx, image);
       if (image.parent !== undefined) await refuseRevoked(tx.db, image.parent);
+      await refuseLeaving(tx.db, image.artifacts);
       await insertImage(tx, image);
       await indexImage(tx.db, image);
       const { component, version } = image;
@@ -98,6 +106,20 @@ export class Images implements ImageStore {
       tx.event('image.revoked', id, { why, images });
       tx.audit('image.revoke', id, { why, images });
       return images;
+    });
+  }
+
+  recordCopy(id: ImageId, reference: string, change: Change): Promise<void> {
+    return this.#database.change(change, async (tx) => {
+      await requireImage(tx.db, id);
+      const made = await tx.db
+        .insertInto('image_copies')
+        .values({ image_id: id, reference })
+        .onConflict((conflict) => conflict.doNothing())
+        .executeTakeFirst();
+      if (made.numInsertedOrUpdatedRows === 0n) return;
+      tx.event('image.pushed', id, { reference });
+      tx.audit('image.push', id, { reference });
     });
   }
 
@@ -178,6 +200,22 @@ async function refuseTaken(tx: ChangeTransaction, image: NewImage): Promise<void
     `${image.component} ${image.version} exists already, as image ${taken.id}.`,
     { next: 'Give the changed source a new version, or use that image.', details: { image: taken.id } },
   );
+}
+
+/** What a provider keeps is not taken over while it is about to be deleted there. */
+async function refuseLeaving(db: Reader, artifacts: readonly Artifact[]): Promise<void> {
+  const kept = artifacts.filter((artifact) => !isStored(artifact));
+  if (kept.length === 0) return;
+  const leaving = await db
+    .selectFrom('swept_artifacts')
+    .select('image_id')
+    .where('body', 'in', kept.map(toJson))
+    .executeTakeFirst();
+  if (leaving === undefined) return;
+  throw new KilnError('source.changed', 'What the image was to be made of has just been swept.', {
+    next: 'Bake again: it is built anew.',
+    retryable: true,
+  });
 }
 
 async function insertImage(tx: ChangeTransaction, image: NewImage): Promise<void> {

@@ -162,16 +162,24 @@ export class Janitor implements JanitorStore {
     });
   }
 
-  sweptArtifacts(): Promise<readonly SweptArtifact[]> {
+  sweptArtifacts(after?: Pick<SweptArtifact, 'image' | 'position'>): Promise<readonly SweptArtifact[]> {
     return this.#database.read(async (db) => {
-      const rows = await db
+      let query = db
         .selectFrom('swept_artifacts')
-        .selectAll()
-        .orderBy('image_id')
-        .limit(AT_A_TIME)
-        .execute();
+        .innerJoin('images', 'images.id', 'swept_artifacts.image_id')
+        .select(['image_id', 'position', 'component', 'swept_artifacts.body']);
+      if (after !== undefined) {
+        query = query.where((row) =>
+          row.or([
+            row('image_id', '>', after.image),
+            row.and([row('image_id', '=', after.image), row('position', '>', after.position)]),
+          ]),
+        );
+      }
+      const rows = await query.orderBy('image_id').orderBy('position').limit(AT_A_TIME).execute();
       return rows.map((row) => ({
         image: row.image_id,
+        component: row.component,
         position: row.position,
         artifact: fromJson<Artifact>(row.body),
       }));

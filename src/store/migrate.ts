@@ -11,6 +11,7 @@ import { addChannelPolicies } from './migrations/007-channel-policies.ts';
 import { addTriggers } from './migrations/008-triggers.ts';
 import { addRebakes } from './migrations/009-rebakes.ts';
 import { addWebhooks } from './migrations/010-webhooks.ts';
+import { addImageCopies } from './migrations/011-image-copies.ts';
 import { newerVersion } from './newer-version.ts';
 
 interface Migration {
@@ -30,6 +31,7 @@ const MIGRATIONS: readonly Migration[] = [
   { name: 'triggers', up: addTriggers },
   { name: 'rebakes', up: addRebakes },
   { name: 'webhooks', up: addWebhooks },
+  { name: 'image-copies', up: addImageCopies },
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -289,6 +289,12 @@ interface SweptArtifactTable {
   body: Json;
 }
 
+/** Where an image is in a registry, as `HOST/NAME@sha256:…`. */
+interface ImageCopyTable {
+  image_id: ImageId;
+  reference: string;
+}
+
 interface PipelineDefinitionTable {
   name: string;
   body: Json;
@@ -416,6 +422,7 @@ export interface Schema {
   janitor: JanitorTable;
   janitor_marks: JanitorMarkTable;
   swept_artifacts: SweptArtifactTable;
+  image_copies: ImageCopyTable;
   pipeline_definitions: PipelineDefinitionTable;
   executions: ExecutionTable;
   execution_heads: ExecutionHeadTable;

@@ -117,6 +117,39 @@ export function janitorContract(underTest: () => StoreUnderTest): void {
     expect((await store.images.byVersion(storefront, base.version))?.id).toBe(image(7).id);
   });
 
+  it('lists what is kept elsewhere page by page, but not what another image stands on, nor anything twice', async () => {
+    const { store } = underTest();
+    const ami = {
+      kind: 'machine',
+      provider: 'amazon',
+      region: 'eu-west-1',
+      arch: 'amd64',
+      sizeBytes: 1,
+    } as const;
+    const own = (n: number) => ({ ...ami, reference: `ami-${n}` });
+    const shared = own(0);
+    await store.images.create({ ...image(1), artifacts: [own(1), shared] }, by);
+    await store.images.create({ ...image(2, checkout), artifacts: [own(2), shared] }, by);
+    for (const change of [by, later])
+      await store.images.recordCopy(image(1).id, 'host/shop@sha256:1', change);
+    await announce(store);
+    const swept = async (number: number) => {
+      await store.janitor.sweep([number], policy, later);
+      return (await store.janitor.sweptArtifacts()).map(({ artifact }) => artifact);
+    };
+    const copy = { kind: 'machine', provider: 'registry', arch: 'amd64', reference: 'host/shop@sha256:1' };
+    expect(await swept(1)).toEqual([own(1), { ...copy, sizeBytes: 0 }]);
+    await expect(store.images.create({ ...image(3), artifacts: [own(1)] }, by)).rejects.toMatchObject({
+      code: 'source.changed',
+    });
+    const all = await swept(2);
+    expect(all).toHaveLength(4);
+    expect(all).toEqual(expect.arrayContaining([own(2), shared]));
+    const [first] = await store.janitor.sweptArtifacts();
+    expect(await store.janitor.sweptArtifacts(first)).toHaveLength(3);
+    expect((await store.events.after(0, 100)).filter((one) => one.kind === 'image.pushed')).toHaveLength(1);
+  });
+
   it('keeps what came to be needed in the middle of a sweep, by another server in another environment', async () => {
     const { store, settings } = underTest();
     for (let n = 1; n <= 4; n += 1) await store.images.create(image(n), by);

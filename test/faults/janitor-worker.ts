@@ -19,6 +19,7 @@ const janitor = new Janitor({
     writeSync(1, 'begun\n');
     return collectBlobs(blobs, new Set(await store.images.artifacts()), new Set());
   },
+  removals: [],
   policy: { ...DEFAULT_RETENTION, unusedMs: 0, noticeWorkingDays: 0, share: 1 },
 });
 writeSync(1, 'begun\n');

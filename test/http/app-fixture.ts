@@ -221,7 +221,12 @@ function smallParts(store: Store, directory: string, acts: string[], logged: str
     scans: noScans(acts),
     transfers: noTransfers(acts),
     imageFiles: { changes: async () => [], verify: async () => ({ blobs: 0, faults: [] }) },
-    janitor: new Janitor({ store, clock: systemClock, collectBlobs: async () => ({ blobs: 0, bytes: 0 }) }),
+    janitor: new Janitor({
+      store,
+      clock: systemClock,
+      collectBlobs: async () => ({ blobs: 0, bytes: 0 }),
+      removals: [],
+    }),
     deployer: {
       async deploy() {
         acts.push('deploy');

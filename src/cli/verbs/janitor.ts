@@ -65,7 +65,10 @@ function runText(run: Answer<'janitor.run'>): string {
     ...(run.spared > 0 ? [`${run.spared} came to be needed in the meantime and stay.`] : []),
     ...(run.deletedBlobs > 0 ? [`${run.deletedBlobs} blobs deleted, ${sizeText(run.deletedBytes)}.`] : []),
     ...(run.artifactsLeft > 0
-      ? [`${run.artifactsLeft} artifacts are left with providers that Kiln cannot delete from.`]
+      ? [
+          `${run.artifactsLeft} artifacts could not be deleted where they are kept; the next run tries again:`,
+          ...run.failures.map(({ artifact, why }) => `  ${artifact}: ${why}`),
+        ]
       : []),
   ].join('\n');
 }

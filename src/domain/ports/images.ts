@@ -18,6 +18,11 @@ export interface ImageStore {
    * on no release, deployment or move of a channel takes one of them: they fail with `image.unfit`.
    */
   revoke(id: ImageId, why: string, change: Change): Promise<readonly ImageId[]>;
+  /**
+   * That it is, or is about to be, in a registry as `HOST/NAME@sha256:…`: known already is fine. When the image is
+   * swept the copy is listed among its artifacts, of provider `registry`.
+   */
+  recordCopy(id: ImageId, reference: string, change: Change): Promise<void>;
   /** Artifact digests of all images. */
   artifacts(): Promise<readonly Digest[]>;
 }

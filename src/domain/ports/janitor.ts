@@ -1,5 +1,5 @@
 import type { Change } from '../change.ts';
-import type { ImageId } from '../ids.ts';
+import type { ComponentName, ImageId } from '../ids.ts';
 import type { Artifact } from '../image.ts';
 import type { KeepReason, RetentionDecision, RetentionPolicy } from '../retention.ts';
 
@@ -18,6 +18,7 @@ export interface MarkedImage {
 /** Of an image that was swept: to be deleted by whoever keeps it. */
 export interface SweptArtifact {
   readonly image: ImageId;
+  readonly component: ComponentName;
   readonly position: number;
   readonly artifact: Artifact;
 }
@@ -51,7 +52,10 @@ export interface JanitorStore {
   /** All images that server groups run count as used now. */
   noteUses(atMs: number): Promise<void>;
   finishRun(references: number, atMs: number): Promise<void>;
-  /** Some hundred at a time. */
-  sweptArtifacts(): Promise<readonly SweptArtifact[]>;
+  /**
+   * Some hundred at a time. None that an image stands on which is still there: that one lists it when it goes. And
+   * until it is forgotten, no new image can stand on one that a provider keeps.
+   */
+  sweptArtifacts(after?: Pick<SweptArtifact, 'image' | 'position'>): Promise<readonly SweptArtifact[]>;
   forgetArtifacts(gone: readonly SweptArtifact[]): Promise<void>;
 }

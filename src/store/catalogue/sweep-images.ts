@@ -3,13 +3,15 @@
  * other writer comes before it and is seen, or after it and finds them gone.
  */
 import type { ImageId } from '../../domain/ids.ts';
-import { type Image, isStored } from '../../domain/image.ts';
+import { type Artifact, type Image, isStored } from '../../domain/image.ts';
 import type { SweepOutcome } from '../../domain/ports/janitor.ts';
 import type { KeepReason, RetentionPolicy } from '../../domain/retention.ts';
 import type { ChangeTransaction } from '../change.ts';
-import { fromJson, toJson } from '../json.ts';
+import { fromJson, type Json, toJson } from '../json.ts';
 import type { ImageIndexTable, ImageTable } from '../schema.ts';
+import { readPostings } from './postings.ts';
 import { references } from './references.ts';
+import { fieldTerm } from './terms.ts';
 import { unindexImages } from './unindex-images.ts';
 
 export async function sweepImages(
@@ -141,10 +143,40 @@ async function listArtifacts(tx: ChangeTransaction, images: readonly Omit<Image,
       )
       .execute();
   }
-  const listed = images.flatMap((image) =>
-    image.artifacts.map((artifact, position) => ({ image_id: image.id, position, body: toJson(artifact) })),
-  );
+  const copies = await tx.db
+    .deleteFrom('image_copies')
+    .where(
+      'image_id',
+      'in',
+      images.map((image) => image.id),
+    )
+    .returningAll()
+    .execute();
+  const pushed = Map.groupBy(copies, (copy) => copy.image_id);
+  const listed: { image_id: ImageId; position: number; body: Json }[] = [];
+  for (const image of images) {
+    const own = await notShared(tx, image.artifacts);
+    const all = [...own, ...(pushed.get(image.id) ?? []).map((copy) => copyOf(image, copy.reference))];
+    for (const [position, artifact] of all.entries())
+      listed.push({ image_id: image.id, position, body: toJson(artifact) });
+  }
   if (listed.length > 0) await tx.db.insertInto('swept_artifacts').values(listed).execute();
+}
+
+/** Without those of providers that another image stands on, which is in the index still. */
+async function notShared(
+  tx: ChangeTransaction,
+  artifacts: readonly Artifact[],
+): Promise<readonly Artifact[]> {
+  const terms = artifacts.flatMap((one) => (isStored(one) ? [] : fieldTerm('reference', one.reference)));
+  const shared = await readPostings(tx.db, terms, 0, Number.MAX_SAFE_INTEGER);
+  const stay = new Set(shared.map(({ term }) => term));
+  return artifacts.filter((one) => isStored(one) || !stay.has(fieldTerm('reference', one.reference)));
+}
+
+function copyOf(image: Omit<Image, 'checks'>, reference: string): Artifact {
+  const [{ kind, arch } = { kind: 'bundle' as const, arch: '' }] = image.artifacts;
+  return { kind, provider: 'registry', arch, reference, sizeBytes: 0 };
 }
 
 async function empty(tx: ChangeTransaction, row: ImageTable): Promise<void> {

@@ -1,0 +1,61 @@
+/** Signature version 4, as docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html lays it down. Pure. */
+import { createHash, createHmac } from 'node:crypto';
+
+export interface AmazonCredentials {
+  readonly accessKey: string;
+  readonly secretKey: string;
+  readonly token?: string;
+}
+
+export interface SignedRequest {
+  readonly url: URL;
+  readonly body: string;
+  readonly region: string;
+  readonly service: string;
+  readonly atMs: number;
+}
+
+const CONTENT_TYPE = 'application/x-www-form-urlencoded; charset=utf-8';
+
+/** Headers of a POST of a form. */
+export function signedHeaders(
+  { url, body, region, service, atMs }: SignedRequest,
+  { accessKey, secretKey, token }: AmazonCredentials,
+): Record<string, string> {
+  const time = new Date(atMs).toISOString().replace(/[-:]|\.\d{3}/g, '');
+  const day = time.slice(0, 8);
+  const signed: Record<string, string> = {
+    'content-type': CONTENT_TYPE,
+    host: url.host,
+    'x-amz-date': time,
+    ...(token === undefined ? {} : { 'x-amz-security-token': token }),
+  };
+  const names = Object.keys(signed).sort();
+  const canonical = [
+    'POST',
+    url.pathname,
+    '',
+    ...names.map((name) => `${name}:${signed[name] ?? ''}`),
+    '',
+    names.join(';'),
+    sha256(body),
+  ].join('\n');
+  const scope = `${day}/${region}/${service}/aws4_request`;
+  const key = [day, region, service, 'aws4_request'].reduce<string | Buffer>(hmac, `AWS4${secretKey}`);
+  const signature = hmac(key, ['AWS4-HMAC-SHA256', time, scope, sha256(canonical)].join('\n')).toString(
+    'hex',
+  );
+  const { host: _, ...sent } = signed;
+  return {
+    ...sent,
+    authorization: `AWS4-HMAC-SHA256 Credential=${accessKey}/${scope}, SignedHeaders=${names.join(';')}, Signature=${signature}`,
+  };
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+function hmac(key: string | Buffer, text: string): Buffer {
+  return createHmac('sha256', key).update(text).digest();
+}
