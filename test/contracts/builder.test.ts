@@ -1,5 +1,7 @@
 /** What every builder must do, run against each, and what containers do beyond it. */
-import { chmod, cp, readdir, rm, utimes } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { chmod, cp, mkdtemp, readdir, rm, utimes } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
@@ -8,20 +10,32 @@ import { BundleBuilder } from '../../src/bakery/bundle/bundle-builder.ts';
 import { WorkerPool } from '../../src/bakery/bundle/worker-pool.ts';
 import { containerArchive } from '../../src/bakery/container/container-archive.ts';
 import { ContainerBuilder } from '../../src/bakery/container/container-builder.ts';
+import { MachineBuilder } from '../../src/bakery/machine/machine-builder.ts';
+import { storeMachineFile } from '../../src/bakery/machine/stored-files.ts';
 import { artifactKind, readManifest } from '../../src/bakery/oci-layout.ts';
 import { readComponent } from '../../src/component/read.ts';
 import { outputLines } from '../../src/docker/container-output.ts';
 import { EngineClient, filters } from '../../src/docker/engine-client.ts';
 import { componentName, type Digest, type ImageId } from '../../src/domain/ids.ts';
 import { storedDigest } from '../../src/domain/image.ts';
-import type { Builder, BuildProgress, BuildRequest, BuildResult } from '../../src/domain/ports/builder.ts';
+import type {
+  Builder,
+  BuildProgress,
+  BuildRequest,
+  BuildResult,
+  ResolvedBase,
+} from '../../src/domain/ports/builder.ts';
 import { DOCKER_SOCKET, dockerAnswers, NO_DOCKER, shellImage } from '../docker.ts';
 import { clock, NEVER, SEARCH_PATH, scratch, WORKER_ENTRY, writeTree } from '../e2e/bake-fixture.ts';
+import { missingTool } from '../machine/machine-fixture.ts';
 import { type PlainEngine, plainEngine } from '../plain-engine.ts';
+import { writeSmallRoot } from '../scan/small-root.ts';
 
 interface Variant {
   readonly title: string;
-  readonly name: 'bundle' | 'container';
+  readonly name: 'bundle' | 'container' | 'machine';
+  /** What its components stand on, put where blobs are kept. */
+  base?(blobs: FileBlobStore): Promise<ResolvedBase>;
   open(state: string, blobs: FileBlobStore): Builder | Promise<Builder>;
   /** Files of a component whose build writes the content of `input` to `output`. */
   files(): Promise<Readonly<Record<string, string>>>;
@@ -92,7 +106,66 @@ async function dockerfileFiles(command: string): Promise<Readonly<Record<string,
   };
 }
 
+const MACHINE: Variant = {
+  title: 'machine',
+  name: 'machine',
+  base: async (blobs) => {
+    const file = await smallFoundation();
+    const artifact = await storeMachineFile(blobs, { file, form: 'rootfs', arch: 'amd64' }, NEVER);
+    return { image: 'image-foundation' as ImageId, artifacts: [artifact] };
+  },
+  open: (state, blobs) =>
+    new MachineBuilder({
+      blobs,
+      stateDirectory: state,
+      host: {
+        searchPath: MACHINE_PATH,
+        network: {},
+        environment: {},
+        secrets: {},
+        amazonEndpoint: undefined,
+      },
+      clock,
+      arch: 'amd64',
+      isRoot: process.getuid?.() === 0,
+      randomId: () => crypto.randomUUID(),
+    }),
+  files: async () => machineFiles('cat /run/kiln/source/input >/output'),
+  broken: async (command) => machineFiles(command),
+};
+
+const MACHINE_PATH = '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin';
+let foundationFolder: string | undefined;
+afterAll(() => foundationFolder && rm(foundationFolder, { recursive: true, force: true }));
+
+/** Archive of a root filesystem with a shell and little else; made once. */
+async function smallFoundation(): Promise<string> {
+  if (foundationFolder === undefined) {
+    foundationFolder = await mkdtemp(path.join(tmpdir(), 'kiln-foundation-'));
+    await writeSmallRoot(path.join(foundationFolder, 'root'), ['sh', 'cat', 'sleep']);
+    execFileSync('tar', [
+      '-C',
+      path.join(foundationFolder, 'root'),
+      '-cf',
+      `${foundationFolder}/root.tar`,
+      '.',
+    ]);
+  }
+  return path.join(foundationFolder, 'root.tar');
+}
+
+function machineFiles(command: string): Readonly<Record<string, string>> {
+  const steps = `[{run: ${JSON.stringify(command)}}]`;
+  return {
+    'kiln.yaml': `component: ${COMPONENT}\nimage: {kind: machine, machine: {builder: chroot, source: foundation@golden, provisioners: ${steps}}}\nservice: {run: ./run}\n`,
+    input: 'one',
+  };
+}
+
 let place: Awaited<ReturnType<typeof scratch>>;
+let base: ResolvedBase | undefined;
+/** Blobs that were there before. */
+let blobsBefore: readonly Digest[];
 let blobs: FileBlobStore;
 let builder: Builder;
 let source: string;
@@ -103,6 +176,8 @@ function setUp(variant: Variant): void {
     source = path.join(place.directory, 'source');
     const state = path.join(place.directory, 'state');
     blobs = new FileBlobStore(path.join(state, 'blobs'));
+    base = await variant.base?.(blobs);
+    blobsBefore = await all(blobs.list());
     builder = await variant.open(state, blobs);
     await writeTree(source, await variant.files());
   });
@@ -114,7 +189,8 @@ function setUp(variant: Variant): void {
 }
 
 async function request(directory = source): Promise<BuildRequest> {
-  return { definition: (await readComponent(directory)).definition, directory };
+  const { definition } = await readComponent(directory);
+  return { definition, directory, ...(base === undefined ? {} : { base }) };
 }
 
 async function keyOf(directory = source): Promise<string> {
@@ -124,82 +200,86 @@ async function keyOf(directory = source): Promise<string> {
 const quiet = (): void => {};
 
 if (!dockerAnswers) test.skip(`container: ${NO_DOCKER}`);
+const noMachine = missingTool({ bwrap: 'bubblewrap', setpriv: 'util-linux' });
+if (noMachine !== undefined) test.skip(`machine: ${noMachine}`);
 
-describe.for(dockerAnswers ? [BUNDLE, CONTAINER, CLASSIC] : [BUNDLE])(
-  '$title',
-  { timeout: 120_000 },
-  (variant) => {
-    setUp(variant);
+const VARIANTS = [
+  BUNDLE,
+  ...(dockerAnswers ? [CONTAINER, CLASSIC] : []),
+  ...(noMachine === undefined ? [MACHINE] : []),
+];
 
-    test('equal trees have equal keys wherever they are; another input is another key', async () => {
-      const key = await keyOf();
-      expect(await keyOf()).toBe(key);
-      const copy = path.join(place.directory, 'elsewhere');
-      await cp(source, copy, { recursive: true });
-      await utimes(path.join(copy, 'input'), 1, 1);
-      expect(await keyOf(copy)).toBe(key);
-      await writeTree(source, { input: 'two' });
-      const two = await keyOf();
-      expect(two).not.toBe(key);
-      await chmod(path.join(source, 'input'), 0o755);
-      expect(await keyOf()).not.toBe(two);
-    });
+describe.for(VARIANTS)('$title', { timeout: 120_000 }, (variant) => {
+  setUp(variant);
 
-    test('what it makes is whole, is of its kind and of the planned key, and building again differs in nothing', async () => {
-      const wanted = await request();
-      const seen: BuildProgress[] = [];
-      const { inputKey } = await builder.plan(wanted, NEVER);
-      const made = await builder.build(wanted, (progress) => seen.push(progress), NEVER);
-      expect(made.inputKey).toBe(inputKey);
-      const [artifact] = made.artifacts;
-      if (artifact === undefined) throw new Error('one artifact is made');
-      expect(artifact).toMatchObject({ kind: variant.name, provider: 'local' });
-      expect(await artifactKind(blobs, storedDigest(artifact))).toBe(variant.name);
-      expect(seen.length).toBeGreaterThan(0);
-      expect(await builder.isWhole(artifact, NEVER)).toBe(true);
-      expect(await builder.verify(await request(), artifact, quiet, NEVER)).toEqual([]);
-      const { layers } = await readManifest(blobs, storedDigest(artifact));
-      const last = layers.at(-1);
-      if (last === undefined) throw new Error('there is a layer');
-      await blobs.delete(last.digest);
-      expect(await builder.isWhole(artifact, NEVER)).toBe(false);
-    });
+  test('equal trees have equal keys wherever they are; another input is another key', async () => {
+    const key = await keyOf();
+    expect(await keyOf()).toBe(key);
+    const copy = path.join(place.directory, 'elsewhere');
+    await cp(source, copy, { recursive: true });
+    await utimes(path.join(copy, 'input'), 1, 1);
+    expect(await keyOf(copy)).toBe(key);
+    await writeTree(source, { input: 'two' });
+    const two = await keyOf();
+    expect(two).not.toBe(key);
+    await chmod(path.join(source, 'input'), 0o755);
+    expect(await keyOf()).not.toBe(two);
+  });
 
-    test('a build that fails says why, and leaves nothing', async () => {
-      await writeTree(source, await variant.broken('echo about to fail; exit 3'));
-      const seen: string[] = [];
-      const building = builder.build(
-        await request(),
-        (progress) => seen.push(progress.kind === 'output' ? progress.line : progress.name),
-        NEVER,
-      );
-      await expect(building).rejects.toMatchObject({ code: 'build.failed' });
-      expect(seen).toContain('about to fail');
-      await expectNothingLeft();
-    });
+  test('what it makes is whole, is of its kind and of the planned key, and building again differs in nothing', async () => {
+    const wanted = await request();
+    const seen: BuildProgress[] = [];
+    const { inputKey } = await builder.plan(wanted, NEVER);
+    const made = await builder.build(wanted, (progress) => seen.push(progress), NEVER);
+    expect(made.inputKey).toBe(inputKey);
+    const [artifact] = made.artifacts;
+    if (artifact === undefined) throw new Error('one artifact is made');
+    expect(artifact).toMatchObject({ kind: variant.name, provider: 'local' });
+    expect(await artifactKind(blobs, storedDigest(artifact))).toBe(variant.name);
+    expect(seen.length).toBeGreaterThan(0);
+    expect(await builder.isWhole(artifact, NEVER)).toBe(true);
+    expect(await builder.verify(await request(), artifact, quiet, NEVER)).toEqual([]);
+    const { layers } = await readManifest(blobs, storedDigest(artifact));
+    const last = layers.at(-1);
+    if (last === undefined) throw new Error('there is a layer');
+    await blobs.delete(last.digest);
+    expect(await builder.isWhole(artifact, NEVER)).toBe(false);
+  });
 
-    test('a build that is cancelled ends, and leaves nothing', async () => {
-      await writeTree(source, await variant.broken('echo begun; sleep 600'));
-      const cancel = new AbortController();
-      const building = builder.build(
-        await request(),
-        (progress) => {
-          if (progress.kind === 'output' && progress.line === 'begun') cancel.abort(new Error('enough'));
-        },
-        cancel.signal,
-      );
-      await expect(building).rejects.toThrow();
-      await expectNothingLeft();
-    });
+  test('a build that fails says why, and leaves nothing', async () => {
+    await writeTree(source, await variant.broken('echo about to fail; exit 3'));
+    const seen: string[] = [];
+    const building = builder.build(
+      await request(),
+      (progress) => seen.push(progress.kind === 'output' ? progress.line : progress.name),
+      NEVER,
+    );
+    await expect(building).rejects.toMatchObject({ code: 'build.failed' });
+    expect(seen).toContain('about to fail');
+    await expectNothingLeft();
+  });
 
-    async function expectNothingLeft(): Promise<void> {
-      const state = path.join(place.directory, 'state');
-      expect(await readdir(path.join(state, 'tmp'))).toEqual([]);
-      expect(await all(blobs.list())).toEqual([]);
-      if (variant.name === 'container') expect(await imagesOf(true)).toEqual([]);
-    }
-  },
-);
+  test('a build that is cancelled ends, and leaves nothing', async () => {
+    await writeTree(source, await variant.broken('echo begun; sleep 600'));
+    const cancel = new AbortController();
+    const building = builder.build(
+      await request(),
+      (progress) => {
+        if (progress.kind === 'output' && progress.line === 'begun') cancel.abort(new Error('enough'));
+      },
+      cancel.signal,
+    );
+    await expect(building).rejects.toThrow();
+    await expectNothingLeft();
+  });
+
+  async function expectNothingLeft(): Promise<void> {
+    const state = path.join(place.directory, 'state');
+    expect(await readdir(path.join(state, 'tmp'))).toEqual([]);
+    expect(await all(blobs.list())).toEqual(blobsBefore);
+    if (variant.name === 'container') expect(await imagesOf(true)).toEqual([]);
+  }
+});
 
 describe.runIf(dockerAnswers)('containers', { timeout: 120_000 }, () => {
   setUp(CONTAINER);

@@ -10,8 +10,8 @@ const PROGRAMS =
     ' ',
   );
 
-export async function writeSmallRoot(folder: string): Promise<void> {
-  for (const name of PROGRAMS) {
+export async function writeSmallRoot(folder: string, programs: readonly string[] = PROGRAMS): Promise<void> {
+  for (const name of programs) {
     const program = locate(name);
     if (program === undefined) continue;
     await put(folder, program, `/usr/bin/${name}`);
