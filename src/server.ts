@@ -41,6 +41,7 @@ import { TaskTokens } from './pipeline/task-tokens.ts';
 import { makeTasks } from './pipeline/task-registry.ts';
 import type { Verbs } from './pipeline/verbs.ts';
 import { credentialsFromFile } from './registry/credentials.ts';
+import { KnownPlaces } from './registry/known-places.ts';
 import { Transfers } from './registry/transfers.ts';
 import { openRouter } from './routing/open-router.ts';
 import { SBOM_TYPE } from './scan/sbom/cyclonedx.ts';
@@ -161,6 +162,7 @@ async function build(building: Building): Promise<KilnServer> {
     clock: systemClock,
     credentials: credentialsFromFile(settings.registryLogins),
     plainHttp: settings.plainHttpRegistries,
+    places: await KnownPlaces.open(state.file('registry/places.json')),
     attachmentsOf: async (image, signal) =>
       sboms.canBeMade(image) ? [{ type: SBOM_TYPE, text: await sboms.of(image, signal) }] : [],
     newId: randomUUID,

@@ -15,7 +15,14 @@ import { parseRecord, type ShippedImage } from './image-record.ts';
 import { severalAtATime } from './patience.ts';
 import type { RegistryReference } from './reference.ts';
 import type { Manifest, Repository } from './repository.ts';
-import { type Descriptor, parseIndex, parseManifest } from './shipment.ts';
+import {
+  artifactTag,
+  asIndex,
+  type Descriptor,
+  parseIndex,
+  parseManifest,
+  type Shipped,
+} from './shipment.ts';
 import type { OnProgress } from './transfer-progress.ts';
 
 const DOWNLOADS_AT_A_TIME = 4;
@@ -47,9 +54,7 @@ export async function pullImage(
 ): Promise<Pulled> {
   const { repository, store } = parts;
   const where = placeOf(reference);
-  const index = await repository.manifest(reference.digest ?? reference.tag ?? 'latest', signal);
-  if (index === undefined) throw notThere(where);
-  const shipped = parseIndex(index, where);
+  const { index, shipped } = await findIndex(repository, reference, where, signal);
   const image = await fetchRecord(parts, shipped.record, signal);
   const wanted = image.artifacts.filter(isStored).map((artifact) => artifact.digest);
   if (wanted.length === 0 || wanted.some((digest) => !shipped.artifacts.includes(digest))) {
@@ -64,6 +69,23 @@ export async function pullImage(
   signal.throwIfAborted();
   const made = await store.images.create(await recordHere(parts, image, where, index), change());
   return { kind: 'pulled', image: made, digest: index.digest };
+}
+
+/** By the digest of the index, of one of the image's artifacts, or by a tag. */
+async function findIndex(
+  repository: Repository,
+  { digest, tag = 'latest' }: RegistryReference,
+  where: string,
+  signal: AbortSignal,
+): Promise<{ readonly index: Manifest; readonly shipped: Shipped }> {
+  const named = await repository.manifest(digest ?? tag, signal);
+  if (named === undefined) throw notThere(where);
+  if (digest !== undefined && asIndex(named) === undefined) {
+    const index = await repository.manifest(artifactTag(digest), signal);
+    const shipped = index === undefined ? undefined : asIndex(index);
+    if (index !== undefined && shipped?.artifacts.includes(digest)) return { index, shipped };
+  }
+  return { index: named, shipped: parseIndex(named, where) };
 }
 
 async function fetchRecord(parts: PullParts, digest: Digest, signal: AbortSignal): Promise<ShippedImage> {

@@ -11,6 +11,7 @@ import { severalAtATime } from './patience.ts';
 import type { BlobFile, Repository } from './repository.ts';
 import {
   type Attachment,
+  artifactTag,
   parseManifest,
   type Shipment,
   type StoredManifest,
@@ -57,6 +58,9 @@ export async function pushImage(
   }
   for (const manifest of shipment.manifests) await repository.putManifest(manifest.digest, manifest, signal);
   await parts.onIndex(shipment.index.digest);
+  for (const { artifact } of artifacts) {
+    await repository.putManifest(artifactTag(artifact.digest), shipment.index, signal);
+  }
   await repository.putManifest(tag, shipment.index, signal);
   return { digest: shipment.index.digest, tag, blobs: files.map((file) => file.digest) };
 }

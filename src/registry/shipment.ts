@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import { sha256 } from '../bakery/blobs.ts';
 import { KilnError } from '../domain/errors.ts';
-import { type Digest, digest as parseDigest } from '../domain/ids.ts';
+import { type Digest, hexOf, digest as parseDigest } from '../domain/ids.ts';
 import type { StoredArtifact } from '../domain/image.ts';
 import { recordText, type ShippedImage } from './image-record.ts';
 import { INDEX_TYPE, MANIFEST_TYPE, type Manifest } from './repository.ts';
@@ -26,6 +26,11 @@ export interface StoredManifest {
   readonly artifact: StoredArtifact;
   readonly mediaType: string;
   readonly text: string;
+}
+
+/** By it the image is found from the digest of one of its artifacts; of several that have the artifact, the last pushed. */
+export function artifactTag(artifact: Digest): string {
+  return `kiln-artifact-${hexOf(artifact)}`;
 }
 
 /** Something about the image that travels with it, such as its SBOM. */
@@ -141,17 +146,22 @@ export interface Shipped {
   readonly artifacts: readonly Digest[];
 }
 
-/** Fails with `registry.refused` when Kiln did not push it. */
-export function parseIndex({ text }: Manifest, where: string): Shipped {
+/** Undefined: no index, or one that Kiln did not push. */
+export function asIndex({ text }: Manifest): Shipped | undefined {
   const parsed = indexSchema.safeParse(jsonOf(text));
   const record = parsed.data?.manifests.find((entry) => entry.artifactType === RECORD_TYPE);
-  if (parsed.data === undefined || record === undefined) {
-    throw new KilnError('registry.refused', `${where} is not an image that Kiln has pushed.`, {
-      next: 'Give the tag or the digest that `kiln push` named.',
-    });
-  }
+  if (parsed.data === undefined || record === undefined) return undefined;
   const artifacts = parsed.data.manifests.filter((entry) => entry.artifactType === undefined);
   return { record: record.digest, artifacts: artifacts.map((entry) => entry.digest) };
+}
+
+/** Fails with `registry.refused` when Kiln did not push it. */
+export function parseIndex(manifest: Manifest, where: string): Shipped {
+  const shipped = asIndex(manifest);
+  if (shipped !== undefined) return shipped;
+  throw new KilnError('registry.refused', `${where} is not an image that Kiln has pushed.`, {
+    next: 'Give the tag or the digest that `kiln push` named.',
+  });
 }
 
 /** Everything that a manifest stands on. */

@@ -2,11 +2,11 @@
 import type { FileBlobStore } from '../bakery/blobs.ts';
 import type { Change } from '../domain/change.ts';
 import { asKilnError, KilnError } from '../domain/errors.ts';
-import type { Digest } from '../domain/ids.ts';
 import type { Image } from '../domain/image.ts';
 import type { Clock } from '../domain/ports/clock.ts';
 import type { Store } from '../domain/ports/store.ts';
 import type { FindCredentials } from './credentials.ts';
+import type { KnownPlaces } from './known-places.ts';
 import { pullImage } from './pull.ts';
 import { pushImage } from './push.ts';
 import { parseRegistryReference, type RegistryReference, tagOf } from './reference.ts';
@@ -42,6 +42,7 @@ export interface TransfersParts {
   readonly credentials: FindCredentials;
   /** Hosts, beside this machine, that are spoken to over plain HTTP. */
   readonly plainHttp: readonly string[];
+  readonly places: KnownPlaces;
   /** What goes along with an image, such as its SBOM. */
   readonly attachmentsOf: (image: Image, signal: AbortSignal) => Promise<readonly Attachment[]>;
   readonly newId: () => string;
@@ -54,7 +55,6 @@ export interface TransfersParts {
 const TRANSFERS_KEPT = 200;
 /** Of everything: whatever takes longer hangs. */
 const LIMIT_MS = 6 * 3600_000;
-const PLACES_KNOWN = 20_000;
 
 interface Running {
   readonly controller: AbortController;
@@ -65,8 +65,6 @@ export class Transfers {
   readonly #parts: TransfersParts;
   readonly #transfers = new Map<string, Transfer>();
   readonly #running = new Map<string, Running>();
-  /** `host digest` → a repository there that has the blob. Forgetting costs bytes, nothing else. */
-  readonly #places = new Map<string, string>();
 
   constructor(parts: TransfersParts) {
     this.#parts = parts;
@@ -168,7 +166,7 @@ export class Transfers {
     change: Omit<Change, 'atMs'>,
     signal: AbortSignal,
   ): Promise<TransferOutcome> {
-    const { blobs, attachmentsOf, store, clock } = this.#parts;
+    const { blobs, places, attachmentsOf, store, clock } = this.#parts;
     const { host, name } = reference;
     const attachments = await attachmentsOf(image, signal);
     const pushed = await this.#inRepository(reference, (repository) =>
@@ -176,10 +174,7 @@ export class Transfers {
         {
           blobs,
           repository,
-          knownElsewhere: (blob) => {
-            const place = this.#places.get(`${host} ${blob}`);
-            return place === name ? undefined : place;
-          },
+          knownElsewhere: (blob) => places.elsewhere(host, name, blob),
           onProgress: (step) => this.#progressed(id, step),
           onIndex: (digest) =>
             store.images.recordCopy(image.id, `${host}/${name}@${digest}`, { ...change, atMs: clock.now() }),
@@ -190,7 +185,7 @@ export class Transfers {
         signal,
       ),
     );
-    this.#rememberPlaces(host, name, pushed.blobs);
+    await places.remember(host, name, pushed.blobs);
     const kind = this.get(id).progress.movedBlobs === 0 ? 'unchanged' : 'pushed';
     return { kind, image, reference: `${host}/${name}@${pushed.digest}` };
   }
@@ -230,13 +225,5 @@ export class Transfers {
 
   #progressed(id: string, step: (before: TransferProgress) => TransferProgress): void {
     this.#change(id, (before) => ({ ...before, progress: step(before.progress) }));
-  }
-
-  #rememberPlaces(host: string, name: string, digests: readonly Digest[]): void {
-    for (const digest of digests) this.#places.set(`${host} ${digest}`, name);
-    for (const key of this.#places.keys()) {
-      if (this.#places.size <= PLACES_KNOWN) return;
-      this.#places.delete(key);
-    }
   }
 }

@@ -4,6 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { FileBlobStore } from '../../src/bakery/blobs.ts';
 import { credentialsFromFile } from '../../src/registry/credentials.ts';
+import { KnownPlaces } from '../../src/registry/known-places.ts';
 import { type Transfer, Transfers, type TransfersParts } from '../../src/registry/transfers.ts';
 import {
   clock,
@@ -22,6 +23,8 @@ export interface Pair {
   /** A folder with `kiln.yaml` and so many files of random bytes, each in a layer of its own when it is large. */
   source(files: number, sizeBytes: number): Promise<string>;
   transfers(kitchen: Kitchen, more?: Partial<TransfersParts>): Transfers;
+  /** What that Kiln knows after a restart. */
+  places(kitchen: Kitchen): Promise<KnownPlaces>;
   close(): Promise<void>;
 }
 
@@ -29,6 +32,11 @@ export async function openPair(): Promise<Pair> {
   const { directory, remove } = await scratch();
   const here = await openKitchen(path.join(directory, 'here'));
   const there = await openKitchen(path.join(directory, 'there'));
+  const places = (kitchen: Kitchen) => KnownPlaces.open(path.join(kitchen.state, 'registry', 'places.json'));
+  const known = new Map([
+    [here, await places(here)],
+    [there, await places(there)],
+  ]);
   const opened: Transfers[] = [];
   let sources = 0;
   return {
@@ -45,6 +53,7 @@ export async function openPair(): Promise<Pair> {
       }
       return folder;
     },
+    places,
     transfers(kitchen, more = {}) {
       const transfers = new Transfers({
         store: kitchen.store,
@@ -52,6 +61,7 @@ export async function openPair(): Promise<Pair> {
         clock,
         credentials: credentialsFromFile(path.join(directory, 'no-logins.json')),
         plainHttp: [],
+        places: known.get(kitchen) ?? shouldBeKnown(),
         attachmentsOf: async () => [],
         newId: randomUUID,
         random: () => 0.5,
@@ -68,6 +78,10 @@ export async function openPair(): Promise<Pair> {
       await remove();
     },
   };
+}
+
+function shouldBeKnown(): never {
+  throw new Error('a kitchen of the pair');
 }
 
 export async function ended(transfers: Transfers, { id }: Transfer): Promise<Transfer> {
