@@ -13,6 +13,7 @@ import {
 import { asPromoted, asTested, type Image } from '../domain/image.ts';
 import type { ReleaseWithState } from '../domain/ports/releases.ts';
 import type { Release } from '../domain/release.ts';
+import { rollbackOrder } from '../domain/rollback.ts';
 import { artifactFor } from './artifact-choice.ts';
 import { targetOf } from './group-spec.ts';
 import type { DeployParts } from './parts.ts';
@@ -116,10 +117,17 @@ export class ReleaseChoice {
     });
   }
 
-  /** Fails when its image was revoked. */
+  /** Fails when its image was revoked, or has been swept. */
   async assertFit(release: Release): Promise<void> {
     const image = await this.parts.store.images.get(release.image);
-    if (image?.revoked === undefined) return;
+    if (image === undefined) {
+      throw new KilnError(
+        'image.unfit',
+        `The image of release ${release.number}, ${release.component} ${release.version}, has been swept.`,
+        { next: 'Choose a later release, or bake that version again and deploy it.' },
+      );
+    }
+    if (image.revoked === undefined) return;
     throw new KilnError(
       'image.unfit',
       `The image of release ${release.number} was revoked: ${image.revoked.why}.`,
@@ -148,25 +156,18 @@ export class ReleaseChoice {
     };
   }
 
-  /** After a rollback the number that serves is lower, so a second rollback goes further back, never forth. */
+  /** The next one that a rollback turns to. */
   async lastServed(service: ServiceKey): Promise<ReleaseWithState> {
-    const { store } = this.parts;
     const { component, environment } = serviceParts(service);
-    const serving = (await store.services.get(service))?.serving ?? 0;
-    let best: ReleaseWithState | undefined;
-    let cursor: string | undefined;
-    do {
-      const page = await store.releases.list(
-        { component, environment },
-        { limit: 100, ...(cursor === undefined ? {} : { cursor }) },
-      );
-      for (const one of page.items) {
-        if (one.number >= serving || one.servedAtMs === undefined || one.bad !== undefined) continue;
-        if (one.servedAtMs > (best?.servedAtMs ?? 0)) best = one;
-      }
-      cursor = page.cursor;
-    } while (cursor !== undefined);
-    if (best !== undefined) return best;
+    const serving = (await this.parts.store.services.get(service))?.serving ?? null;
+    const past = (await this.allReleases(component, environment)).map((release) => ({
+      number: release.number,
+      servedAtMs: release.servedAtMs ?? null,
+      bad: release.bad !== undefined,
+      release,
+    }));
+    const [next] = rollbackOrder(past, serving);
+    if (next !== undefined) return next.release;
     throw new KilnError(
       'rollback.nothing',
       `No release of ${component} served in ${environment} before this one.`,
@@ -174,5 +175,22 @@ export class ReleaseChoice {
         next: `Name one: kiln releases ${component} ${environment}, then kiln rollback --to N`,
       },
     );
+  }
+
+  private async allReleases(
+    component: ComponentName,
+    environment: EnvironmentName,
+  ): Promise<readonly ReleaseWithState[]> {
+    const all: ReleaseWithState[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await this.parts.store.releases.list(
+        { component, environment },
+        { limit: 100, ...(cursor === undefined ? {} : { cursor }) },
+      );
+      all.push(...page.items);
+      cursor = page.cursor;
+    } while (cursor !== undefined);
+    return all;
   }
 }

@@ -9,6 +9,7 @@ import {
   type RetentionView,
   releasesInReach,
 } from './retention.ts';
+import { rollbackOrder } from './rollback.ts';
 
 const DAY_MS = 24 * 3600 * 1000;
 const NOW = 1_000 * DAY_MS;
@@ -184,6 +185,29 @@ test('a rollback can reach what serves, what served last, the newest, and both e
   ];
   expect(releasesInReach(all, 6, [5], 2).map((one) => one.number)).toEqual([2, 3, 5, 6, 7]);
   expect(releasesInReach([], null, [], 2)).toEqual([]);
+});
+
+test('whatever rollbacks go through, one after the other, is in reach from the beginning', () => {
+  const past = fc.record({
+    servedAtMs: fc.option(fc.integer({ min: 1, max: 1000 })),
+    bad: fc.integer({ min: 0, max: 4 }).map((n) => n === 0),
+  });
+  const count = fc.integer({ min: 0, max: 30 });
+  fc.assert(
+    fc.property(fc.array(past, { minLength: 1, maxLength: 30 }), count, (all, at) => {
+      const releases = all.map((one, index) => ({ ...one, number: index + 1 }));
+      let serving = Math.min(at, releases.length);
+      const inReach = releasesInReach(releases, serving, [], 10);
+      for (let times = 0; times < 10; times += 1) {
+        const [next] = rollbackOrder(releases, serving);
+        if (next === undefined) return;
+        expect(next.number).toBeLessThan(serving);
+        expect(inReach).toContain(next);
+        serving = next.number;
+      }
+    }),
+    { numRuns: 1000 },
+  );
 });
 
 test('a notice counts working days', () => {

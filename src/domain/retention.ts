@@ -11,6 +11,7 @@
  * - A view that is stale or suspiciously empty decides nothing.
  */
 import type { ReleaseNumber } from './ids.ts';
+import { type PastRelease, rollbackOrder } from './rollback.ts';
 
 export interface RetentionPolicy {
   /** Neither made nor used for so long. */
@@ -18,7 +19,7 @@ export interface RetentionPolicy {
   readonly noticeWorkingDays: number;
   /** Of all images, at most this share is marked, and at most this share swept, in one run. */
   readonly share: number;
-  /** Beside what serves, so many releases of each service that served last can be rolled back to. */
+  /** Beside what serves, so many releases of each service can be rolled back to: one after the other, or by number. */
   readonly releasesKept: number;
   /** The last look at what runs may be so old. */
   readonly staleMs: number;
@@ -153,30 +154,25 @@ function countReasons(reasons: Uint8Array): Record<KeepReason, number> {
   return kept;
 }
 
-export interface ReachableRelease {
-  readonly number: ReleaseNumber;
-  readonly servedAtMs: number | null;
-  readonly bad: boolean;
-}
-
 /**
  * Of one service's releases those that something may still turn to: what serves, the newest (it may be about to be
- * deployed), both ends of an open deployment, and those that served last.
+ * deployed), both ends of an open deployment, as many as rollbacks one after the other go through, and as many that
+ * served last, which a rollback may name.
  */
-export function releasesInReach<Release extends ReachableRelease>(
-  releases: readonly Release[],
+export function releasesInReach<Past extends PastRelease>(
+  releases: readonly Past[],
   serving: ReleaseNumber | null,
   open: readonly ReleaseNumber[],
   kept: number,
-): readonly Release[] {
+): readonly Past[] {
   const newest = Math.max(0, ...releases.map((one) => one.number));
-  const served = releases
-    .filter((one) => one.servedAtMs !== null && !one.bad && one.number !== serving)
-    .toSorted((a, b) => (b.servedAtMs ?? 0) - (a.servedAtMs ?? 0))
-    .slice(0, kept);
+  const served = rollbackOrder(
+    releases.filter((one) => one.number !== serving),
+    Number.POSITIVE_INFINITY,
+  );
+  const inReach = new Set([...served.slice(0, kept), ...rollbackOrder(releases, serving).slice(0, kept)]);
   return releases.filter(
-    (one) =>
-      one.number === serving || one.number === newest || open.includes(one.number) || served.includes(one),
+    (one) => one.number === serving || one.number === newest || open.includes(one.number) || inReach.has(one),
   );
 }
 
