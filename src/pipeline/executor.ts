@@ -217,6 +217,7 @@ export class Executor {
       status: execution.status,
       atMs: this.#parts.clock.now(),
       ...(keeps && { snapshot: execution }),
+      ...(isOver && { failure: execution }),
       ...(consumed.length > 0 && { consumed }),
     });
     held.inbox.splice(0, taken.length);

@@ -6,6 +6,7 @@ import { KilnError } from '../domain/errors.ts';
 import type { ExecutionAppend } from '../domain/ports/executions.ts';
 import type { Database } from './database.ts';
 import type { Writer } from './engine.ts';
+import { noteFailure } from './execution-history.ts';
 import { asJson } from './json.ts';
 import type { ExecutionHeadTable } from './schema.ts';
 
@@ -147,6 +148,7 @@ async function writeRows(
       )
       .execute();
   }
+  for (const append of written) await noteFailure(db, append);
   const consumed = written.flatMap(({ consumed = [] }) => consumed);
   if (consumed.length > 0)
     await db.deleteFrom('execution_signals').where('ordinal', 'in', consumed).execute();

@@ -20,6 +20,7 @@ import type { ChangeTransaction } from './change.ts';
 import type { Database } from './database.ts';
 import type { Reader } from './engine.ts';
 import { ExecutionAppends } from './execution-appends.ts';
+import { factsRow } from './execution-history.ts';
 import { asJson, fromJson } from './json.ts';
 import { pageBounds, pageByOrdinal } from './page.ts';
 import { beginsWith } from './prefix.ts';
@@ -80,8 +81,10 @@ export class Executions implements ExecutionStore {
         fence: 0,
       };
       await tx.db.insertInto('execution_heads').values(head).execute();
+      const record = recordOf({ id, ordinal, pipeline, definition, body: asJson(body) }, head);
+      await tx.db.insertInto('execution_facts').values(factsRow(record, ordinal)).execute();
       tx.audit('execution.create', id, { pipeline, definition });
-      return recordOf({ id, ordinal, pipeline, definition, body: asJson(body) }, head);
+      return record;
     });
   }
 

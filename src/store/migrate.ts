@@ -12,6 +12,7 @@ import { addTriggers } from './migrations/008-triggers.ts';
 import { addRebakes } from './migrations/009-rebakes.ts';
 import { addWebhooks } from './migrations/010-webhooks.ts';
 import { addImageCopies } from './migrations/011-image-copies.ts';
+import { addExecutionFacts } from './migrations/012-execution-facts.ts';
 import { newerVersion } from './newer-version.ts';
 
 interface Migration {
@@ -32,6 +33,7 @@ const MIGRATIONS: readonly Migration[] = [
   { name: 'rebakes', up: addRebakes },
   { name: 'webhooks', up: addWebhooks },
   { name: 'image-copies', up: addImageCopies },
+  { name: 'execution-facts', up: addExecutionFacts },
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

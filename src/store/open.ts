@@ -11,6 +11,7 @@ import { Database } from './database.ts';
 import { Deployments } from './deployments.ts';
 import type { Engine, Watch } from './engine.ts';
 import { Events } from './events.ts';
+import { ExecutionHistory } from './execution-history.ts';
 import { Executions } from './executions.ts';
 import { Findings } from './findings.ts';
 import { Idempotency } from './idempotency.ts';
@@ -87,6 +88,7 @@ class OpenStore implements Store {
   readonly releases: Releases;
   readonly deployments: Deployments;
   readonly executions: Executions;
+  readonly executionHistory: ExecutionHistory;
   readonly triggers: TriggerEvents;
   readonly webhooks: Webhooks;
   readonly services: Services;
@@ -114,6 +116,7 @@ class OpenStore implements Store {
     this.rebakes = new Rebakes(database);
     this.deployments = new Deployments(database);
     this.executions = new Executions(database);
+    this.executionHistory = new ExecutionHistory(database);
     this.triggers = new TriggerEvents(database);
     this.webhooks = new Webhooks(database);
     this.services = new Services(database);

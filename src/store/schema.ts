@@ -335,6 +335,21 @@ interface ExecutionSignalTable {
   body: Json;
 }
 
+/** What an execution is found by, see `domain/execution-facts.ts`; the failure is known at its end. */
+export interface ExecutionFactsTable {
+  id: string;
+  ordinal: Revision;
+  pipeline: string;
+  created_at_ms: number;
+  created_by: string;
+  trigger_kind: string | null;
+  commit_sha: string | null;
+  after_id: string | null;
+  text: string;
+  error: string | null;
+  cause: string | null;
+}
+
 interface ExecutionHolderTable {
   holder: string;
   expires_at_ms: number;
@@ -426,6 +441,7 @@ export interface Schema {
   pipeline_definitions: PipelineDefinitionTable;
   executions: ExecutionTable;
   execution_heads: ExecutionHeadTable;
+  execution_facts: ExecutionFactsTable;
   execution_events: ExecutionEventTable;
   execution_snapshots: ExecutionEventTable;
   execution_signals: ExecutionSignalTable;

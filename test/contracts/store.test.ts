@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, it } from 'vitest';
 import { POSTGRES_MISSING, postgresBinaries } from './postgres.ts';
 import { catalogueContract } from './store-catalogue.ts';
+import { executionHistoryContract } from './store-execution-history.ts';
 import { executionsContract } from './store-executions.ts';
 import { findingsContract } from './store-findings.ts';
 import { imagesContract } from './store-images.ts';
@@ -36,6 +37,7 @@ function contract(makeSubject: () => Promise<StoreSubject>): void {
   const underTest = () => current;
   describe('images and channels', () => imagesContract(underTest));
   describe('executions', () => executionsContract(underTest));
+  describe('execution history', () => executionHistoryContract(underTest));
   describe('triggers', () => triggersContract(underTest));
   describe('webhooks', () => webhooksContract(underTest));
   describe('findings', () => findingsContract(underTest));

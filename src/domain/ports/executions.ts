@@ -75,6 +75,8 @@ export interface ExecutionAppend {
   readonly atMs: number;
   /** The state after these events. */
   readonly snapshot?: unknown;
+  /** What it ended of, once it has. */
+  readonly failure?: { readonly error?: string; readonly cause?: string };
   /** Signals that these events carry out. */
   readonly consumed?: readonly Revision[];
 }

@@ -9,6 +9,7 @@ import type { CatalogueStore } from './catalogue.ts';
 import type { ChannelPolicyStore, ChannelStore } from './channels.ts';
 import type { DeploymentStore } from './deployments.ts';
 import type { EventStore } from './events.ts';
+import type { ExecutionHistoryStore } from './execution-history.ts';
 import type { ExecutionStore } from './executions.ts';
 import type { FindingStore } from './findings.ts';
 import type { IdempotencyStore } from './idempotency.ts';
@@ -34,6 +35,7 @@ export interface Store {
   readonly releases: ReleaseStore;
   readonly deployments: DeploymentStore;
   readonly executions: ExecutionStore;
+  readonly executionHistory: ExecutionHistoryStore;
   readonly triggers: TriggerStore;
   readonly webhooks: WebhookStore;
   readonly services: ServiceStore;
