@@ -60,6 +60,7 @@ import { assertListenIsFree, listenForApi, routerListen } from './server/sockets
 import { openStateDirectory, type StateDirectory } from './server/state-directory.ts';
 import { systemClock } from './server/system-clock.ts';
 import { targetReports } from './server/target-report.ts';
+import { openWebhooks } from './server/webhooks.ts';
 import type { Settings } from './settings.ts';
 import { openStore } from './store/open.ts';
 import { TARGETS } from './targets/registry.ts';
@@ -229,6 +230,8 @@ async function build(building: Building): Promise<KilnServer> {
   });
   const { pipelines, taskTokens, taskLogs } = await buildPipelines(building, { store, verbs, holder });
 
+  const webhooks = await openWebhooks(store, systemClock, state.file('webhooks'));
+
   const asked = Promise.withResolvers<void>();
   const app = createApp({
     store,
@@ -250,6 +253,7 @@ async function build(building: Building): Promise<KilnServer> {
     pipelines,
     taskTokens,
     taskLogs,
+    webhooks,
     services: {
       list: (filter, signal) => serviceStatuses(deploy, filter, signal),
       logs: (component, environment, query, signal) =>

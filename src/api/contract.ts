@@ -21,6 +21,7 @@ import { scans } from './scans.ts';
 import { server } from './server.ts';
 import { services } from './services.ts';
 import { tokens } from './tokens.ts';
+import { webhooks } from './webhooks.ts';
 
 export interface OperationSchemas {
   readonly params?: z.ZodObject;
@@ -51,6 +52,7 @@ export const CONTRACT = {
   ...server,
   ...services,
   ...tokens,
+  ...webhooks,
 } satisfies Record<OperationName, OperationSchemas>;
 
 type Contract = typeof CONTRACT;

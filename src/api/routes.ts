@@ -471,6 +471,27 @@ export const ROUTES = {
     summary: 'Exchange a page code, sent in place of a token, for a token of the page’s own',
     answers: 'json',
   },
+  'webhooks.list': {
+    method: 'get',
+    path: '/webhooks',
+    role: 'viewer',
+    summary: 'Webhooks, without their secrets',
+    answers: 'json',
+  },
+  'webhooks.add': {
+    method: 'post',
+    path: '/webhooks',
+    role: 'admin',
+    summary: 'Take a repository’s webhooks; the secret is answered once',
+    answers: 'json',
+  },
+  'webhooks.remove': {
+    method: 'delete',
+    path: '/webhooks/{name}',
+    role: 'admin',
+    summary: 'Take a repository’s webhooks no more',
+    answers: 'json',
+  },
   'audit.list': {
     method: 'get',
     path: '/audit',

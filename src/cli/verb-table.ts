@@ -314,6 +314,21 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import('./verbs/open.ts'),
   },
   {
+    name: 'webhook',
+    args: '[action] [name]',
+    summary: 'list, add or remove webhooks of repositories',
+    options: [
+      ['--provider <name>', 'github, gitlab, gitea (Forgejo too), bitbucket or bitbucket-server'],
+      ['--repository <url>', 'address of the repository that it speaks for'],
+      ['--url <url>', 'where the provider reaches this server, such as https://kiln.example.com'],
+      ['--status-secret <name>', 'secret of the server with a token: commits are told how it went'],
+      ['--status-api <url>', 'the provider’s API, where the repository’s host does not say'],
+    ],
+    example:
+      'kiln webhook add shop --provider github --repository https://github.com/octocat/shop.git --url https://kiln.example.com',
+    load: () => import('./verbs/webhook.ts'),
+  },
+  {
     name: 'tokens',
     args: '[action] [name]',
     summary: 'list, create or delete tokens',

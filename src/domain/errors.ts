@@ -22,6 +22,9 @@ export const ERROR_CODES = [
   'auth.origin',
   'idempotency.mismatch',
   'idempotency.in-progress',
+  // what providers of repositories tell
+  'webhook.unsigned',
+  'webhook.replayed',
   // things that are not there, which is not the same as broken
   'not-found',
   // bake
@@ -75,6 +78,7 @@ export const ERROR_CODES = [
   'server.unreachable',
   'server.protocol',
   'server.busy',
+  'server.flooded',
   'tool.missing',
   'timeout',
   'aborted',

@@ -1,6 +1,6 @@
 /**
  * The HTTP surface, put together. Every request passes, in this order: a request id and the access log, Host and
- * Origin, the token, and then its operation. `/healthz` and `/readyz` alone need no token.
+ * Origin, the token, and then its operation. `/healthz` and `/readyz` need no token, and `/webhooks` a signature instead.
  */
 import { Hono } from 'hono';
 import { API_ROOT, pathOf } from '../api/routes.ts';
@@ -36,6 +36,7 @@ import { serveServer } from './server.ts';
 import { serveServices } from './services.ts';
 import { passwordAsBearer, serveTerraform } from './terraform.ts';
 import { serveTokens } from './tokens.ts';
+import { receiveWebhooks, serveWebhooks } from './webhooks.ts';
 
 export interface App {
   /** What an HTTP server calls with each request. */
@@ -70,6 +71,7 @@ export function createApp(httpParts: HttpParts): App {
   app.get('/healthz', () => healthAnswer());
   app.get('/readyz', () => readinessAnswer(parts));
   servePageFiles(app, parts.page);
+  receiveWebhooks(app, parts);
   app.use(async (context, next) => {
     const sent = context.req.header('authorization');
     const header = context.req.path === TERRAFORM_STATE ? passwordAsBearer(sent) : sent;
@@ -116,6 +118,7 @@ function serveOperations(operations: Operations, parts: StreamParts, codes: Page
   servePipelineLogs(operations, parts);
   serveServices(operations, parts);
   serveTokens(operations, parts);
+  serveWebhooks(operations, parts);
   serveTaskTokens(operations, parts);
   servePipelineLogs(operations, parts);
   serveAudit(operations, parts);

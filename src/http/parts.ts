@@ -15,10 +15,13 @@ import type { Store } from '../domain/ports/store.ts';
 import type { LogLine, LogQuery } from '../domain/ports/target.ts';
 import type { DiskTaskLogs } from '../pipeline/logs/task-logs.ts';
 import type { Pipelines } from '../pipeline/pipelines.ts';
+import type { WebhookReceiver } from '../pipeline/webhooks/receiver.ts';
+import type { WebhookRegistry } from '../pipeline/webhooks/webhook-registry.ts';
 import type { Transfers } from '../registry/transfers.ts';
 import type { Sboms } from '../scan/sbom/sboms.ts';
 import type { TaskTokens } from '../pipeline/task-tokens.ts';
 import type { Scans } from '../scan/scans.ts';
+import type { GateLimits } from './webhook-gate.ts';
 
 /** A file of the page, as it is answered. */
 export interface PageFile {
@@ -119,6 +122,7 @@ export interface HttpParts {
     | 'executions'
     | 'services'
     | 'tokens'
+    | 'webhooks'
     | 'idempotency'
     | 'events'
     | 'audit'
@@ -134,6 +138,11 @@ export interface HttpParts {
   readonly janitor: Pick<Janitor, 'run' | 'explain' | 'policy'>;
   readonly pipelines: Pick<Pipelines, 'start' | 'again' | 'show' | 'history' | 'cancel' | 'decide' | 'wait'>;
   readonly taskLogs: Pick<DiskTaskLogs, 'list' | 'follow' | 'window' | 'text'>;
+  readonly webhooks: {
+    readonly receiver: Pick<WebhookReceiver, 'receive'>;
+    readonly registry: Pick<WebhookRegistry, 'add' | 'remove'>;
+    readonly limits: GateLimits;
+  };
   readonly services: ServicesPart;
   readonly router: { status(signal: AbortSignal): Promise<RouterStatus> };
   readonly server: ServerPart;

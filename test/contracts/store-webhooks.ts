@@ -7,10 +7,11 @@ import { open, type StoreUnderTest } from './store-subjects.ts';
 
 const HOOK = {
   name: 'shop',
+  id: 'abc',
   provider: 'github',
   repository: 'https://github.com/octocat/shop.git',
   serverUrl: 'https://kiln.example.com',
-  statusApi: 'https://api.github.com',
+  status: { api: 'https://api.github.com', secret: 'github' },
 } as const satisfies Omit<Webhook, 'createdAtMs' | 'createdBy'>;
 const KEPT = { keptMs: 1_000, most: 3 };
 

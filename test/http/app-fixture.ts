@@ -28,6 +28,7 @@ import { NOTHING_YET } from '../../src/registry/transfer-progress.ts';
 import type { Transfer } from '../../src/registry/transfers.ts';
 import type { ScanRun } from '../../src/scan/scans.ts';
 import { systemClock } from '../../src/server/system-clock.ts';
+import { openWebhooks } from '../../src/server/webhooks.ts';
 import { openStore } from '../../src/store/open.ts';
 
 export const STOREFRONT = componentName('storefront');
@@ -37,6 +38,8 @@ export interface Fixture {
   readonly app: App;
   readonly store: Store;
   readonly parts: HttpParts;
+  /** Where its files are. */
+  readonly directory: string;
   /** How often each outside act was asked for. */
   readonly acts: string[];
   /** What the log was given, as text. */
@@ -65,7 +68,8 @@ export async function openFixture(
   );
   const acts: string[] = [];
   const logged: string[] = [];
-  const parts = change(smallParts(store, directory, acts, logged));
+  const webhooks = await openWebhooks(store, systemClock, path.join(directory, 'webhooks'));
+  const parts = change({ ...smallParts(store, directory, acts, logged), webhooks });
   const app = createApp(parts);
   const by = { actor: 'test', atMs: 1 };
   let secrets = 0;
@@ -73,6 +77,7 @@ export async function openFixture(
     app,
     store,
     parts,
+    directory,
     acts,
     logged,
     async token(role, environments = role === 'deployer' ? ['*/*'] : [], expiresAtMs) {
@@ -169,7 +174,12 @@ const DEPLOYMENT: Deployment = {
   createdBy: 'test',
 };
 
-function smallParts(store: Store, directory: string, acts: string[], logged: string[]): HttpParts {
+function smallParts(
+  store: Store,
+  directory: string,
+  acts: string[],
+  logged: string[],
+): Omit<HttpParts, 'webhooks'> {
   const log = (fields: object, message: string): void => {
     logged.push(`${message} ${JSON.stringify(fields)}`);
   };
