@@ -4,7 +4,7 @@
  * has started.
  */
 import { spawn } from 'node:child_process';
-import { chmod, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { removeUnpacked } from '../../bakery/unpack.ts';
 import { KilnError } from '../../domain/errors.ts';
@@ -12,6 +12,7 @@ import type { Finding } from '../../domain/finding.ts';
 import type { Digest } from '../../domain/ids.ts';
 import { readIfThere } from '../../files/durable-file.ts';
 import { namesIn } from '../../files/names-in.ts';
+import { endMarked, type Mark } from '../../processes/marked-processes.ts';
 import { type AnswerFormat, findingsIn } from './answers.ts';
 
 export interface ScannerSpec {
@@ -37,14 +38,21 @@ export interface ScannerHost {
   readonly temporary: string;
   readonly searchPath: string;
   readonly bwrap: string | undefined;
+  readonly isRoot: boolean;
   /** Unpacks an artifact into an empty folder. */
   readonly unpack: (digest: Digest, directory: string, signal: AbortSignal) => Promise<void>;
   readonly newId: () => string;
 }
 
 const PREFIX = 'scan-';
+/** Borne by every process of a scan. */
+const SCAN_MARK: Mark = { variable: 'KILN_SCAN', of: 'a scan' };
 const OUTPUT_LIMIT_BYTES = 64 * 1024 * 1024;
 const TAIL = 2000;
+/** A user who is not root sees all files as his own, and as root's. */
+const BECOME_ROOT = ['--unshare-user', '--uid', '0', '--gid', '0'];
+/** Root sees whose they are; of its powers it keeps the one to read them. */
+const READ_ALL = ['--cap-drop', 'ALL', '--cap-add', 'CAP_DAC_READ_SEARCH'];
 /** Where it finds `{report}` inside. */
 const INSIDE = '/kiln-scan';
 
@@ -66,7 +74,7 @@ export async function runScanner(
       await host.unpack(subject.digest, root, signal);
       await openFolders(root);
     }
-    const argv = scannerCommand(spec, { root, out, bwrap: host.bwrap });
+    const argv = scannerCommand(spec, { root, out, bwrap: host.bwrap, isRoot: host.isRoot });
     const { stdout, stderr, code } = await runToEnd(host, spec, argv, folder, subject.sbom, signal);
     const answer = (await readIfThere(path.join(out, 'report'))) ?? stdout;
     const findings = findingsIn(spec.answers, answer);
@@ -77,6 +85,7 @@ export async function runScanner(
       { next: 'Try its command by hand, and correct `scan.scanners` in settings.yaml.' },
     );
   } finally {
+    await endMarked(SCAN_MARK, folder);
     await removeUnpacked(root);
     await rm(folder, { recursive: true, force: true });
   }
@@ -86,6 +95,7 @@ export async function runScanner(
 export async function sweepScans(temporary: string): Promise<void> {
   for (const name of await namesIn(temporary)) {
     if (!name.startsWith(PREFIX)) continue;
+    await endMarked(SCAN_MARK, path.join(temporary, name));
     await removeUnpacked(path.join(temporary, name, 'root'));
     await rm(path.join(temporary, name), { recursive: true, force: true });
   }
@@ -94,7 +104,12 @@ export async function sweepScans(temporary: string): Promise<void> {
 /** Pure. */
 function scannerCommand(
   { name, argv, reads, bring }: ScannerSpec,
-  at: { readonly root: string; readonly out: string; readonly bwrap: string | undefined },
+  at: {
+    readonly root: string;
+    readonly out: string;
+    readonly bwrap: string | undefined;
+    readonly isRoot: boolean;
+  },
 ): string[] {
   const isInside = reads === 'inside';
   const out = isInside ? INSIDE : at.out;
@@ -118,8 +133,10 @@ function scannerCommand(
   }
   return [
     at.bwrap,
-    ...['--unshare-all', '--die-with-parent', '--new-session', '--hostname', 'image'],
-    ...['--uid', '0', '--gid', '0', '--bind', at.root, '/'],
+    ...['--unshare-ipc', '--unshare-pid', '--unshare-net', '--unshare-uts', '--unshare-cgroup-try'],
+    ...['--die-with-parent', '--new-session', '--hostname', 'image'],
+    ...(at.isRoot ? READ_ALL : BECOME_ROOT),
+    ...['--bind', at.root, '/'],
     ...['--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp', '--tmpfs', '/run'],
     ...['--bind', at.out, INSIDE],
     ...bring.flatMap((one) => ['--ro-bind', one, one]),
@@ -145,7 +162,8 @@ function runToEnd(
   const { promise, resolve, reject } = Promise.withResolvers<Ended>();
   const limit = AbortSignal.any([signal, AbortSignal.timeout(spec.timeoutMs)]);
   // A group of its own, so that all of it ends with it.
-  const child = spawn(file, args, { cwd, env: { PATH: searchPath, HOME: cwd, LC_ALL: 'C' }, detached: true });
+  const env = { PATH: searchPath, HOME: cwd, LC_ALL: 'C', [SCAN_MARK.variable]: cwd };
+  const child = spawn(file, args, { cwd, env, detached: true });
   const end = (): void => {
     if (child.pid === undefined) return;
     try {
@@ -190,7 +208,7 @@ function tooLong({ name, timeoutMs }: ScannerSpec): KilnError {
 
 /** An unpacked image cannot be written to; places for what is brought along have to be made in it. */
 async function openFolders(folder: string): Promise<void> {
-  await chmod(folder, 0o755);
+  await chmod(folder, (await stat(folder)).mode | 0o700);
   for (const child of await readdir(folder, { withFileTypes: true })) {
     if (child.isDirectory()) await openFolders(path.join(folder, child.name));
   }

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { constants, readdirSync, readlinkSync } from 'node:fs';
 import { access, mkdir, realpath, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { endMarked, type Mark } from '../../processes/marked-processes.ts';
 import type { TargetLog } from '../target-log.ts';
 import type { Isolation } from './description.ts';
 import { STATUS_FD } from './runner.ts';
@@ -15,6 +16,8 @@ const ENGINE_SOCKETS = [
   '/run/lxd.socket',
 ];
 const TRIAL_MS = 5_000;
+/** Borne by every process of a trial. */
+const TRIAL_MARK: Mark = { variable: 'KILN_TRIAL', of: 'the trial of the sandbox' };
 
 export interface HostView {
   readonly stateDirectory: string;
@@ -86,7 +89,9 @@ function rootEntries(): readonly RootEntry[] {
 
 /** Says what went wrong, or undefined when a command ran to its end in a sandbox like those of instances. */
 async function tryOut(sandbox: SandboxHost, directory: string): Promise<string | undefined> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const isLeft = (await mkdir(directory, { recursive: true, mode: 0o700 })) === undefined;
+  // Killed with its server before it had bound its life to it, a sandbox waits for ever.
+  if (isLeft) await endMarked(TRIAL_MARK, directory);
   try {
     const [program = '', ...args] = sandboxCommand({
       ...sandbox,
@@ -101,6 +106,7 @@ async function tryOut(sandbox: SandboxHost, directory: string): Promise<string |
     // The status line needs a descriptor that can be written; the sandbox must not outlast a trial that hangs.
     const trial = spawn(program, ['--die-with-parent', ...args], {
       stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+      env: { [TRIAL_MARK.variable]: directory },
       timeout: TRIAL_MS,
       killSignal: 'SIGKILL',
     });
@@ -111,7 +117,9 @@ async function tryOut(sandbox: SandboxHost, directory: string): Promise<string |
     });
     trial.once('error', (error) => resolve(error.message));
     trial.once('close', (code) => resolve(code === 42 ? undefined : complaint.trim() || `exit code ${code}`));
-    return await promise;
+    const problem = await promise;
+    if (trial.killed) await endMarked(TRIAL_MARK, directory);
+    return problem;
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
