@@ -40,6 +40,7 @@ import { startOther } from './pipeline/start-other.ts';
 import { TaskTokens } from './pipeline/task-tokens.ts';
 import { makeTasks } from './pipeline/task-registry.ts';
 import type { Verbs } from './pipeline/verbs.ts';
+import { WorkerJobs } from './pipeline/workers/worker-jobs.ts';
 import { credentialsFromFile } from './registry/credentials.ts';
 import { KnownPlaces } from './registry/known-places.ts';
 import { Transfers } from './registry/transfers.ts';
@@ -228,7 +229,7 @@ async function build(building: Building): Promise<KilnServer> {
     holder,
     newId: randomUUID,
   });
-  const { pipelines, taskTokens, taskLogs } = await buildPipelines(building, { store, verbs, holder });
+  const { pipelines, taskTokens, workerJobs, taskLogs } = await buildPipelines(building, { store, verbs, holder });
 
   const webhooks = await openWebhooks(store, systemClock, state.file('webhooks'));
 
@@ -252,6 +253,7 @@ async function build(building: Building): Promise<KilnServer> {
     deployer,
     pipelines,
     taskTokens,
+    workerJobs,
     taskLogs,
     webhooks,
     services: {
@@ -365,7 +367,7 @@ function unpackInto(builder: Baker): Unpack {
 async function buildPipelines(
   { settings, log, state, closers }: Building,
   { store, verbs, holder }: { readonly store: Store; readonly verbs: Verbs; readonly holder: string },
-): Promise<{ pipelines: Pipelines; taskTokens: TaskTokens; taskLogs: DiskTaskLogs }> {
+): Promise<{ pipelines: Pipelines; taskTokens: TaskTokens; workerJobs: WorkerJobs; taskLogs: DiskTaskLogs }> {
   const { path: searchPath, bwrap } = settings;
   const engine = new EngineClient(settings.dockerSocket);
   closers.push(() => engine.close());
@@ -381,11 +383,14 @@ async function buildPipelines(
     newId: randomUUID,
   });
   await commands.sweep();
+  const secrets = secretFolder(state.file('secrets'));
+  const workerJobs = new WorkerJobs({ logs: taskLogs, secrets, newId: randomUUID });
   const tasks = makeTasks({
     verbs,
     clock: systemClock,
     fetch,
     runCommand: (wish, call, signal) => commands.run(wish, call, signal),
+    runOnWorker: (wish, labels, call, signal) => workerJobs.run(wish, labels, call, signal),
     startOther: (wish, call, signal) => startOther(pipelines, wish, call, signal),
   });
   const executor = new Executor({
@@ -401,6 +406,7 @@ async function buildPipelines(
     places: PIPELINE_PLACES,
   });
   const pipelines = new Pipelines({
+    heldUpBy: async (key) => workerJobs.heldUpBy(key),
     store: store.executions,
     events: store.events,
     machines: executor.machines,
@@ -423,7 +429,7 @@ async function buildPipelines(
     machines: executor.machines,
     clock: systemClock,
   });
-  return { pipelines, taskTokens, taskLogs };
+  return { pipelines, taskTokens, workerJobs, taskLogs };
 }
 
 async function buildTargets(

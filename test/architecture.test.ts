@@ -39,7 +39,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'registry',
     'scan',
   ],
-  cli: ['api', 'component', 'checks', 'pipeline'],
+  cli: ['api', 'component', 'checks', 'docker', 'pipeline'],
 };
 
 /** The composition root and what it alone uses. */

@@ -21,6 +21,7 @@ import { scans } from './scans.ts';
 import { server } from './server.ts';
 import { services } from './services.ts';
 import { tokens } from './tokens.ts';
+import { workers } from './workers.ts';
 import { webhooks } from './webhooks.ts';
 
 export interface OperationSchemas {
@@ -47,6 +48,7 @@ export const CONTRACT = {
   ...plan,
   ...registry,
   ...taskTokens,
+  ...workers,
   ...releases,
   ...scans,
   ...server,

@@ -341,6 +341,20 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import('./verbs/tokens.ts'),
   },
   {
+    name: 'worker',
+    args: '',
+    summary: 'run commands of pipelines on this machine, for a server elsewhere (KILN_URL, KILN_TOKEN)',
+    options: [
+      ['--labels <list>', 'what it offers: a command runs here when these hold all of its runsOn'],
+      ['--name <name>', 'for people; one of a name on a machine (default its host name)'],
+      ['--slots <n>', 'commands at once (default 2)'],
+      STATE,
+    ],
+    example: 'KILN_URL=https://kiln.example.com kiln worker --labels linux,gpu --slots 4',
+    interrupt: 'ends what runs here',
+    load: () => import('./verbs/worker.ts'),
+  },
+  {
     name: 'audit',
     args: '',
     summary: 'who did what and when, newest first',

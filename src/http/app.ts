@@ -29,6 +29,7 @@ import { servePipelineLogs } from './pipeline-logs.ts';
 import { servePipelines } from './pipelines.ts';
 import { serveRegistry } from './registry.ts';
 import { serveTaskTokens } from './task-tokens.ts';
+import { serveWorkers } from './workers.ts';
 import { serveRebakes } from './rebakes.ts';
 import { serveReleases } from './releases.ts';
 import { serveScans } from './scans.ts';
@@ -120,6 +121,7 @@ function serveOperations(operations: Operations, parts: StreamParts, codes: Page
   serveTokens(operations, parts);
   serveWebhooks(operations, parts);
   serveTaskTokens(operations, parts);
+  serveWorkers(operations, parts);
   servePipelineLogs(operations, parts);
   serveAudit(operations, parts);
   serveEvents(operations, parts);

@@ -20,6 +20,7 @@ import type { WebhookRegistry } from '../pipeline/webhooks/webhook-registry.ts';
 import type { Transfers } from '../registry/transfers.ts';
 import type { Sboms } from '../scan/sbom/sboms.ts';
 import type { TaskTokens } from '../pipeline/task-tokens.ts';
+import type { WorkerJobs } from '../pipeline/workers/worker-jobs.ts';
 import type { Scans } from '../scan/scans.ts';
 import type { GateLimits } from './webhook-gate.ts';
 
@@ -147,6 +148,7 @@ export interface HttpParts {
   readonly router: { status(signal: AbortSignal): Promise<RouterStatus> };
   readonly server: ServerPart;
   readonly taskTokens: Pick<TaskTokens, 'answer'>;
+  readonly workerJobs: Pick<WorkerJobs, 'take' | 'begin' | 'beat' | 'log' | 'end' | 'sourceFolder'>;
   readonly taskLogs: Pick<DiskTaskLogs, 'list' | 'follow' | 'window' | 'text'>;
   /** Files of the page by the path they are served at. */
   readonly page: ReadonlyMap<string, PageFile>;

@@ -34,6 +34,8 @@ export interface PipelinesParts {
   readonly newId: () => string;
   readonly describe: (directory: string) => Promise<DefaultPipelineOf>;
   readonly commitOf: (directory: string) => Promise<JsonObject>;
+  /** Why a task has not begun, by its key; undefined: nothing holds it up. */
+  readonly heldUpBy?: (key: string, waiting: Waits) => Promise<string | undefined>;
 }
 
 export interface StartWish {
@@ -135,7 +137,14 @@ export class Pipelines {
     const { output, error, cause } = execution;
     const waits = waitsOf(execution, (resource) => resourceName(resource) === 'approve');
     const said = { ...(output !== undefined && { output }), ...(error !== undefined && { error }) };
-    return { record, ...said, ...(cause !== undefined && { cause }), waits: [...waits, ...queueing(record)] };
+    const told = await Promise.all(waits.map((waiting) => this.#told(id, waiting)));
+    return { record, ...said, ...(cause !== undefined && { cause }), waits: [...told, ...queueing(record)] };
+  }
+
+  /** What holds its task up, where more is known of that than the execution itself says. */
+  async #told(id: string, waiting: Waits): Promise<Waits> {
+    const text = await this.#parts.heldUpBy?.(`${id}/${waiting.task}`, waiting);
+    return text === undefined ? waiting : { ...waiting, text };
   }
 
   async history(id: string): Promise<readonly HistoryRecord[]> {

@@ -18,5 +18,11 @@ export interface TaskParts {
   readonly clock: Clock;
   readonly fetch: typeof fetch;
   readonly runCommand: (wish: CommandWish, call: TaskCall, signal: AbortSignal) => Promise<Json>;
+  readonly runOnWorker: (
+    wish: CommandWish,
+    labels: readonly string[],
+    call: TaskCall,
+    signal: AbortSignal,
+  ) => Promise<Json>;
   readonly startOther: (wish: OtherWish, call: TaskCall, signal: AbortSignal) => Promise<Json>;
 }

@@ -4,7 +4,6 @@
  */
 import { createHash } from 'node:crypto';
 import path from 'node:path';
-import { KilnError } from '../../domain/errors.ts';
 import type { Clock } from '../../domain/ports/clock.ts';
 import type { TaskLog, TaskLogs } from '../../domain/ports/task-log.ts';
 import { endMarked } from '../../processes/marked-processes.ts';
@@ -16,6 +15,7 @@ import { hostsFile } from './hosts-file.ts';
 import { CommandGroups, type Limited } from './limits.ts';
 import { MarkedOutput, scriptOf } from './script.ts';
 import type { Secrets } from './secret-folder.ts';
+import { mayChange, secretValues } from './secret-values.ts';
 import type { Services } from './services.ts';
 import { bringSource } from './source.ts';
 import { contentsKey, existing, StoredFolders } from './stored-folders.ts';
@@ -137,29 +137,18 @@ export class Commands {
   }
 
   async #secrets(
-    { secrets, secretFiles }: CommandWish,
+    wish: CommandWish,
     call: TaskCall,
   ): Promise<{
     environment: Record<string, string>;
     files: Record<string, string>;
     texts: readonly string[];
   }> {
-    const names = [...Object.values(secrets), ...Object.values(secretFiles)];
-    if (names.length > 0 && !mayChange(call)) {
-      throw new KilnError('auth.denied', 'Secrets are not given to an execution that may change nothing.', {
-        next: 'Start it as a deployer.',
-      });
-    }
-    const read = async (wanted: Readonly<Record<string, string>>) =>
-      Object.fromEntries(
-        await Promise.all(
-          Object.entries(wanted).map(
-            async ([as, name]) => [as, await this.#host.secrets.read(name)] as const,
-          ),
-        ),
-      );
-    const [environment, files] = await Promise.all([read(secrets), read(secretFiles)]);
-    return { environment, files, texts: [...Object.values(environment), ...Object.values(files)] };
+    const values = await secretValues(wish, call, this.#host.secrets);
+    const named = (wanted: Readonly<Record<string, string>>) =>
+      Object.fromEntries(Object.entries(wanted).map(([as, name]) => [as, values[name] ?? '']));
+    const [environment, files] = [named(wish.secrets), named(wish.secretFiles)];
+    return { environment, files, texts: Object.values(values) };
   }
 
   async #restore(running: Running): Promise<void> {
@@ -301,9 +290,4 @@ export class Commands {
   #folder(...parts: readonly string[]): string {
     return path.join(this.#host.stateDirectory, 'pipelines', ...parts);
   }
-}
-
-/** Whoever started it may change something: what comes from outside, such as a fork, is begun as a viewer. */
-function mayChange({ rights }: TaskCall): boolean {
-  return rights?.role === 'deployer' || rights?.role === 'admin';
 }

@@ -1,6 +1,10 @@
 import { z } from 'zod';
+import { KilnError } from '../../domain/errors.ts';
+import { isObject } from '../asl/json.ts';
+import type { CommandWish } from '../commands/command-wish.ts';
 import { SECRET_NAME } from '../commands/secret-folder.ts';
-import type { Task } from '../task.ts';
+import { unlessStopped } from '../running-tasks.ts';
+import type { Task, TaskCall } from '../task.ts';
 import { argumentsOf } from '../task-arguments.ts';
 import type { TaskParts } from '../task-parts.ts';
 
@@ -20,6 +24,8 @@ const inside = z
     error: 'a path in the source',
   });
 const list = z.union([inside.transform((one) => [one]), z.array(inside).min(1)]);
+
+const label = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,59}$/, 'a label');
 
 const cache = z.strictObject({
   key: z.string().min(1).max(200),
@@ -77,19 +83,37 @@ const shape = z.strictObject({
       z.record(z.string().min(1), list),
     ])
     .default({}),
+  /** Labels that a worker must have: it runs there instead of on the server's machine. */
+  runsOn: z.union([label.transform((one) => [one]), z.array(label).min(1)]).optional(),
   timeoutSeconds: seconds.default(3_600),
 });
 
 /** Runs commands in a workspace of their own → `{exitCode: 0, output, artifacts?}`; else fails with `Cmd.Failed`. */
-export function cmd({ runCommand }: TaskParts): Task {
+export function cmd({ runCommand, runOnWorker }: TaskParts): Task {
   return {
     name: 'cmd',
     does: 'runs commands in a workspace with the source checked out',
     repeat: 'never',
-    takesPlace: true,
+    beginsItself: true,
+    takesPlace: (given) => !isObject(given) || given.runsOn === undefined,
     run: async (call, signal) => {
-      const { sourceLocation, source = sourceLocation, cache: caches, ...wish } = argumentsOf(shape, call);
-      return runCommand({ ...wish, source, caches }, call, signal);
+      const { sourceLocation, source = sourceLocation, cache: caches, ...more } = argumentsOf(shape, call);
+      const { runsOn, ...wish } = more;
+      const whole = { ...wish, source, caches };
+      if (runsOn !== undefined) {
+        refuseTransfers(whole, call);
+        return runOnWorker(whole, runsOn, call, signal);
+      }
+      await unlessStopped(call.begins(), signal);
+      return runCommand(whole, call, signal);
     },
   };
+}
+
+/** Artifacts are kept on the server's machine, and not carried to workers and back so far. */
+function refuseTransfers({ inputs, artifacts }: CommandWish, { request }: TaskCall): void {
+  if (Object.keys(inputs).length + Object.keys(artifacts).length === 0) return;
+  throw new KilnError('input.invalid', `${request.state} wants artifacts of a worker, which has none.`, {
+    next: 'Run it without runsOn, or move the files by other means.',
+  });
 }

@@ -1,0 +1,90 @@
+/** Runs commands of pipelines on this machine for a server elsewhere, until it is interrupted. */
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import path from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { EXIT } from '../../api/failures.ts';
+import { EngineClient } from '../../docker/engine-client.ts';
+import { KilnError } from '../../domain/errors.ts';
+import { Services } from '../../pipeline/commands/services.ts';
+import { type WorkerServer, work } from '../../pipeline/workers/worker.ts';
+import type { Offer } from '../../pipeline/workers/worker-jobs.ts';
+import { type Context, numberFlag, textFlag } from '../context.ts';
+
+const WAIT_SECONDS = 20;
+
+export async function run(context: Context): Promise<number> {
+  const { env, flags, signal, terminal } = context;
+  const labels = (textFlag(flags, 'labels') ?? '').split(',').filter(Boolean);
+  const name = textFlag(flags, 'name') ?? hostname();
+  const searchPath = env.PATH ?? '/usr/local/bin:/usr/bin:/bin';
+  const stateDirectory = path.join(context.stateDirectory, 'worker', name.replace(/[^\w.-]/g, '-'));
+  await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
+  const engine = new EngineClient(env.KILN_DOCKER_SOCKET ?? '/var/run/docker.sock');
+  context.onInterrupt(() => 'what runs here is ended', EXIT.ok);
+  terminal.err(`worker ${name}: ${labels.length === 0 ? 'without labels' : labels.join(', ')}`);
+  await work(
+    {
+      server: serverOf(context, name, labels),
+      host: {
+        stateDirectory,
+        searchPath,
+        bwrap: searchPath
+          .split(':')
+          .map((folder) => path.join(folder, 'bwrap'))
+          .find((file) => path.isAbsolute(file) && existsSync(file)),
+        services: new Services(engine, stateDirectory),
+        clock: { now: context.now, monotonic: () => performance.now(), sleep: context.sleep },
+        newId: randomUUID,
+      },
+      slots: numberFlag(flags, 'slots', '--slots') ?? 2,
+      say: (text) => terminal.err(text),
+    },
+    signal,
+  );
+  engine.close();
+  return EXIT.ok;
+}
+
+function serverOf(context: Context, worker: string, labels: readonly string[]): WorkerServer {
+  const client = context.client();
+  const of = ({ id, lease }: Offer) => ({ params: { id }, body: { lease } });
+  return {
+    async take(signal) {
+      const body = { worker, labels: [...labels], waitSeconds: WAIT_SECONDS };
+      const options = { signal, waitSeconds: WAIT_SECONDS };
+      const { job } = await client.call('workers.take', { body }, options);
+      // Of this very version on the other side: the schema is looser than the type.
+      return job as Offer | undefined;
+    },
+    begin: async (offer, signal) => void (await client.call('workers.begin', of(offer), { signal })),
+    beat: async (offer, signal) => void (await client.call('workers.beat', of(offer), { signal })),
+    async log(offer, { group, bytes }, signal) {
+      const { params, body } = of(offer);
+      const base64 = bytes && Buffer.from(bytes).toString('base64');
+      const said = { ...(group !== undefined && { group }), ...(base64 !== undefined && { base64 }) };
+      await client.call('workers.log', { params, body: { ...body, ...said } }, { signal });
+    },
+    async end(offer, end, signal) {
+      const { params, body } = of(offer);
+      await client.call('workers.end', { params, body: { ...body, ...end } }, { signal });
+    },
+    async fetchSource({ id, lease }, folder, signal) {
+      await rm(folder, { recursive: true, force: true });
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      const args = ['--extract', '--file=-', '--no-same-owner', `--directory=${folder}`];
+      const tar = spawn('tar', args, { stdio: ['pipe', 'ignore', 'ignore'] });
+      const ended = new Promise((resolve) => tar.once('close', resolve));
+      await pipeline(
+        Readable.from(client.text('workers.source', { params: { id }, query: { lease } }, { signal })),
+        tar.stdin,
+      );
+      if ((await ended) !== 0)
+        throw new KilnError('internal', 'The source of the job could not be unpacked.');
+    },
+  };
+}

@@ -1,0 +1,225 @@
+/**
+ * Commands for workers on other machines, which ask for them over the API.
+ *
+ * MODES of a job:
+ *   waiting   for a worker that has all of its labels
+ *   offered   in one worker's hands, which has not said that it begins; a silent one loses it, and it waits again
+ *   running   begun, and that is stored; a worker that is silent for `SILENT_MS` is taken for dead, and the job ends as
+ *             `Kiln.OutcomeUnknown`, since nobody knows how far it came
+ *   ended     by its worker's word, by a cancel, or lost
+ *
+ * INVARIANTS
+ *   - A worker runs a job only after `begin` was answered; what it says under another lease than the job's is refused.
+ *   - Jobs are in this server's memory: they end with it, and its executions say what became of them.
+ */
+import { KilnError } from '../../domain/errors.ts';
+import type { TaskLog, TaskLogs } from '../../domain/ports/task-log.ts';
+import type { Json } from '../asl/json.ts';
+import type { CommandWish } from '../commands/command-wish.ts';
+import type { Secrets } from '../commands/secret-folder.ts';
+import { mayChange, secretValues } from '../commands/secret-values.ts';
+import { unlessStopped } from '../running-tasks.ts';
+import { OUTCOME_UNKNOWN, type TaskCall, TaskFailed } from '../task.ts';
+
+const SILENT_MS = 15_000;
+
+export interface WorkerJobsParts {
+  readonly logs: TaskLogs;
+  readonly secrets: Secrets;
+  readonly newId: () => string;
+  /** Another one, where workers are to be found dead sooner. */
+  readonly silentMs?: number;
+}
+
+/** What a worker is given. The values of secrets go to it, and nowhere else. */
+export interface Offer {
+  readonly id: string;
+  readonly lease: string;
+  readonly key: string;
+  readonly execution: string;
+  readonly pipeline: string;
+  readonly state: string;
+  readonly mayChange: boolean;
+  readonly wish: CommandWish;
+  readonly secretValues: Readonly<Record<string, string>>;
+}
+
+export type JobEnd = { readonly output: Json } | { readonly error: string; readonly cause: string };
+
+interface Job {
+  readonly offer: Omit<Offer, 'lease'>;
+  readonly labels: readonly string[];
+  readonly log: TaskLog;
+  readonly begins: () => Promise<void>;
+  readonly end: (end: JobEnd) => void;
+  state: 'waiting' | 'offered' | 'running';
+  lease: string;
+  worker: string;
+  cancelled: boolean;
+  silence: NodeJS.Timeout | undefined;
+}
+
+interface Asking {
+  readonly worker: string;
+  readonly labels: readonly string[];
+  readonly give: (offer: Offer | undefined) => void;
+}
+
+export class WorkerJobs {
+  readonly #parts: WorkerJobsParts;
+  readonly #silentMs: number;
+  /** In the order in which they came. */
+  readonly #jobs = new Map<string, Job>();
+  readonly #asking = new Set<Asking>();
+
+  constructor(parts: WorkerJobsParts) {
+    this.#parts = parts;
+    this.#silentMs = parts.silentMs ?? SILENT_MS;
+  }
+
+  /** Until a worker has run it, or the signal ends it: then its worker learns of that with its next word. */
+  async run(
+    wish: CommandWish,
+    labels: readonly string[],
+    call: TaskCall,
+    signal: AbortSignal,
+  ): Promise<Json> {
+    const { key, execution, pipeline, request } = call;
+    const secrets = await secretValues(wish, call, this.#parts.secrets);
+    const texts = Object.values(secrets);
+    const log = await this.#parts.logs.open({
+      key,
+      execution,
+      pipeline,
+      state: request.state,
+      secrets: texts,
+    });
+    const ended = Promise.withResolvers<JobEnd>();
+    const about = { key, execution, pipeline, state: request.state, mayChange: mayChange(call) };
+    const job: Job = {
+      offer: { id: this.#parts.newId(), ...about, wish, secretValues: secrets },
+      labels,
+      log,
+      begins: () => unlessStopped(call.begins(), signal),
+      end: ended.resolve,
+      state: 'waiting',
+      lease: '',
+      worker: '',
+      cancelled: false,
+      silence: undefined,
+    };
+    this.#jobs.set(job.offer.id, job);
+    try {
+      this.#match();
+      const end = await unlessStopped(ended.promise, signal);
+      if ('error' in end) throw new TaskFailed(end.error, end.cause);
+      return end.output;
+    } finally {
+      clearTimeout(job.silence);
+      this.#jobs.delete(job.offer.id);
+      await log.close();
+    }
+  }
+
+  /** The next job that fits, or undefined when none has come by then. */
+  take(
+    worker: string,
+    labels: readonly string[],
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<Offer | undefined> {
+    const { promise, resolve } = Promise.withResolvers<Offer | undefined>();
+    const asking: Asking = { worker, labels, give: resolve };
+    const leave = () => resolve(undefined);
+    const limit = setTimeout(leave, timeoutMs);
+    signal.addEventListener('abort', leave, { once: true });
+    this.#asking.add(asking);
+    this.#match();
+    return promise.finally(() => {
+      clearTimeout(limit);
+      signal.removeEventListener('abort', leave);
+      this.#asking.delete(asking);
+    });
+  }
+
+  /** From here on it runs. Fails with `input.conflict` when it is another worker's, or nobody wants it any more. */
+  async begin(id: string, lease: string): Promise<void> {
+    const job = this.#held(id, lease);
+    if (job.state === 'offered') {
+      job.state = 'running';
+      this.#listen(job);
+      await job.begins();
+    }
+    this.#held(id, lease);
+  }
+
+  /** Fails with `input.conflict`, as all that a worker says, once the job is to be ended. */
+  beat(id: string, lease: string): void {
+    this.#listen(this.#held(id, lease));
+  }
+
+  async log(id: string, lease: string, piece: { group?: string; bytes?: Uint8Array }): Promise<void> {
+    const job = this.#held(id, lease);
+    this.#listen(job);
+    if (piece.group !== undefined) await job.log.group(piece.group);
+    if (piece.bytes !== undefined) await job.log.write(piece.bytes);
+  }
+
+  end(id: string, lease: string, end: JobEnd): void {
+    this.#held(id, lease).end(end);
+  }
+
+  /** The folder on this server that the job's source is; undefined: it is a repository, or there is none. */
+  sourceFolder(id: string, lease: string): string | undefined {
+    const { source } = this.#held(id, lease).offer.wish;
+    return source?.startsWith('/') ? source : undefined;
+  }
+
+  /** For `kiln pipeline why`. */
+  heldUpBy(key: string): string | undefined {
+    for (const { offer, labels, state } of this.#jobs.values()) {
+      if (offer.key === key && state !== 'running')
+        return `waits for a worker with the labels ${labels.join(', ')}`;
+    }
+    return undefined;
+  }
+
+  #match(): void {
+    for (const job of this.#jobs.values()) {
+      if (job.state !== 'waiting') continue;
+      const asking = [...this.#asking].find(({ labels }) => job.labels.every((one) => labels.includes(one)));
+      if (asking === undefined) continue;
+      this.#asking.delete(asking);
+      job.state = 'offered';
+      job.worker = asking.worker;
+      job.lease = this.#parts.newId();
+      this.#listen(job);
+      asking.give({ ...job.offer, lease: job.lease });
+    }
+  }
+
+  #held(id: string, lease: string): Job {
+    const job = this.#jobs.get(id);
+    if (job !== undefined && job.lease === lease && job.state !== 'waiting') return job;
+    throw new KilnError('input.conflict', `The job ${id} is not this worker's any more.`, {
+      next: 'End what runs of it, and ask for another one.',
+    });
+  }
+
+  #listen(job: Job): void {
+    clearTimeout(job.silence);
+    job.silence = setTimeout(() => this.#silent(job), this.#silentMs);
+    job.silence.unref();
+  }
+
+  #silent(job: Job): void {
+    if (job.state === 'offered') {
+      job.state = 'waiting';
+      this.#match();
+      return;
+    }
+    const { state } = job.offer;
+    const cause = `The worker ${job.worker} that ran ${state} is silent; what it has done is not known.`;
+    job.end({ error: OUTCOME_UNKNOWN, cause });
+  }
+}
