@@ -1,10 +1,10 @@
 /**
  * The Docker engine that tests run containers on: the one whose socket KILN_DOCKER_SOCKET names, or the machine's. Base
- * images are made here of the machine's own files, since no registry can be counted on.
+ * images are made of Debian's packages, since no registry can be counted on.
  */
 import { execFile, execFileSync, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -13,7 +13,7 @@ import { EngineClient, isRefusal } from '../src/docker/engine-client.ts';
 const run = promisify(execFile);
 
 export const DOCKER_SOCKET = process.env.KILN_DOCKER_SOCKET ?? '/var/run/docker.sock';
-export const NO_DOCKER = `no Docker engine answers at ${DOCKER_SOCKET} (Debian: docker.io; start dockerd)`;
+export const NO_DOCKER = `no Docker engine answers at ${DOCKER_SOCKET}, or images cannot be made (Debian: docker.io, mmdebstrap, curl; start dockerd)`;
 
 const never = new AbortController().signal;
 
@@ -21,6 +21,7 @@ const never = new AbortController().signal;
 export const dockerAnswers: boolean = process.env.CI === 'true' || answers();
 
 function answers(): boolean {
+  if (!existsSync('/usr/bin/mmdebstrap')) return false;
   try {
     const args = ['--silent', '--max-time', '5', '--unix-socket', DOCKER_SOCKET, 'http://docker/_ping'];
     return execFileSync('curl', args, { encoding: 'utf8' }) === 'OK';
@@ -29,72 +30,42 @@ function answers(): boolean {
   }
 }
 
-/** Programs that the tests' own programs and scripts need. */
-const PROGRAMS = ['/bin/sh', '/bin/cat', '/bin/sleep', '/bin/ls', '/bin/true'];
+/** Named for what makes it: another recipe makes another image. */
+const BASE = 'kiln-test-base:1';
+const BASE_SCRIPT = path.join(import.meta.dirname, '../scripts/docker-base.sh');
 
-/** An image with a shell, a few programs and this very Node; made once for an engine. */
-export function runtimeImage(): Promise<string> {
-  return baseImage('runtime', [...PROGRAMS, process.execPath]);
+/** A shell and coreutils, as mmdebstrap makes them of Debian's packages; made once for an engine. */
+export async function shellImage(): Promise<string> {
+  await run('sh', [BASE_SCRIPT, DOCKER_SOCKET, BASE]);
+  return BASE;
 }
 
-/** The same without Node, which is small. */
-export function shellImage(): Promise<string> {
-  return baseImage('shell', PROGRAMS);
-}
-
-async function baseImage(kind: string, programs: readonly string[]): Promise<string> {
-  const tag = createHash('sha256')
-    .update(`${process.version} ${programs.join()} 2`)
-    .digest('hex')
-    .slice(0, 12);
-  const name = `kiln-test-${kind}:${tag}`;
+/** The same with this very Node; made once for an engine. */
+export async function runtimeImage(): Promise<string> {
+  const name = `kiln-test-runtime:${process.versions.node}`;
   const engine = new EngineClient(DOCKER_SOCKET);
   try {
     await engine.send({ method: 'GET', path: `/images/${name}/json`, signal: never });
   } catch (error) {
     if (!isRefusal(error, 404)) throw error;
-    await importBase(engine, name, programs);
+    await addNode(engine, await shellImage(), name);
   } finally {
     engine.close();
   }
   return name;
 }
 
-async function importBase(engine: EngineClient, name: string, programs: readonly string[]): Promise<void> {
-  const root = await mkdtemp(path.join(tmpdir(), 'kiln-runtime-'));
+async function addNode(engine: EngineClient, base: string, name: string): Promise<void> {
+  const context = await mkdtemp(path.join(tmpdir(), 'kiln-runtime-'));
   try {
-    for (const folder of ['usr/bin', 'usr/local/bin', 'etc', 'tmp']) {
-      await mkdir(path.join(root, folder), { recursive: true });
-    }
-    await symlink('usr/bin', path.join(root, 'bin'));
-    await writeFile(
-      path.join(root, 'etc/passwd'),
-      'root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n',
-    );
-    for (const program of programs) {
-      const place = PROGRAMS.includes(program) ? `usr${program}` : `usr/local/bin/${path.basename(program)}`;
-      await cp(program, path.join(root, place), { dereference: true });
-    }
-    for (const library of await libraries(programs)) {
-      await cp(library, path.join(root, library), { dereference: true });
-    }
-    const [repo = '', tag = ''] = name.split(':');
-    const tar = spawn('tar', ['--create', '--directory', root, '.'], {
+    await writeFile(path.join(context, 'Dockerfile'), `FROM ${base}\nCOPY node /usr/local/bin/node\n`);
+    await cp(process.execPath, path.join(context, 'node'));
+    const body = spawn('tar', ['--create', '--directory', context, '.'], {
       stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    await engine.send({
-      method: 'POST',
-      path: '/images/create',
-      query: { fromSrc: '-', repo, tag },
-      body: tar.stdout,
-      signal: never,
-    });
+    }).stdout;
+    await engine.send({ method: 'POST', path: '/build', query: { t: name }, body, signal: never });
+    await engine.send({ method: 'GET', path: `/images/${name}/json`, signal: never });
   } finally {
-    await rm(root, { recursive: true, force: true });
+    await rm(context, { recursive: true, force: true });
   }
-}
-
-async function libraries(programs: readonly string[]): Promise<readonly string[]> {
-  const { stdout } = await run('ldd', [...programs]);
-  return [...new Set([...stdout.matchAll(/(\/\S+\.so\S*) \(0x/g)].map(([, file = '']) => file))];
 }
