@@ -14,6 +14,7 @@ import { ImageFiles } from './bakery/image-files.ts';
 import { MachineBuilder } from './bakery/machine/machine-builder.ts';
 import { artifactKind } from './bakery/oci-layout.ts';
 import { Janitor } from './catalog/janitor.ts';
+import { Rebakes } from './catalog/rebakes.ts';
 import { CheckRuns } from './checks/check-runs.ts';
 import { readComponent } from './component/read.ts';
 import { Deployer } from './deploy/deployer.ts';
@@ -56,6 +57,7 @@ import { ImageChecker } from './server/image-checker.ts';
 import { JanitorRounds } from './server/janitor-rounds.ts';
 import { pipelineVerbs } from './server/pipeline-verbs.ts';
 import { machineToolsPath, machineTrials } from './server/machine-checks.ts';
+import { rebakeWork } from './server/rebake-work.ts';
 import { releaseChecker } from './server/release-checker.ts';
 import { assertListenIsFree, listenForApi, routerListen } from './server/sockets.ts';
 import { openStateDirectory, type StateDirectory } from './server/state-directory.ts';
@@ -219,6 +221,16 @@ async function build(building: Building): Promise<KilnServer> {
   closers.push(() => rounds.close());
   rounds.start();
 
+  const rebakes = new Rebakes({
+    store,
+    clock: systemClock,
+    log,
+    server: state.id,
+    ...rebakeWork({ bakery, checks }),
+  });
+  closers.push(() => rebakes.close());
+  rebakes.start();
+
   const deployer = new Deployer(deploy, owners);
   const verbs = pipelineVerbs({
     store,
@@ -249,6 +261,7 @@ async function build(building: Building): Promise<KilnServer> {
     scans,
     transfers,
     imageFiles: new ImageFiles(blobs),
+    rebakes,
     janitor,
     deployer,
     pipelines,
@@ -340,6 +353,7 @@ async function buildBakery(
     builders: [builder, containers, machines],
     clock: systemClock,
     stateDirectory: state.path,
+    origin: { server: state.id, host: hostname() },
     readDefinition: async (directory) => {
       builder.prepare();
       return (await readComponent(directory)).definition;

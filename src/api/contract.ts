@@ -46,6 +46,7 @@ export const CONTRACT = {
   ...pipelineLogs,
   ...pipelines,
   ...plan,
+  ...rebakes,
   ...registry,
   ...taskTokens,
   ...workers,

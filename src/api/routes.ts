@@ -179,6 +179,20 @@ export const ROUTES = {
     summary: 'Revoke an image and all that was baked from it',
     answers: 'json',
   },
+  'rebakes.list': {
+    method: 'get',
+    path: '/rebakes',
+    role: 'viewer',
+    summary: 'Images that follow their base and are behind, and what comes next for each',
+    answers: 'json',
+  },
+  'rebakes.retry': {
+    method: 'post',
+    path: '/images/{reference}/rebake',
+    role: 'deployer',
+    summary: 'Bake an image again whose baking again failed',
+    answers: 'json',
+  },
   'janitor.get': {
     method: 'get',
     path: '/janitor',

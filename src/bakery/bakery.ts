@@ -17,14 +17,13 @@ import {
 } from './bake-record.ts';
 import { type BakeRequest, Baking, type BakingParts } from './baking.ts';
 import { type Collected, collectBlobs, sweepAfterCrash } from './litter.ts';
+import { sourceOf } from './recorded-source.ts';
 
 const RECORDS_KEPT = 100;
 /** Layers that only the cache of build steps stands on are kept this long after their last use. */
 const STEP_CACHE_MS = 14 * 24 * 3600 * 1000;
 
 export interface BakeryOptions extends BakingParts {
-  /** Absolute. */
-  readonly stateDirectory: string;
   /** Layers that a builder's cache needs, of what was used since then. */
   readonly cachedLayers: (sinceMs: number) => Promise<ReadonlySet<Digest>>;
 }
@@ -48,10 +47,15 @@ export class Bakery {
     await sweepAfterCrash(this.#options.stateDirectory, this.#options.blobs);
   }
 
-  /** Begins a bake and returns at once; fails only when the folder is not there. */
+  /**
+   * Begins a bake and returns at once; fails only when the folder is not there, which that of an image that is baked
+   * again need not be.
+   */
   async start(request: BakeRequest): Promise<{ readonly id: BakeId }> {
     if (this.#closed) throw new KilnError('aborted', 'The server is stopping.', { retryable: true });
-    const directory = await existingDirectory(request.directory);
+    const { again } = request;
+    const directory =
+      again === undefined ? await existingDirectory(request.directory) : sourceOf(again).directory;
     const id = `bake-${this.#options.randomId()}` as BakeId;
     const record = new BakeRecord({
       id,

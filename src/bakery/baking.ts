@@ -2,7 +2,7 @@
 import { baseReference, type ComponentDefinition } from '../domain/component.ts';
 import { KilnError } from '../domain/errors.ts';
 import { channelName, componentName, type Digest, type ImageId } from '../domain/ids.ts';
-import type { Artifact, Image } from '../domain/image.ts';
+import type { Artifact, Image, ImageSource } from '../domain/image.ts';
 import type {
   BuildDifference,
   Builder,
@@ -16,7 +16,8 @@ import type { BakeOutcome, BakeRecord } from './bake-record.ts';
 import type { FileBlobStore } from './blobs.ts';
 import type { GitFacts } from './git-facts.ts';
 import { imageTags } from './image-tags.ts';
-import { distinguished, versionTaken, type WantedVersion, wantedVersion } from './versions.ts';
+import { sourceOf, withRecordedSource } from './recorded-source.ts';
+import { distinguished, versionAgain, versionTaken, type WantedVersion, wantedVersion } from './versions.ts';
 
 /** The source may change between looking at it and building it; twice means that it never rests. */
 const ATTEMPTS = 2;
@@ -27,6 +28,10 @@ export interface BakingParts {
   readonly builders: readonly Builder[];
   readonly clock: Clock;
   readonly readDefinition: (directory: string) => Promise<ComponentDefinition>;
+  /** Absolute. */
+  readonly stateDirectory: string;
+  /** This server, as images note it with their source. */
+  readonly origin: Pick<ImageSource, 'server' | 'host'>;
   readonly readGitFacts: (directory: string, signal: AbortSignal) => Promise<GitFacts | undefined>;
   /** Of a kind that is never given twice. */
   readonly randomId: () => string;
@@ -36,6 +41,8 @@ export interface BakeRequest {
   /** Absolute path of the component's folder. */
   readonly directory: string;
   readonly version?: string;
+  /** Bake the source of this image once more, on its base as it is now; `directory` is the recorded one then. */
+  readonly again?: Image;
   /** Who bakes. */
   readonly actor: string;
   /** Build again without any cache and name what differs. */
@@ -63,7 +70,19 @@ export class Baking {
     this.#options = options;
   }
 
-  async bake(record: BakeRecord, request: BakeRequest): Promise<BakeOutcome> {
+  bake(record: BakeRecord, request: BakeRequest): Promise<BakeOutcome> {
+    const { again } = request;
+    const { signal } = record.controller;
+    return again === undefined
+      ? this.#bakeFrom(record, request)
+      : withRecordedSource(again, this.#options.stateDirectory, signal, async (directory) =>
+          (await this.#isSourceOf(again, directory, signal))
+            ? this.#bakeFrom(record, { ...request, directory })
+            : undefined,
+        );
+  }
+
+  async #bakeFrom(record: BakeRecord, request: BakeRequest): Promise<BakeOutcome> {
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       record.controller.signal.throwIfAborted();
       const job = await this.#prepare(record, request);
@@ -75,6 +94,8 @@ export class Baking {
       const naming = this.#naming(job, decided.version);
       const made = await this.#make(job, decided.reuse, naming);
       if (made.inputKey !== job.inputKey) continue;
+      const { again, directory } = request;
+      if (again !== undefined && !(await this.#isSourceOf(again, directory, job.signal))) continue;
       const image = await this.#record(made.artifacts, job, naming);
       return { kind: 'baked', image, ...(await this.#verified(job, image)) };
     }
@@ -85,31 +106,46 @@ export class Baking {
     const { signal } = record.controller;
     const [definition, git] = await Promise.all([
       this.#options.readDefinition(request.directory),
-      this.#options.readGitFacts(request.directory, signal),
+      recordedFacts(request.again) ?? this.#options.readGitFacts(request.directory, signal),
     ]);
     const parent = await this.#resolveBase(definition);
-    const builder = this.#options.builders.find(({ kind }) => kind === definition.image.kind);
-    if (builder === undefined) {
-      throw new KilnError(
-        'target.unsupported',
-        `Images of kind ${definition.image.kind} cannot be baked here.`,
-        {
-          next: 'Use kind: bundle in kiln.yaml.',
-        },
-      );
-    }
-    const base = parent === undefined ? {} : { base: { image: parent.id, artifacts: parent.artifacts } };
-    const build = { definition, directory: request.directory, ...base };
+    const builder = this.#builderOf(definition);
+    const build = { definition, directory: request.directory, ...asBase(parent) };
     record.note({ kind: 'stage', name: 'scan', detail: request.directory });
     const { inputKey } = await builder.plan(build, signal);
     const wanted = wantedVersion(request.version, definition.version, git?.describe);
     return { record, request, definition, git, parent, builder, build, inputKey, wanted, signal };
   }
 
+  /** Whether the folder holds what the image was baked from: on the base of then, it has the key of then. */
+  async #isSourceOf(image: Image, directory: string, signal: AbortSignal): Promise<boolean> {
+    const { store, readDefinition } = this.#options;
+    const parent = image.parent === undefined ? undefined : await store.images.get(image.parent);
+    try {
+      const definition = await readDefinition(directory);
+      if (definition.component !== image.component) return false;
+      const plan = { definition, directory, ...asBase(parent) };
+      return (await this.#builderOf(definition).plan(plan, signal)).inputKey === image.inputKey;
+    } catch (error) {
+      // Another folder may stand there by now: without a kiln.yaml, or with one that is wrong.
+      if (error instanceof KilnError && error.code.startsWith('component-file.')) return false;
+      throw error;
+    }
+  }
+
+  #builderOf({ image: { kind: wanted } }: ComponentDefinition): Builder {
+    const builder = this.#options.builders.find(({ kind }) => kind === wanted);
+    if (builder !== undefined) return builder;
+    throw new KilnError('target.unsupported', `Images of kind ${wanted} cannot be baked here.`, {
+      next: 'Use kind: bundle in kiln.yaml.',
+    });
+  }
+
   /** Which version the image gets, and whether it is there already; `reuse`: another version holds the same. */
   async #decide(job: Job): Promise<{ version: string; image?: Image; reuse?: Image }> {
     const { images } = this.#options.store;
     const { component } = job.definition;
+    if (job.request.again !== undefined) return this.#decideAgain(job, job.request.again);
     let version = job.wanted.text;
     let taken = await images.byVersion(component, version);
     if (taken !== undefined && taken.inputKey !== job.inputKey) {
@@ -119,19 +155,37 @@ export class Baking {
       if (taken !== undefined && taken.inputKey !== job.inputKey) throw versionTaken(taken, job.wanted);
     }
     if (taken !== undefined) return { version, image: taken };
+    return { version, ...(await this.#equalTo(job)) };
+  }
+
+  /** Equal bytes under another base are another image all the same: its lineage is. */
+  async #decideAgain(job: Job, again: Image): Promise<{ version: string; image?: Image; reuse?: Image }> {
+    const { images } = this.#options.store;
+    const { component } = again;
+    const isIt = (image: Image | undefined): image is Image =>
+      image !== undefined && image.inputKey === job.inputKey && image.parent === job.parent?.id;
     const equal = await images.byInputKey(component, job.inputKey);
-    return equal !== undefined && (await this.#isWhole(equal, job)) ? { version, reuse: equal } : { version };
+    if (isIt(equal)) return { version: equal.version, image: unrevoked(equal) };
+    for (let turn = 1; ; turn += 1) {
+      const version = versionAgain(again.version, job.inputKey, turn);
+      const taken = await images.byVersion(component, version);
+      if (taken === undefined) return { version, ...(await this.#equalTo(job)) };
+      if (isIt(taken)) return { version, image: unrevoked(taken) };
+    }
+  }
+
+  /** Another version that holds the same. */
+  async #equalTo(job: Job): Promise<{ reuse?: Image }> {
+    const equal = await this.#options.store.images.byInputKey(job.definition.component, job.inputKey);
+    return equal !== undefined && (await this.#isWhole(equal, job)) ? { reuse: equal } : {};
   }
 
   #naming({ definition, git, parent, request }: Job, version: string): BuildNaming {
     const atMs = this.#options.clock.now();
     const { component } = definition;
-    const builtBy = request.actor;
-    return {
-      version,
-      atMs,
-      tags: imageTags({ component, version, git, createdAtMs: atMs, builtBy, parent }),
-    };
+    const facts = { component, version, git, createdAtMs: atMs, builtBy: request.actor, parent };
+    const { again } = request;
+    return { version, atMs, tags: imageTags({ ...facts, rebake: definition.image.rebake, again }) };
   }
 
   async #make(job: Job, reuse: Image | undefined, naming: BuildNaming): Promise<BuildResult> {
@@ -157,11 +211,23 @@ export class Baking {
         ...(parent === undefined ? {} : { parent: parent.id }),
         tags,
         definition,
+        source: this.#sourceFor(job),
         artifacts,
         createdAtMs,
       },
       { actor: request.actor, atMs: createdAtMs },
     );
+  }
+
+  #sourceFor({ request: { again, directory }, git }: Job): ImageSource {
+    if (again !== undefined) return sourceOf(again);
+    const { sha: commit, dirty = true, repository } = git ?? {};
+    return {
+      directory,
+      ...this.#options.origin,
+      ...(commit === undefined || dirty ? {} : { commit }),
+      ...(repository === undefined ? {} : { repository }),
+    };
   }
 
   async #verified(job: Job, image: Image): Promise<{ differences?: readonly BuildDifference[] }> {
@@ -218,6 +284,26 @@ export class Baking {
     }
     return image;
   }
+}
+
+function asBase(parent: Image | undefined): Pick<BuildRequest, 'base'> {
+  return parent === undefined ? {} : { base: { image: parent.id, artifacts: parent.artifacts } };
+}
+
+/** Of the commit that an image was baked from, wherever the folder has moved on to. */
+function recordedFacts(again: Image | undefined): GitFacts | undefined {
+  const { commit, repository } = again?.source ?? {};
+  if (commit === undefined) return undefined;
+  return { sha: commit, dirty: false, ...(repository === undefined ? {} : { repository }) };
+}
+
+/** Baking the same on the same again would give what was revoked. */
+function unrevoked(image: Image): Image {
+  if (image.revoked === undefined) return image;
+  const name = `${image.component}@${image.version}`;
+  throw new KilnError('image.unfit', `${name}, which is just that, was revoked: ${image.revoked.why}`, {
+    next: 'Bake a corrected source.',
+  });
 }
 
 function sourceChanged(): KilnError {

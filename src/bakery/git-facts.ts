@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { access } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { GIT_ENVIRONMENT, gitArguments } from './git-command.ts';
 
 const run = promisify(execFile);
 const GIT_TIMEOUT_MS = 10_000;
@@ -63,28 +64,17 @@ async function isInRepository(directory: string): Promise<boolean> {
   }
 }
 
-/**
- * The repository may belong to another user than the server: it is only read, so the check for that is switched
- * off, and with it whatever of the repository's configuration would start a program.
- */
 async function git(
   directory: string,
   argv: readonly string[],
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const safe = ['-c', 'safe.directory=*', '-c', 'core.fsmonitor=false', '-c', 'core.hooksPath=/dev/null'];
   try {
-    const { stdout } = await run('git', ['-C', directory, ...safe, ...argv], {
+    const { stdout } = await run('git', gitArguments(directory, argv), {
       signal,
       timeout: GIT_TIMEOUT_MS,
       maxBuffer: OUTPUT_LIMIT_BYTES,
-      // Never asks anybody anything, never writes its index.
-      env: {
-        PATH: '/usr/local/bin:/usr/bin:/bin',
-        LC_ALL: 'C',
-        GIT_OPTIONAL_LOCKS: '0',
-        GIT_TERMINAL_PROMPT: '0',
-      },
+      env: GIT_ENVIRONMENT,
     });
     return stdout;
   } catch {

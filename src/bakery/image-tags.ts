@@ -1,4 +1,5 @@
 /** An image's shipping manifest. Pure. Tags belong to the image and never touch its artifact's digest. */
+import type { RebakeSpec } from '../domain/component.ts';
 import type { ComponentName } from '../domain/ids.ts';
 import type { Image } from '../domain/image.ts';
 import type { GitFacts } from './git-facts.ts';
@@ -10,10 +11,13 @@ export interface TagFacts {
   readonly createdAtMs: number;
   readonly builtBy: string;
   readonly parent: Pick<Image, 'id' | 'component' | 'version'> | undefined;
+  readonly rebake?: RebakeSpec | undefined;
+  /** The image whose source was baked once more. */
+  readonly again?: Pick<Image, 'id'> | undefined;
 }
 
 export function imageTags(facts: TagFacts): Record<string, string> {
-  const { git, parent } = facts;
+  const { git, parent, rebake, again } = facts;
   return {
     component: facts.component,
     version: facts.version,
@@ -23,5 +27,7 @@ export function imageTags(facts: TagFacts): Record<string, string> {
     ...(git === undefined ? {} : { 'git.dirty': String(git.dirty) }),
     ...(git?.repository === undefined ? {} : { repository: git.repository }),
     ...(parent === undefined ? {} : { parent: parent.id, ancestor: `${parent.component} ${parent.version}` }),
+    ...(rebake === undefined ? {} : { rebake: 'on-base-change' }),
+    ...(again === undefined ? {} : { 'rebake-of': again.id }),
   };
 }

@@ -13,6 +13,7 @@ export interface WantedVersion {
 
 const UNKNOWN_VERSION = '0.0.0';
 const SHORT_KEY_LENGTH = 8;
+const DISTINCTION = /\+[0-9a-f]{8}(?:\.\d+)?$/;
 const VERSION = /^[0-9A-Za-z][0-9A-Za-z._+-]{0,127}$/;
 
 export function wantedVersion(
@@ -29,6 +30,14 @@ export function wantedVersion(
 /** A derived version that names other contents already gets the inputs' short key as build metadata. */
 export function distinguished(version: string, inputKey: Digest): string {
   return `${version}+${inputKey.slice('sha256:'.length, 'sha256:'.length + SHORT_KEY_LENGTH)}`;
+}
+
+/**
+ * Of an image that is baked again on another base: the same version, told apart by the key of its inputs, and where
+ * bases of equal bytes give equal keys, by a count.
+ */
+export function versionAgain(version: string, inputKey: Digest, turn: number): string {
+  return `${distinguished(version.replace(DISTINCTION, ''), inputKey)}${turn === 1 ? '' : `.${turn}`}`;
 }
 
 export function versionTaken(image: Image, wanted: WantedVersion): KilnError {

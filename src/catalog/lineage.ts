@@ -21,7 +21,8 @@ export async function lineageOf(store: Catalogue, image: Image, limit: number): 
   return { ancestors: await ancestorsOf(store, image), descendants, cut };
 }
 
-async function ancestorsOf(store: Catalogue, image: Image): Promise<readonly Image[]> {
+/** Its base first. */
+export async function ancestorsOf(store: Pick<Catalogue, 'images'>, image: Image): Promise<readonly Image[]> {
   const found: Image[] = [];
   for (let id = image.parent; id !== undefined; ) {
     const parent: Image | undefined = await store.images.get(id);

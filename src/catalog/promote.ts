@@ -1,7 +1,8 @@
 /** Promotion: a channel moves forward to a tested image, and back only to an image that it held. */
 
 import type { Change } from '../domain/change.ts';
-import { judgePromotion, NO_DEMANDS } from '../domain/channel-policy.ts';
+import { type ChannelPolicy, NO_DEMANDS } from '../domain/channel-demands.ts';
+import { joinVerdicts, judgePromotion, type PolicyVerdict } from '../domain/channel-policy.ts';
 import { KilnError } from '../domain/errors.ts';
 import type { ChannelName, ComponentName, ImageId } from '../domain/ids.ts';
 import { asTested, type ChannelMove, type Image, latestChecks, type TestedImage } from '../domain/image.ts';
@@ -25,11 +26,42 @@ export interface Promotion {
 
 type Catalogue = Pick<Store, 'images' | 'channels' | 'channelPolicies'>;
 
+type Verdict =
+  | { readonly kind: 'held'; readonly move: ChannelMove }
+  | {
+      readonly kind: 'fit';
+      readonly tested: TestedImage;
+      readonly current?: ChannelMove;
+      readonly evidence?: Evidence;
+    };
+
 export async function promote(
   catalogue: Catalogue,
   request: PromoteRequest,
   change: Change,
 ): Promise<Promotion> {
+  const verdict = await judge(catalogue, request, change);
+  if (verdict.kind === 'held') return { moved: false, move: verdict.move };
+  return { moved: true, move: await move(catalogue, verdict, request, change) };
+}
+
+/** What the image still lacks for the channel, a sentence each; none: it can be promoted, or is held already. */
+export async function missingFor(
+  catalogue: Catalogue,
+  request: Omit<PromoteRequest, 'why' | 'expected'>,
+  change: Change,
+): Promise<readonly string[]> {
+  try {
+    await judge(catalogue, { ...request, why: '' }, change);
+    return [];
+  } catch (thrown) {
+    if (!(thrown instanceof KilnError)) throw thrown;
+    if (thrown.code !== 'image.unfit' && thrown.code !== 'input.conflict') throw thrown;
+    return thrown.faults.length > 0 ? thrown.faults.map(({ message }) => message) : [thrown.message];
+  }
+}
+
+async function judge(catalogue: Catalogue, request: PromoteRequest, change: Change): Promise<Verdict> {
   const { component, image, channel } = request;
   if (image.component !== component) {
     throw new KilnError('input.invalid', `Image ${image.id} is of ${image.component}, not of ${component}.`, {
@@ -49,53 +81,69 @@ export async function promote(
       },
     );
   }
-  if (current?.image === tested.id) return { moved: false, move: current };
-  // Back to what it held asks for nothing anew: it has been judged before.
-  if (history.some((entry) => entry.image === tested.id)) {
-    return { moved: true, move: await move(catalogue, tested, request, current, change) };
+  if (current === undefined) {
+    return { kind: 'fit', tested, evidence: await demanded(catalogue, tested, request, change) };
   }
-  if (current !== undefined) await refuseUnknownPast(catalogue, tested, current);
-  const evidence = await demanded(catalogue, tested, request, change);
-  return { moved: true, move: await move(catalogue, tested, request, current, change, evidence) };
+  if (current.image === tested.id) return { kind: 'held', move: current };
+  // Back to what it held asks for nothing anew: it has been judged before.
+  if (history.some((entry) => entry.image === tested.id)) return { kind: 'fit', tested, current };
+  await refuseUnknownPast(catalogue, tested, current);
+  return { kind: 'fit', tested, current, evidence: await demanded(catalogue, tested, request, change) };
 }
 
 /** The gate: nothing but a TestedImage gets here. The store moves only what `history` still showed. */
 function move(
   catalogue: Catalogue,
-  image: TestedImage,
+  { tested, current, evidence }: Extract<Verdict, { kind: 'fit' }>,
   { component, channel, why }: PromoteRequest,
-  current: ChannelMove | undefined,
   change: Change,
-  evidence?: Evidence,
 ): Promise<ChannelMove> {
   const previous = current === undefined ? {} : { previous: current.image };
   const upon = evidence === undefined ? {} : { evidence };
-  return catalogue.channels.move({ component, channel, image: image.id, ...previous, why, ...upon }, change);
+  return catalogue.channels.move({ component, channel, image: tested.id, ...previous, why, ...upon }, change);
 }
 
-/** What the channel's policy asks for; fails with `image.unfit` and every demand that is not met. */
+/**
+ * What the server's policy and the image's own kiln.yaml ask for, both of them; fails with `image.unfit` and every
+ * demand that is not met.
+ */
 async function demanded(
   catalogue: Catalogue,
   image: TestedImage,
   { component, channel }: PromoteRequest,
   change: Change,
 ): Promise<Evidence> {
-  const policy = (await catalogue.channelPolicies.get(component, channel)) ?? NO_DEMANDS;
-  const { after } = policy;
-  const { unmet, evidence } = judgePromotion(policy, {
-    image: image.id,
-    checks: image.checks,
-    approvals: await catalogue.channelPolicies.approvals(component, channel, image.id),
-    earlier: after === undefined ? [] : await catalogue.channels.history(component, after.channel),
-    promoter: change.actor,
-    nowMs: change.atMs,
-  });
+  const policies = [
+    (await catalogue.channelPolicies.get(component, channel)) ?? NO_DEMANDS,
+    ...ownDemands(image, channel),
+  ];
+  const approvals = await catalogue.channelPolicies.approvals(component, channel, image.id);
+  const verdicts: PolicyVerdict[] = [];
+  for (const policy of policies) {
+    const { after } = policy;
+    verdicts.push(
+      judgePromotion(policy, {
+        image: image.id,
+        checks: image.checks,
+        approvals,
+        earlier: after === undefined ? [] : await catalogue.channels.history(component, after.channel),
+        promoter: change.actor,
+        nowMs: change.atMs,
+      }),
+    );
+  }
+  const { unmet, evidence } = joinVerdicts(verdicts);
   if (unmet.length === 0) return evidence;
   const name = `${image.component}@${image.version}`;
   throw new KilnError('image.unfit', `${name} does not meet what ${channel} demands: ${unmet.join('; ')}.`, {
-    next: `See what it demands: kiln promote ${component} ${channel} --policy`,
+    next: `See what it demands: kiln channels ${name}`,
     faults: unmet.map((message) => ({ path: channel, message })),
   });
+}
+
+function ownDemands({ definition }: Image, channel: ChannelName): readonly ChannelPolicy[] {
+  const own = definition.channels?.[channel];
+  return own === undefined ? [] : [own];
 }
 
 function refuseUntested(image: Image): never {

@@ -198,6 +198,14 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import('./verbs/lineage.ts'),
   },
   {
+    name: 'rebakes',
+    args: '[action] [image]',
+    summary: 'images that follow their base and are behind: what comes next for each, or why it failed',
+    options: [],
+    example: 'kiln rebakes\n  kiln rebakes retry storefront@1.2.0',
+    load: () => import('./verbs/rebakes.ts'),
+  },
+  {
     name: 'revoke',
     args: '<image>',
     summary: 'mark an image and all that was baked from it as unfit, and name what runs on it',

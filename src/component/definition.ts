@@ -1,4 +1,5 @@
 /** From what the author wrote to what it means: every default of `kiln.yaml` has its home here. */
+import type { ChannelPolicy } from '../domain/channel-demands.ts';
 import type {
   BuildStep,
   ComponentDefinition,
@@ -11,11 +12,13 @@ import type {
   MachineSpec,
   ProcessSpec,
   Provisioner,
+  RebakeSpec,
   RouteSpec,
   StopPolicy,
   VolumeSpec,
 } from '../domain/component.ts';
-import { componentName, environmentName, processName } from '../domain/ids.ts';
+import { type ChannelName, channelName, componentName, environmentName, processName } from '../domain/ids.ts';
+import type { ChannelsInput } from './channel-shape.ts';
 import type { ImageInput, MachineInput, ProvisionerInput } from './image-shape.ts';
 import { healthMap, type MergedInput, mergeEnvironment, WEB } from './merge.ts';
 import type { HealthInput, InstancesInput, ProcessInput } from './process-shape.ts';
@@ -62,6 +65,7 @@ export function defineComponent(file: ComponentFile, written: Written): Componen
     image,
     defaults: defineEnvironment(mergeEnvironment(base), base),
     environments,
+    ...(file.channels !== undefined && { channels: defineChannels(file.channels) }),
     ...(file.pipeline !== undefined && { pipeline: file.pipeline }),
   };
 }
@@ -111,7 +115,7 @@ function defineImage(image: ImageInput, written: Written): ImageSpec {
     include: image.include ?? [],
     exclude: image.exclude ?? [],
     tests: image.tests ?? [],
-    ...(image.rebake === 'on-base-change' && { rebake: image.rebake }),
+    ...(image.rebake !== undefined && image.rebake !== 'never' && { rebake: defineRebake(image.rebake) }),
     ...(kind === 'container' && {
       container: {
         dockerfile: image.container?.dockerfile ?? DEFAULT_DOCKERFILE,
@@ -123,6 +127,26 @@ function defineImage(image: ImageInput, written: Written): ImageSpec {
     }),
     ...(kind === 'machine' && image.machine !== undefined && { machine: defineMachine(image.machine) }),
   };
+}
+
+function defineRebake(rebake: Exclude<ImageInput['rebake'], 'never' | undefined>): RebakeSpec {
+  const { promote } = rebake === 'on-base-change' ? {} : rebake;
+  return { promote: promote === undefined ? 'held' : promote.map(channelName) };
+}
+
+function defineChannels(channels: ChannelsInput): Readonly<Record<ChannelName, ChannelPolicy>> {
+  return Object.fromEntries(
+    Object.entries(channels).map(([name, { checks = [], approvals = 0, after }]) => [
+      name,
+      {
+        checks,
+        approvals,
+        ...(after !== undefined && {
+          after: { channel: channelName(after.channel), heldMs: durationMs(after.held, 0) },
+        }),
+      },
+    ]),
+  );
 }
 
 function buildSteps(build: ImageInput['build']): readonly BuildStep[] {

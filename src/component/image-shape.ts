@@ -190,7 +190,22 @@ export const image = z.strictObject(
       ),
     tests: paths().optional().describe('Tests run inside the fresh image: globs of .bats and .sh files.'),
     rebake: z
-      .enum(['never', 'on-base-change'], { error: 'never or on-base-change' })
+      .union(
+        [
+          z.enum(['never', 'on-base-change'], { error: 'never or on-base-change' }),
+          z.strictObject({
+            when: z
+              .literal('on-base-change', { error: 'on-base-change' })
+              .describe('When the base moves on.'),
+            promote: list(name(), 'a list of channels')
+              .optional()
+              .describe(
+                'Channels that the new image takes over from the one it replaces. Left out: each that holds that one.',
+              ),
+          }),
+        ],
+        { error: 'never, on-base-change, or {when: on-base-change, promote: [CHANNEL, …]}' },
+      )
       .optional()
       .meta({ description: 'Whether to bake again by itself when the base moves on.', default: 'never' }),
     container: container.optional().describe('For kind: container.'),

@@ -270,7 +270,7 @@ deploy: {strategy: blue-gren}
     [`${SHOP}pipeline: pipeline.yaml`, '4:1 pipeline: "pipeline" is not available yet'],
     [
       'component: a\nimage: {run: x, rebake: on-base-change}\nservice: {}',
-      '2:25 image.rebake: "on-base-change" is not available yet',
+      '2:17 image.rebake: there is no base that could change',
     ],
   ])('%j', (text, expected) => {
     expect(brief(text)).toContain(expected);

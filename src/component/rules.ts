@@ -1,7 +1,9 @@
 /** What no single field can tell: each rule sees the whole, in the component alone and in every environment. */
+import { isImageReference } from '../domain/component.ts';
 import { configFindings } from './config-rules.ts';
 import { defineEnvironment } from './definition.ts';
 import type { Finding } from './faults.ts';
+import type { ImageInput } from './image-shape.ts';
 import { machineFindings } from './machine-rules.ts';
 import { mergeEnvironment, ownProcesses, WEB } from './merge.ts';
 import { processFindings } from './process-rules.ts';
@@ -120,13 +122,8 @@ function unknownProcesses(
  * Parts of the shape whose engine is still to come: refused, never ignored. Kinds of image and strategies that are
  * not there are refused where they are used.
  */
-function notYetFindings({ image, pipeline }: ComponentFile): readonly Finding[] {
+function notYetFindings({ pipeline }: ComponentFile): readonly Finding[] {
   const findings: Finding[] = [];
-  if (image?.rebake === 'on-base-change') {
-    findings.push(
-      finding(['image', 'rebake'], '"on-base-change" is not available yet', { expected: 'never' }),
-    );
-  }
   if (pipeline !== undefined) {
     findings.push(
       finding(['pipeline'], '"pipeline" is not available yet', { at: 'key', expected: 'nothing here' }),
@@ -138,6 +135,14 @@ function notYetFindings({ image, pipeline }: ComponentFile): readonly Finding[] 
 function imageFindings({ image = {} }: ComponentFile): readonly Finding[] {
   const kind = image.kind ?? 'bundle';
   const findings: Finding[] = [];
+  if (image.rebake !== undefined && image.rebake !== 'never' && !standsOnAnImage(image)) {
+    findings.push(
+      finding(['image', 'rebake'], 'there is no base that could change', {
+        at: 'key',
+        expected: '"base: component@channel" beside it',
+      }),
+    );
+  }
   for (const section of ['container', 'machine'] as const) {
     if (image[section] !== undefined && kind !== section) {
       const expected = `"kind: ${section}" beside it`;
@@ -163,6 +168,10 @@ function imageFindings({ image = {} }: ComponentFile): readonly Finding[] {
     );
   }
   return [...findings, ...machineFindings(image.machine)];
+}
+
+function standsOnAnImage({ base, machine }: ImageInput): boolean {
+  return base !== undefined || isImageReference(machine?.source ?? '');
 }
 
 /** What an environment inherits is wrong once, where it was written. */

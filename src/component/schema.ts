@@ -3,6 +3,7 @@
  * message here completes the sentence "expected …". Rules that look at several fields are in `rules.ts`.
  */
 import { z } from 'zod';
+import { channels } from './channel-shape.ts';
 import { config } from './config-shape.ts';
 import { image } from './image-shape.ts';
 import { command, inside, name, paths, words } from './plain-shapes.ts';
@@ -66,6 +67,11 @@ export const componentFile = z.strictObject(
       )
       .optional()
       .describe('What differs in an environment, by level/region.'),
+    channels: channels
+      .optional()
+      .describe(
+        'What an image must have before a channel moves forward to it, beside what the server demands.',
+      ),
     pipeline: inside().optional().describe("The component's pipeline, in Amazon States Language."),
   },
   { error: 'a map of keys and values' },

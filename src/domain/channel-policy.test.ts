@@ -1,12 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import {
-  type ChannelPolicy,
-  judgePromotion,
-  longestHeldMs,
-  NO_DEMANDS,
-  type PromotionFacts,
-} from './channel-policy.ts';
+import { type ChannelPolicy, NO_DEMANDS } from './channel-demands.ts';
+import { joinVerdicts, judgePromotion, longestHeldMs, type PromotionFacts } from './channel-policy.ts';
 import { channelName, componentName, type ImageId } from './ids.ts';
 import type { ChannelMove, CheckResult } from './image.ts';
 
@@ -44,6 +39,26 @@ const demanding: ChannelPolicy = {
   after: { channel: candidate, heldMs: 300_000 },
 };
 
+const policies = fc.record({
+  checks: fc.subarray(['smoke', 'scan', 'in-image']),
+  approvals: fc.nat({ max: 3 }),
+});
+
+test('of several policies, none takes back what another one demands', () => {
+  fc.assert(
+    fc.property(policies, policies, (one, two) => {
+      const [alone, both] = [
+        judgePromotion(one, facts),
+        joinVerdicts([one, two].map((p) => judgePromotion(p, facts))),
+      ];
+      expect(both.unmet).toEqual(expect.arrayContaining([...alone.unmet]));
+      const turned = joinVerdicts([two, one].map((policy) => judgePromotion(policy, facts)));
+      expect(turned.unmet.toSorted()).toEqual(both.unmet.toSorted());
+    }),
+  );
+  expect(joinVerdicts([]).unmet).toEqual([]);
+});
+
 test('every unmet demand is named, and what counted is the evidence', () => {
   expect(judgePromotion(demanding, facts).unmet).toEqual([
     'it has had no check of kind smoke',
@@ -76,10 +91,6 @@ test('every unmet demand is named, and what counted is the evidence', () => {
 });
 
 test('more demands never make fewer unmet, and approving oneself never helps', () => {
-  const policies = fc.record({
-    checks: fc.subarray(['smoke', 'scan', 'in-image']),
-    approvals: fc.nat({ max: 3 }),
-  });
   const people = fc.array(
     fc.record({ by: fc.constantFrom('ann', 'bob', 'cy'), why: fc.constant('x'), atMs: fc.nat() }),
   );

@@ -1,18 +1,8 @@
 /** What a channel demands of an image before it moves forward to it. Pure. */
-import type { ChannelName, ImageId } from './ids.ts';
+import type { ChannelPolicy } from './channel-demands.ts';
+import type { ImageId } from './ids.ts';
 import { type ChannelMove, type CheckResult, latestChecks } from './image.ts';
 import type { Approval, Evidence } from './promotion-evidence.ts';
-
-export interface ChannelPolicy {
-  /** Kinds of checks, `scan` among them, each of which must have been carried out and have passed last. */
-  readonly checks: readonly string[];
-  /** So many people, other than the one who promotes, must have approved. */
-  readonly approvals: number;
-  /** The channel must have held the image, without a break, for so long. */
-  readonly after?: { readonly channel: ChannelName; readonly heldMs: number };
-}
-
-export const NO_DEMANDS: ChannelPolicy = { checks: [], approvals: 0 };
 
 export interface PromotionFacts {
   readonly image: ImageId;
@@ -55,6 +45,20 @@ export function judgePromotion(policy: ChannelPolicy, facts: PromotionFacts): Po
   const earlier =
     after === undefined || heldMs === undefined ? {} : { earlier: { channel: after.channel, heldMs } };
   return { unmet, evidence: { checks: latest.map((check) => check.id), approvals, ...earlier } };
+}
+
+/** All of them must be met: none takes back what another one demands. */
+export function joinVerdicts(verdicts: readonly PolicyVerdict[]): PolicyVerdict {
+  const [first, ...rest] = verdicts;
+  if (first === undefined) return { unmet: [], evidence: { checks: [], approvals: [] } };
+  return rest.reduce(
+    (all, one) => ({
+      unmet: [...new Set([...all.unmet, ...one.unmet])],
+      // Results and approvals are the same facts for each; of two earlier channels the first one is named.
+      evidence: { ...one.evidence, ...all.evidence },
+    }),
+    first,
+  );
 }
 
 /** One of each person; who promotes does not count. */

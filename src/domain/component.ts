@@ -2,6 +2,7 @@
  * What a `kiln.yaml` says, after it has been read, checked and given its defaults.
  * `src/component/` makes it from text; everything else works on this.
  */
+import type { ChannelPolicy } from './channel-demands.ts';
 import type { ChannelName, ComponentName, EnvironmentName, ProcessName } from './ids.ts';
 
 export type ArtifactKind = 'bundle' | 'container' | 'machine';
@@ -64,6 +65,12 @@ export type MachineSpec =
 export type DiskFormat = 'squashfs' | 'qcow2';
 export type BuilderOption = string | number | boolean | readonly (string | number | boolean)[];
 
+/** How an image follows its base: see `catalog/rebake-plan.ts`. */
+export interface RebakeSpec {
+  /** Channels that the new image takes over from the one it replaces; `held`: each that holds that one. */
+  readonly promote: 'held' | readonly ChannelName[];
+}
+
 export interface ImageSpec {
   readonly kind: ArtifactKind;
   /** `component@channel`, resolved to a digest when baked. */
@@ -76,7 +83,7 @@ export interface ImageSpec {
   /** In-image tests (globs of .bats and .sh files). */
   readonly tests: readonly string[];
   /** Bake again by itself when the base moves on; absent: never. */
-  readonly rebake?: 'on-base-change';
+  readonly rebake?: RebakeSpec;
   readonly container?: ContainerSpec;
   readonly machine?: MachineSpec;
 }
@@ -85,7 +92,12 @@ export interface ImageSpec {
 export function baseReference(image: ImageSpec): string | undefined {
   if (image.base !== undefined) return image.base;
   const source = image.machine?.kind === 'described' ? image.machine.source : '';
-  return /^[a-z][a-z0-9-]*@[a-z][a-z0-9-]*$/.test(source) ? source : undefined;
+  return isImageReference(source) ? source : undefined;
+}
+
+/** `component@channel`, and not a provider's own name of an image. */
+export function isImageReference(text: string): boolean {
+  return /^[a-z][a-z0-9-]*@[a-z][a-z0-9-]*$/.test(text);
 }
 
 export interface Instances {
@@ -195,6 +207,8 @@ export interface ComponentDefinition {
   /** For environments that the file does not name. */
   readonly defaults: EnvironmentSpec;
   readonly environments: Readonly<Record<EnvironmentName, EnvironmentSpec>>;
+  /** What the component's own file demands for its channels, beside what the server demands. */
+  readonly channels?: Readonly<Record<ChannelName, ChannelPolicy>>;
   /** The pipeline's file, relative to the component. */
   readonly pipeline?: string;
   /**

@@ -61,6 +61,19 @@ export interface Revocation {
   readonly why: string;
 }
 
+/** Where an image was baked from, so that it can be baked again on another base. */
+export interface ImageSource {
+  /** Absolute, on the machine of the server. */
+  readonly directory: string;
+  /** Id of the state directory of the server that baked it; `host` names its machine for people. */
+  readonly server: string;
+  readonly host: string;
+  /** Present when the folder held a commit and nothing else. */
+  readonly commit?: string;
+  /** The remote `origin`, without user or password. */
+  readonly repository?: string;
+}
+
 /** What one bake made; immutable but for what is learned about it later (checks, revocation). */
 export interface Image {
   readonly id: ImageId;
@@ -71,6 +84,8 @@ export interface Image {
   readonly parent?: ImageId;
   readonly tags: Readonly<Record<string, string>>;
   readonly definition: ComponentDefinition;
+  /** Absent: it was pulled, or baked by a Kiln that did not note it. */
+  readonly source?: ImageSource;
   readonly artifacts: readonly Artifact[];
   readonly checks: readonly CheckResult[];
   readonly revoked?: Revocation;

@@ -39,6 +39,8 @@ describe('the answers keep to the contract', () => {
     ['transfers.cancel', 'POST', '/transfers/transfer-1/cancel'],
     ['terraform.state', 'GET', '/terraform/state?query=storefront'],
     ['images.lineage', 'GET', '/images/storefront@1.0.0/lineage'],
+    ['rebakes.list', 'GET', '/rebakes'],
+    ['rebakes.retry', 'POST', '/images/storefront@1.0.0/rebake'],
     ['images.diff', 'GET', '/images/storefront@1.0.0/diff?with=storefront@1.0.0'],
     ['images.verify', 'POST', '/verifications', {}],
     ['janitor.get', 'GET', '/janitor'],

@@ -111,6 +111,7 @@ function serveOperations(operations: Operations, parts: StreamParts, codes: Page
   serveTerraform(operations, parts);
   serveJanitor(operations, parts);
   serveChecks(operations, parts);
+  serveRebakes(operations, parts);
   serveRegistry(operations, parts);
   serveScans(operations, parts);
   serveReleases(operations, parts);

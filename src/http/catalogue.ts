@@ -3,6 +3,7 @@ import { differences, packagesIn, sizeOf, tagDifferences } from '../catalog/comp
 import { lineageOf } from '../catalog/lineage.ts';
 import { parseImageQuery } from '../catalog/query-language.ts';
 import { resolveImage } from '../catalog/resolve-image.ts';
+import { baseReference } from '../domain/component.ts';
 import type { Digest } from '../domain/ids.ts';
 import { type ChannelMove, type Image, isStored } from '../domain/image.ts';
 import type { Operations } from './operations.ts';
@@ -77,7 +78,7 @@ export function serveCatalogue(operations: Operations, { store, imageFiles, sbom
 
 function relative(image: Image, moves: readonly ChannelMove[]): Relative {
   const { id, component, version, parent, createdAtMs } = image;
-  const base = parent === undefined ? undefined : image.definition.image.base;
+  const base = parent === undefined ? undefined : baseReference(image.definition.image);
   return {
     id,
     component,

@@ -1,7 +1,7 @@
 import type { Answer } from '../api/contract.ts';
 import { promote } from '../catalog/promote.ts';
 import { resolveImage } from '../catalog/resolve-image.ts';
-import { NO_DEMANDS } from '../domain/channel-policy.ts';
+import { NO_DEMANDS } from '../domain/channel-demands.ts';
 import type { ChannelMove } from '../domain/image.ts';
 import type { Operations } from './operations.ts';
 import type { HttpParts } from './parts.ts';

@@ -3,6 +3,7 @@ import type { Answer } from '../api/contract.ts';
 import type { Bakery } from '../bakery/bakery.ts';
 import type { ImageFiles } from '../bakery/image-files.ts';
 import type { Janitor } from '../catalog/janitor.ts';
+import type { Rebakes } from '../catalog/rebakes.ts';
 import type { CheckRuns } from '../checks/check-runs.ts';
 import type { CallAttempt } from '../domain/change.ts';
 import type { Strategy } from '../domain/component.ts';
@@ -136,9 +137,9 @@ export interface HttpParts {
   readonly transfers: Pick<Transfers, 'push' | 'pull' | 'get' | 'wait' | 'cancel'>;
   readonly deployer: DeployerPart;
   readonly imageFiles: Pick<ImageFiles, 'changes' | 'verify'>;
+  readonly rebakes: Pick<Rebakes, 'status' | 'recent' | 'retry'>;
   readonly janitor: Pick<Janitor, 'run' | 'explain' | 'policy'>;
   readonly pipelines: Pick<Pipelines, 'start' | 'again' | 'show' | 'history' | 'cancel' | 'decide' | 'wait'>;
-  readonly taskLogs: Pick<DiskTaskLogs, 'list' | 'follow' | 'window' | 'text'>;
   readonly webhooks: {
     readonly receiver: Pick<WebhookReceiver, 'receive'>;
     readonly registry: Pick<WebhookRegistry, 'add' | 'remove'>;

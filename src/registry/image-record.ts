@@ -90,6 +90,16 @@ const definitionSchema = z.looseObject({
   defaults: environmentSchema,
   environments: z.record(named(environmentName), environmentSchema),
   attachments: z.record(inside, z.string()).optional(),
+  channels: z
+    .record(
+      named(channelName),
+      z.strictObject({
+        checks: z.array(z.string().max(40)).max(20),
+        approvals: z.int().min(0).max(20),
+        after: z.strictObject({ channel: named(channelName), heldMs: amount }).optional(),
+      }),
+    )
+    .optional(),
 });
 
 const artifactForm = {

@@ -1,5 +1,5 @@
 import type { Change } from '../domain/change.ts';
-import type { ChannelPolicy } from '../domain/channel-policy.ts';
+import type { ChannelPolicy } from '../domain/channel-demands.ts';
 import type { ChannelName, ComponentName, ImageId } from '../domain/ids.ts';
 import type { ChannelPolicyStore } from '../domain/ports/channels.ts';
 import type { Approval } from '../domain/promotion-evidence.ts';

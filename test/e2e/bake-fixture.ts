@@ -96,6 +96,7 @@ export async function openKitchen(
     builders: [builder],
     clock,
     stateDirectory: state,
+    origin: { server: 'here', host: 'kitchen' },
     readDefinition: async (directory) => (await readComponent(directory)).definition,
     readGitFacts,
     cachedLayers: (sinceMs) => builder.cachedLayers(sinceMs),

@@ -239,6 +239,7 @@ function smallParts(
     scans: noScans(acts),
     transfers: noTransfers(acts),
     imageFiles: { changes: async () => [], verify: async () => ({ blobs: 0, faults: [] }) },
+    rebakes: { status: async () => [], recent: async () => [], retry: async () => false },
     janitor: new Janitor({
       store,
       clock: systemClock,

@@ -80,6 +80,7 @@ export async function openMachineKitchen(
     builders: [builder],
     clock,
     stateDirectory: state,
+    origin: { server: 'here', host: 'machines' },
     readDefinition: async (directory) => (await readComponent(directory)).definition,
     readGitFacts,
     cachedLayers: async () => new Set(),

@@ -34,6 +34,8 @@ export function inputKeyOf(inputs: Inputs): Digest {
       image.exclude,
       rest,
       inputs.source,
+      // Only where it says something: keys of before stay what they are.
+      ...(image.rebake === undefined ? [] : [image.rebake]),
     ]),
   );
 }

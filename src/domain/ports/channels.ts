@@ -1,5 +1,5 @@
 import type { Change } from '../change.ts';
-import type { ChannelPolicy } from '../channel-policy.ts';
+import type { ChannelPolicy } from '../channel-demands.ts';
 import type { ChannelName, ComponentName, ImageId } from '../ids.ts';
 import type { ChannelMove } from '../image.ts';
 import type { Approval } from '../promotion-evidence.ts';

@@ -1,0 +1,126 @@
+/** Images that follow their base, in a real server: transitively, parents first, over a crash, with a branch that fails. */
+import { mkdir, rename, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Answer } from '../../src/api/contract.ts';
+import { Kiln, until } from './kiln.ts';
+
+type Rebakes = Answer<'rebakes.list'>;
+type Image = Answer<'images.get'>;
+
+const SERVER = `require('node:http').createServer((_, response) => response.end('well')).listen(process.env.PORT, process.env.HOST);
+process.on('SIGTERM', () => process.exit(0));
+`;
+
+interface Wish {
+  readonly base?: string;
+  readonly rebake?: string | object;
+  readonly channels?: object;
+  readonly build?: string;
+  readonly text?: string;
+}
+
+let kiln: Kiln;
+const folder = (component: string): string => path.join(kiln.directory, component);
+
+async function write(
+  component: string,
+  { base, rebake, channels, build, text = 'one' }: Wish,
+): Promise<void> {
+  await mkdir(folder(component), { recursive: true });
+  const image = {
+    run: 'node server.js',
+    ...(base && { base }),
+    ...(rebake && { rebake }),
+    ...(build && { build }),
+  };
+  const definition = { component, image, service: { stop: { grace: '1s' } }, ...(channels && { channels }) };
+  await writeFile(path.join(folder(component), 'kiln.yaml'), JSON.stringify(definition, undefined, 2));
+  await writeFile(path.join(folder(component), 'server.js'), SERVER);
+  await writeFile(path.join(folder(component), 'text.txt'), text);
+}
+
+/** Baked, checked, and held by golden. */
+async function golden(component: string, version: string): Promise<Image> {
+  await kiln.json('bake', folder(component), '--version', version);
+  await kiln.json('check', `${component}@${version}`);
+  await kiln.json('promote', `${component}@${version}`, 'golden');
+  return image(`${component}@${version}`);
+}
+
+const image = (reference: string) => kiln.json<Image>('images', '--image', reference);
+const rebakes = async (): Promise<Rebakes> =>
+  (await kiln.call('GET', '/api/v1/rebakes')).json() as Promise<Rebakes>;
+const stateOf = async (component: string) =>
+  (await rebakes()).items.find((item) => item.image.component === component);
+
+async function newBase(version: string): Promise<Image> {
+  await write('base', { text: version });
+  return golden('base', version);
+}
+
+const parentIn = async (component: string): Promise<string | undefined> =>
+  (await image(`${component}:golden`)).parent;
+
+describe('images that follow their base', () => {
+  beforeAll(async () => {
+    kiln = await Kiln.create();
+    await kiln.serve();
+    await newBase('1.0.0');
+    await write('middle', {
+      base: 'base@golden',
+      rebake: 'on-base-change',
+      build: 'sleep 1; echo built > built.txt',
+    });
+    await golden('middle', '1.0.0');
+    await write('leaf', { base: 'middle@golden', rebake: 'on-base-change' });
+    await golden('leaf', '1.0.0');
+    await write('gone', { base: 'base@golden', rebake: 'on-base-change' });
+    await golden('gone', '1.0.0');
+    await write('still', { base: 'base@golden' });
+    await golden('still', '1.0.0');
+    await write('careful', {
+      base: 'base@golden',
+      rebake: { when: 'on-base-change', promote: ['candidate', 'golden'] },
+      channels: { golden: { checks: ['boot'], approvals: 1 } },
+    });
+    await kiln.json('bake', folder('careful'), '--version', '1.0.0');
+    await kiln.json('check', 'careful@1.0.0');
+    await kiln.json('promote', 'careful@1.0.0', 'candidate');
+  });
+  afterAll(() => kiln?.destroy());
+
+  test('are baked again, checked and promoted, each once, over a crash; others go on without the one that cannot', async () => {
+    await rename(folder('gone'), folder('elsewhere'));
+    const base = await newBase('2.0.0');
+    await until('one is being baked', async () => (await stateOf('middle'))?.running === true);
+    await kiln.kill();
+    await kiln.serve();
+    await until('all that can has followed', settled);
+    const [middle, leaf] = [await image('middle:golden'), await image('leaf:golden')];
+    expect(middle).toMatchObject({ parent: base.id, tested: true, tags: { 'built-by': 'rebake' } });
+    expect(middle.version).toMatch(/^1\.0\.0\+[0-9a-f]{8}$/);
+    expect(leaf).toMatchObject({ parent: middle.id, tested: true });
+    expect(await parentIn('still')).not.toBe(base.id);
+    expect((await image('careful:candidate')).parent).toBe(base.id);
+    for (const component of ['middle', 'leaf', 'careful']) {
+      const { items } = await kiln.json<{ items: Image[] }>('images', component);
+      expect(items.map(({ version }) => version.slice(0, 5))).toEqual(['1.0.0', '1.0.0']);
+    }
+    expect(await stateOf('gone')).toMatchObject({ state: 'failed', why: expect.stringContaining('is gone') });
+    expect((await kiln.run('rebakes')).stdout).toMatch(/gone@1\.0\.0 +base@golden \(2\.0\.0\) +failed/);
+  });
+
+  test('one that failed is tried again when somebody asks', async () => {
+    await rename(folder('elsewhere'), folder('gone'));
+    expect(await kiln.json('rebakes', 'retry', 'gone@1.0.0')).toEqual({ retried: true });
+    await until('it has followed', async () => (await rebakes()).items.length === 0);
+    expect(await parentIn('gone')).toBe((await image('base:golden')).id);
+  });
+});
+
+/** Nothing is left that this server could do. */
+async function settled(): Promise<boolean> {
+  const { items } = await rebakes();
+  return items.every(({ state }) => state === 'failed' || state === 'held');
+}
