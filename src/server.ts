@@ -63,7 +63,7 @@ import { assertListenIsFree, listenForApi, routerListen } from './server/sockets
 import { openStateDirectory, type StateDirectory } from './server/state-directory.ts';
 import { systemClock } from './server/system-clock.ts';
 import { targetReports } from './server/target-report.ts';
-import { openWebhooks } from './server/webhooks.ts';
+import { openWebhooks, reportStatuses } from './server/webhooks.ts';
 import type { Settings } from './settings.ts';
 import { openStore } from './store/open.ts';
 import { TARGETS } from './targets/registry.ts';
@@ -244,6 +244,8 @@ async function build(building: Building): Promise<KilnServer> {
   const { pipelines, taskTokens, workerJobs, taskLogs } = await buildPipelines(building, { store, verbs, holder });
 
   const webhooks = await openWebhooks(store, systemClock, state.file('webhooks'));
+  const statuses = reportStatuses(store, systemClock, state.file('secrets'), log);
+  closers.push(() => statuses.close());
 
   const asked = Promise.withResolvers<void>();
   const app = createApp({
