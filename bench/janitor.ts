@@ -70,6 +70,7 @@ if (values.pass !== undefined) {
         what: `janitor, pass that announces ${swept.run.announced} and sweeps ${swept.run.swept}`,
         value: swept.tookMs,
         unit: 'ms',
+        goal: atMost(10_000),
       },
       {
         what: 'janitor, the largest that the process was in that',

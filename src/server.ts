@@ -214,7 +214,11 @@ async function build(building: Building): Promise<KilnServer> {
   const janitor = new Janitor({
     store,
     clock: systemClock,
-    collectBlobs: () => bakery.collect(async () => new Set(await store.images.artifacts()), BLOBS_SPARED_MS),
+    collectBlobs: () =>
+      bakery.collect(async () => new Set(await store.images.artifacts()), {
+        unusedMs: BLOBS_SPARED_MS,
+        isShared: store.engine === 'postgres',
+      }),
     removals: artifactRemovals(settings, removalEngine, store),
   });
   const rounds = new JanitorRounds({ janitor, store: store.janitor, clock: systemClock, log });

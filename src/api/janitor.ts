@@ -11,6 +11,7 @@ const janitorView = z
       unusedMs: z.int(),
       noticeWorkingDays: z.int(),
       share: z.number(),
+      sweptAtMost: z.int(),
       releasesKept: z.int(),
       staleMs: z.int(),
     }),

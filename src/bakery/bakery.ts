@@ -94,23 +94,29 @@ export class Bakery {
   }
 
   /**
-   * Deletes blobs that no manifest in `keep` stands on, and that nobody wanted for `unusedMs`; waits for bakes under way,
-   * and they for it. a function is asked once none is: what they have recorded is in it.
+   * Deletes blobs that no manifest in `keep` stands on, that nobody wanted for `unusedMs`, and that nobody holds; waits for
+   * bakes under way, and they for it. A function is asked once none is: what they have recorded is in it.
    */
   async collect(
     keep: ReadonlySet<Digest> | (() => Promise<ReadonlySet<Digest>>),
-    unusedMs?: number,
+    options: { readonly unusedMs?: number; readonly isShared?: boolean } = {},
   ): Promise<Collected> {
     const { blobs, cachedLayers, clock } = this.#options;
+    const { unusedMs, isShared = false } = options;
     const before = Promise.all([...this.#queues.values(), this.#collecting]);
-    const collected = before.then(async () =>
-      collectBlobs(
-        blobs,
-        typeof keep === 'function' ? await keep() : keep,
-        await cachedLayers(clock.now() - STEP_CACHE_MS),
-        unusedMs === undefined ? undefined : clock.now() - unusedMs,
-      ),
-    );
+    const collected = before.then(async () => {
+      const end = blobs.holds.beginCollection();
+      try {
+        return await collectBlobs(blobs, {
+          keep: typeof keep === 'function' ? await keep() : keep,
+          cached: await cachedLayers(clock.now() - STEP_CACHE_MS),
+          isShared,
+          ...(unusedMs === undefined ? {} : { unusedSinceMs: clock.now() - unusedMs }),
+        });
+      } finally {
+        end();
+      }
+    });
     this.#collecting = collected.then(
       () => undefined,
       () => undefined,

@@ -10,12 +10,14 @@ import { KilnError } from '../domain/errors.ts';
 import { type Digest, digest as parseDigest } from '../domain/ids.ts';
 import type { BlobStore } from '../domain/ports/blobs.ts';
 import { isMissing } from '../files/system-error.ts';
+import { BlobHolds } from './blob-holds.ts';
 
 const DIRECTORY_MODE = 0o700;
 const FILE_MODE = 0o600;
 const HEX = /^[0-9a-f]{64}$/;
 
 export class FileBlobStore implements BlobStore {
+  readonly holds = new BlobHolds();
   readonly #root: string;
   readonly #staging: string;
   readonly #stagingPrefix: string;

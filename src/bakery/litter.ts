@@ -38,16 +38,23 @@ export interface Collected {
   readonly bytes: number;
 }
 
-/** Deletes every blob that neither a manifest in `keep` nor `cached` stands on. Only while nothing is baked. */
-export async function collectBlobs(
-  blobs: FileBlobStore,
-  keep: ReadonlySet<Digest>,
-  cached: ReadonlySet<Digest>,
+export interface Collecting {
+  /** Manifests of all images. */
+  readonly keep: ReadonlySet<Digest>;
+  /** Blobs that a cache stands on. */
+  readonly cached: ReadonlySet<Digest>;
   /** Blobs that were last wanted after this stay: somebody may be about to record an image of them. */
-  unusedSinceMs = Number.POSITIVE_INFINITY,
-): Promise<Collected> {
+  readonly unusedSinceMs?: number;
+  /** True: a manifest that is not here may be in the blob store of another server that shares the catalogue. */
+  readonly isShared?: boolean;
+}
+
+/** Deletes every blob that nothing stands on and nobody holds. Only while nothing is baked. */
+export async function collectBlobs(blobs: FileBlobStore, collecting: Collecting): Promise<Collected> {
+  const { keep, cached, unusedSinceMs, isShared = false } = collecting;
   const needed = new Set<Digest>(cached);
   for (const digest of keep) {
+    if (isShared && !(await blobs.has(digest))) continue;
     // One that is missing or damaged keeps nothing, but must not make us delete what others need: we stop.
     for (const blob of blobsOf(digest, await readManifest(blobs, digest))) needed.add(blob);
   }
@@ -55,12 +62,13 @@ export async function collectBlobs(
   let bytes = 0;
   for await (const digest of blobs.list()) {
     if (needed.has(digest)) continue;
-    if (unusedSinceMs !== Number.POSITIVE_INFINITY) {
+    if (unusedSinceMs !== undefined) {
       const usedAtMs = await blobs.lastUsedMs(digest);
       if (usedAtMs === undefined || usedAtMs > unusedSinceMs) continue;
     }
-    bytes += await blobs.sizeBytes(digest);
-    await blobs.delete(digest);
+    const sizeBytes = await blobs.sizeBytes(digest);
+    if (!(await blobs.holds.unlessHeld(digest, () => blobs.delete(digest)))) continue;
+    bytes += sizeBytes;
     count += 1;
   }
   return { blobs: count, bytes };

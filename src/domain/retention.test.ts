@@ -13,7 +13,7 @@ import { rollbackOrder } from './rollback.ts';
 
 const DAY_MS = 24 * 3600 * 1000;
 const NOW = 1_000 * DAY_MS;
-const policy = { ...DEFAULT_RETENTION, share: 0.4 };
+const policy = { ...DEFAULT_RETENTION, share: 0.4, sweptAtMost: 6 };
 
 const member = fc.record({
   there: fc.boolean(),
@@ -80,7 +80,7 @@ describe('the decision', () => {
           expect(view.there[list]).toBe(1);
         }
         expect(decision.mark.length).toBeLessThanOrEqual(limit);
-        expect(decision.sweep.length).toBeLessThanOrEqual(limit);
+        expect(decision.sweep.length).toBeLessThanOrEqual(Math.min(limit, policy.sweptAtMost));
         for (const n of decision.sweep) {
           const after = view.sweepAfterMs[n] ?? 0;
           expect(after > 0 && after <= NOW).toBe(true);

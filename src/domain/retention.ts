@@ -19,6 +19,8 @@ export interface RetentionPolicy {
   readonly noticeWorkingDays: number;
   /** Of all images, at most this share is marked, and at most this share swept, in one run. */
   readonly share: number;
+  /** And no more than so many are swept, which takes the store far longer than to mark them. */
+  readonly sweptAtMost: number;
   /** Beside what serves, so many releases of each service can be rolled back to: one after the other, or by number. */
   readonly releasesKept: number;
   /** The last look at what runs may be so old. */
@@ -31,6 +33,7 @@ export const DEFAULT_RETENTION: RetentionPolicy = {
   unusedMs: 45 * DAY_MS,
   noticeWorkingDays: 3,
   share: 0.1,
+  sweptAtMost: 10_000,
   releasesKept: 10,
   staleMs: DAY_MS,
 };
@@ -115,7 +118,7 @@ export function decideRetention(
     if (reasons[number] !== 0) {
       if (sweepAfterMs !== 0) unmark.push(number);
     } else if (sweepAfterMs === 0 && mark.length < share) mark.push(number);
-    else if (isDue && sweep.length < share) {
+    else if (isDue && sweep.length < Math.min(share, policy.sweptAtMost)) {
       sweep.push(number);
       continue;
     } else waiting += 1;

@@ -64,11 +64,15 @@ export async function pullImage(
   }
   const there = await store.images.byVersion(image.component, image.version);
   if (there !== undefined) assertSame(there, image);
-  await fetchArtifacts(parts, image, wanted, signal);
-  if (there !== undefined) return { kind: 'unchanged', image: there, digest: index.digest };
-  signal.throwIfAborted();
-  const made = await store.images.create(await recordHere(parts, image, where, index), change());
-  return { kind: 'pulled', image: made, digest: index.digest };
+  const letGo = await fetchArtifacts(parts, image, wanted, signal);
+  try {
+    if (there !== undefined) return { kind: 'unchanged', image: there, digest: index.digest };
+    signal.throwIfAborted();
+    const made = await store.images.create(await recordHere(parts, image, where, index), change());
+    return { kind: 'pulled', image: made, digest: index.digest };
+  } finally {
+    letGo();
+  }
 }
 
 /** By the digest of the index, of one of the image's artifacts, or by a tag. */
@@ -100,16 +104,22 @@ async function fetchRecord(parts: PullParts, digest: Digest, signal: AbortSignal
       },
     );
   }
-  await fetchBlob(parts, record, signal);
-  return parseRecord(await parts.blobs.readText(record.digest));
+  const letGo = await parts.blobs.holds.hold([record.digest]);
+  try {
+    await fetchBlob(parts, record, signal);
+    return parseRecord(await parts.blobs.readText(record.digest));
+  } finally {
+    letGo();
+  }
 }
 
+/** What has come is held, until the image is recorded: answers how to let go of it. */
 async function fetchArtifacts(
   parts: PullParts,
   image: ShippedImage,
   wanted: readonly Digest[],
   signal: AbortSignal,
-): Promise<void> {
+): Promise<() => void> {
   const { blobs, repository, onProgress } = parts;
   const manifests = await Promise.all(wanted.map((digest) => manifestOf(repository, digest, signal)));
   const needed = new Map<Digest, Descriptor>();
@@ -119,12 +129,19 @@ async function fetchArtifacts(
   const all = [...needed.values()].sort((a, b) => b.size - a.size);
   const bytes = all.reduce((sum, blob) => sum + blob.size, 0);
   onProgress((before) => ({ ...before, blobs: all.length, bytes }));
-  await severalAtATime(all, DOWNLOADS_AT_A_TIME, signal, (blob, either) => fetchBlob(parts, blob, either));
-  // Whoever finds a manifest finds what it names.
-  for (const { text } of manifests) await blobs.write(Buffer.from(text));
-  for (const artifact of image.artifacts.filter(isStored)) {
-    if (artifact.kind === 'bundle') await readManifest(blobs, artifact.digest);
+  const letGo = await blobs.holds.hold([...needed.keys(), ...wanted]);
+  try {
+    await severalAtATime(all, DOWNLOADS_AT_A_TIME, signal, (blob, either) => fetchBlob(parts, blob, either));
+    // Whoever finds a manifest finds what it names.
+    for (const { text } of manifests) await blobs.write(Buffer.from(text));
+    for (const artifact of image.artifacts.filter(isStored)) {
+      if (artifact.kind === 'bundle') await readManifest(blobs, artifact.digest);
+    }
+  } catch (error) {
+    letGo();
+    throw error;
   }
+  return letGo;
 }
 
 async function fetchBlob(
@@ -133,7 +150,7 @@ async function fetchBlob(
   signal: AbortSignal,
 ): Promise<void> {
   const isThere = await blobs.has(digest);
-  // Until the image is recorded, only that it was wanted just now keeps it from whoever sweeps.
+  // After a crash before the image is recorded, the next pull still finds what was wanted just now.
   if (isThere) await blobs.touch(digest, now());
   else {
     const staged = await blobs.stage();

@@ -46,13 +46,10 @@ export async function pushImage(
   attachments: readonly Attachment[],
   signal: AbortSignal,
 ): Promise<Pushed> {
-  const { blobs, repository, onProgress } = parts;
+  const { blobs, repository } = parts;
   const artifacts = await storedManifests(blobs, image);
   const shipment = shipmentOf(image, artifacts, attachments);
-  const files = await filesOf(blobs, artifacts, shipment);
-  const bytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
-  onProgress((before) => ({ ...before, blobs: files.length, bytes }));
-  await severalAtATime(files, UPLOADS_AT_A_TIME, signal, (file, either) => putBlob(parts, file, either));
+  const files = await sendBlobs(parts, artifacts, shipment, signal);
   for (const { artifact, mediaType, text } of artifacts) {
     await repository.putManifest(artifact.digest, { digest: artifact.digest, mediaType, text }, signal);
   }
@@ -63,6 +60,26 @@ export async function pushImage(
   }
   await repository.putManifest(tag, shipment.index, signal);
   return { digest: shipment.index.digest, tag, blobs: files.map((file) => file.digest) };
+}
+
+async function sendBlobs(
+  parts: PushParts,
+  artifacts: readonly StoredManifest[],
+  shipment: Shipment,
+  signal: AbortSignal,
+): Promise<readonly BlobFile[]> {
+  const { blobs, onProgress } = parts;
+  // No image here stands on what is made for the push alone.
+  const letGo = await blobs.holds.hold(shipment.blobs.map(({ digest }) => digest));
+  try {
+    const files = await filesOf(blobs, artifacts, shipment);
+    const bytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
+    onProgress((before) => ({ ...before, blobs: files.length, bytes }));
+    await severalAtATime(files, UPLOADS_AT_A_TIME, signal, (file, either) => putBlob(parts, file, either));
+    return files;
+  } finally {
+    letGo();
+  }
 }
 
 async function putBlob(

@@ -187,6 +187,7 @@ async function refuseTaken(tx: ChangeTransaction, image: NewImage): Promise<void
   const taken = await tx.db
     .selectFrom('images')
     .select('id')
+    .where('swept_at_ms', 'is', null)
     .where((where) =>
       where.or([
         where('id', '=', image.id),
@@ -219,18 +220,21 @@ async function refuseLeaving(db: Reader, artifacts: readonly Artifact[]): Promis
 }
 
 async function insertImage(tx: ChangeTransaction, image: NewImage): Promise<void> {
-  await tx.db
-    .insertInto('images')
-    .values({
-      id: image.id,
-      ordinal: tx.revision,
-      component: image.component,
-      version: image.version,
-      input_key: image.inputKey,
-      body: toJson(image),
-      swept_at_ms: null,
-    })
-    .execute();
+  const values = {
+    ordinal: tx.revision,
+    component: image.component,
+    version: image.version,
+    input_key: image.inputKey,
+    body: toJson(image),
+    swept_at_ms: null,
+  };
+  // One that was swept may come back from a registry, under the id that releases of long ago name it by.
+  const swept = await tx.db.updateTable('images').set(values).where('id', '=', image.id).executeTakeFirst();
+  if (swept.numUpdatedRows === 0n)
+    await tx.db
+      .insertInto('images')
+      .values({ id: image.id, ...values })
+      .execute();
   const digests = [...new Set(image.artifacts.filter(isStored).map((artifact) => artifact.digest))];
   if (digests.length === 0) return;
   await tx.db

@@ -115,6 +115,9 @@ export function janitorContract(underTest: () => StoreUnderTest): void {
     // The version is free again.
     await store.images.create({ ...image(7), version: base.version }, by);
     expect((await store.images.byVersion(storefront, base.version))?.id).toBe(image(7).id);
+    // And so is its id: a registry may still have it.
+    await store.images.create({ ...base, version: '1.0.1+again' }, by);
+    expect(await store.images.get(base.id)).toMatchObject({ version: '1.0.1+again', checks: [] });
   });
 
   it('lists what is kept elsewhere page by page, but not what another image stands on, nor anything twice', async () => {

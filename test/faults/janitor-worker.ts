@@ -17,7 +17,7 @@ const janitor = new Janitor({
   clock: systemClock,
   collectBlobs: async () => {
     writeSync(1, 'begun\n');
-    return collectBlobs(blobs, new Set(await store.images.artifacts()), new Set());
+    return collectBlobs(blobs, { keep: new Set(await store.images.artifacts()), cached: new Set() });
   },
   removals: [],
   policy: { ...DEFAULT_RETENTION, unusedMs: 0, noticeWorkingDays: 0, share: 1 },

@@ -154,13 +154,32 @@ async function listArtifacts(tx: ChangeTransaction, images: readonly Omit<Image,
     .execute();
   const pushed = Map.groupBy(copies, (copy) => copy.image_id);
   const listed: { image_id: ImageId; position: number; body: Json }[] = [];
+  const last = await lastPositions(
+    tx,
+    images.map((image) => image.id),
+  );
   for (const image of images) {
     const own = await notShared(tx, image.artifacts);
     const all = [...own, ...(pushed.get(image.id) ?? []).map((copy) => copyOf(image, copy.reference))];
-    for (const [position, artifact] of all.entries())
-      listed.push({ image_id: image.id, position, body: toJson(artifact) });
+    const first = (last.get(image.id) ?? -1) + 1;
+    for (const [at, artifact] of all.entries())
+      listed.push({ image_id: image.id, position: first + at, body: toJson(artifact) });
   }
   if (listed.length > 0) await tx.db.insertInto('swept_artifacts').values(listed).execute();
+}
+
+/** Of images that were swept before and came back, while what they had been kept as could not be deleted. */
+async function lastPositions(
+  tx: ChangeTransaction,
+  images: readonly ImageId[],
+): Promise<ReadonlyMap<ImageId, number>> {
+  const rows = await tx.db
+    .selectFrom('swept_artifacts')
+    .select(({ fn }) => ['image_id', fn.max('position').as('position')])
+    .where('image_id', 'in', images)
+    .groupBy('image_id')
+    .execute();
+  return new Map(rows.map((row) => [row.image_id, row.position]));
 }
 
 /** Without those of providers that another image stands on, which is in the index still. */
