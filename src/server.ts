@@ -54,6 +54,7 @@ import { ensureAdminToken } from './server/admin-token.ts';
 import { artifactRemovals } from './server/artifact-removals.ts';
 import { stopEverything } from './server/down.ts';
 import { ImageChecker } from './server/image-checker.ts';
+import { imageVerbs } from './server/image-verbs.ts';
 import { JanitorRounds } from './server/janitor-rounds.ts';
 import { pipelineVerbs } from './server/pipeline-verbs.ts';
 import { machineToolsPath, machineTrials } from './server/machine-checks.ts';
@@ -244,6 +245,7 @@ async function build(building: Building): Promise<KilnServer> {
     clock: systemClock,
     holder,
     newId: randomUUID,
+    images: imageVerbs({ store, scans, transfers, clock: systemClock }),
   });
   const { pipelines, taskTokens, workerJobs, taskLogs } = await buildPipelines(building, { store, verbs, holder });
 

@@ -7,11 +7,14 @@ import { bake } from './tasks/bake.ts';
 import { check } from './tasks/check.ts';
 import { cmd } from './tasks/cmd.ts';
 import { deploy } from './tasks/deploy.ts';
+import { dockerBuild } from './tasks/docker.build.ts';
+import { dockerPush } from './tasks/docker.push.ts';
 import { http } from './tasks/http.ts';
 import { notify } from './tasks/notify.ts';
 import { pipeline } from './tasks/pipeline.ts';
 import { promote } from './tasks/promote.ts';
 import { rollback } from './tasks/rollback.ts';
+import { scan } from './tasks/scan.ts';
 
 export const TASKS: Readonly<Record<string, (parts: TaskParts) => Task>> = {
   approve,
@@ -19,19 +22,19 @@ export const TASKS: Readonly<Record<string, (parts: TaskParts) => Task>> = {
   check,
   cmd,
   deploy,
+  'docker.build': dockerBuild,
+  'docker.push': dockerPush,
   http,
   notify,
   pipeline,
   promote,
   rollback,
+  scan,
 };
 
 const NOT_YET: readonly TaskResource[] = [
-  { name: 'scan', does: 'scans an image', notYet: 'scans are not among the tasks of pipelines so far' },
   { name: 'config.sync', does: 'copies configuration', notYet: 'there are no shared config trees so far' },
   { name: 'migrate', does: 'migrates data', notYet: 'migrations run with a deployment, not by themselves' },
-  { name: 'docker.build', does: 'builds with Docker', notYet: 'bake builds containers' },
-  { name: 'docker.push', does: 'pushes an image', notYet: 'images are pushed with kiln push' },
 ];
 
 /** What a definition may name. */

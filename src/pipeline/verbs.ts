@@ -4,7 +4,12 @@ import type { TaskCall } from './task.ts';
 
 export interface Verbs {
   bake(
-    wish: { readonly directory: string; readonly version?: string | undefined },
+    wish: {
+      readonly directory: string;
+      readonly version?: string | undefined;
+      /** It fails when the image is of another kind. */
+      readonly kind?: 'container';
+    },
     call: TaskCall,
     signal: AbortSignal,
   ): Promise<Json>;
@@ -14,6 +19,12 @@ export interface Verbs {
     signal: AbortSignal,
   ): Promise<Json>;
   promote(wish: { readonly image: string; readonly channel: string }, call: TaskCall): Promise<Json>;
+  scan(wish: { readonly image: string }, call: TaskCall, signal: AbortSignal): Promise<Json>;
+  push(
+    wish: { readonly image: string; readonly to: string },
+    call: TaskCall,
+    signal: AbortSignal,
+  ): Promise<Json>;
   deploy(
     wish: { readonly component: string; readonly environment: string; readonly image?: string | undefined },
     call: TaskCall,

@@ -35,6 +35,7 @@ export interface PipelineVerbsParts {
   readonly clock: Clock;
   readonly holder: string;
   readonly newId: () => string;
+  readonly images: Pick<Verbs, 'scan' | 'push'>;
 }
 
 /** Longer than anything waits; what ends a task is its own time-out. */
@@ -44,6 +45,7 @@ const RENEW_MS = 3_000;
 
 export function pipelineVerbs(parts: PipelineVerbsParts): Verbs {
   return {
+    ...parts.images,
     bake: (wish, call, signal) => bake(parts, wish, call, signal),
     check: (wish, call, signal) => check(parts, wish, call, signal),
     promote: (wish, call) => promoteImage(parts, wish, call),
@@ -90,7 +92,7 @@ function assertMay({ actor, rights }: TaskCall, environment: EnvironmentName): v
 
 async function bake(
   { bakery }: PipelineVerbsParts,
-  { directory, version }: Parameters<Verbs['bake']>[0],
+  { directory, version, kind }: Parameters<Verbs['bake']>[0],
   { actor }: TaskCall,
   signal: AbortSignal,
 ): Promise<Json> {
@@ -102,6 +104,11 @@ async function bake(
       if (outcome === undefined) continue;
       if (outcome.kind === 'failed') throw outcome.error;
       const { image } = outcome;
+      if (kind !== undefined && !image.artifacts.some((artifact) => artifact.kind === kind)) {
+        throw new KilnError('image.unfit', `${image.component} is not baked as a ${kind}.`, {
+          next: `Write image.kind: ${kind} in its kiln.yaml, or use the task bake.`,
+        });
+      }
       return {
         id: image.id,
         component: image.component,

@@ -20,6 +20,12 @@ interface Execution {
 let kiln: Kiln;
 beforeAll(async () => {
   kiln = await Kiln.create();
+  const advisories = path.join(kiln.directory, 'advisories');
+  await mkdir(advisories);
+  const affected = [{ package: { ecosystem: 'npm', name: 'nothing-here' }, versions: ['1.0.0'] }];
+  await writeFile(path.join(advisories, 'one.json'), JSON.stringify({ id: 'TEST-1', affected }));
+  await mkdir(kiln.state, { mode: 0o700 });
+  await writeFile(path.join(kiln.state, 'settings.yaml'), `scan: {advisories: ${advisories}}\n`);
   await kiln.serve();
 });
 afterAll(() => kiln.destroy());
@@ -126,6 +132,34 @@ describe('a cancelled execution', () => {
     await until('nothing is left of it', async () => (await deployments()).join() === 'cancelled');
     const { items } = await kiln.json<{ items: Execution[] }>('pipeline', 'list', 'stuck');
     expect(items.map(({ status }) => status)).toEqual(['ABORTED', 'ABORTED']);
+  });
+});
+
+describe('images', () => {
+  it('are scanned, and a container is not made of what is none', async () => {
+    const from = { 'directory.$': '$.trigger.source.location' };
+    const directory = await component('looked', {
+      Bake: { Type: 'Task', Resource: 'bake', Parameters: from, ResultPath: '$.image', Next: 'Scan' },
+      Scan: {
+        Type: 'Task',
+        Resource: 'scan',
+        Parameters: { 'image.$': '$.image.id' },
+        ResultPath: '$.scan',
+        Next: 'Container',
+      },
+      Container: {
+        Type: 'Task',
+        Resource: 'microtica.actions.docker.build',
+        Parameters: { 'sourceLocation.$': '$.trigger.source.location' },
+        End: true,
+      },
+    });
+    const { id } = JSON.parse((await kiln.run('pipeline', 'run', directory, '--json')).stdout) as Execution;
+    expect(await ended(id)).toMatchObject({ status: 'FAILED', error: 'image.unfit' });
+    const { history } = await show(id);
+    expect(history.find(({ type, state }) => type === 'TaskSucceeded' && state === 'Scan')).toMatchObject({
+      output: { passed: true },
+    });
   });
 });
 
