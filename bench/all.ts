@@ -23,6 +23,7 @@ const BENCHES = [
   'router',
   'store',
   'pipeline',
+  'logs',
   'catalogue',
   'janitor',
   'bake',

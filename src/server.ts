@@ -35,7 +35,10 @@ import { secretFolder } from './pipeline/commands/secret-folder.ts';
 import { Services } from './pipeline/commands/services.ts';
 import { resourceName } from './pipeline/definition/resources.ts';
 import { Executor } from './pipeline/executor.ts';
+import { PipelineHealth } from './pipeline/health/pipeline-health.ts';
+import { Retention } from './pipeline/history/retention.ts';
 import { DiskTaskLogs } from './pipeline/logs/task-logs.ts';
+import { Machines } from './pipeline/machines.ts';
 import { Pipelines } from './pipeline/pipelines.ts';
 import { startOther } from './pipeline/start-other.ts';
 import { TaskTokens } from './pipeline/task-tokens.ts';
@@ -253,6 +256,17 @@ async function build(building: Building): Promise<KilnServer> {
   const statuses = reportStatuses(store, systemClock, state.file('secrets'), log);
   closers.push(() => statuses.close());
 
+  const retention = new Retention({
+    history: store.executionHistory,
+    executions: store.executions,
+    logs: taskLogs,
+    keeping: settings.keepExecutions,
+    clock: systemClock,
+    log,
+  });
+  closers.push(() => retention.close());
+  retention.start();
+
   const asked = Promise.withResolvers<void>();
   const app = createApp({
     store,
@@ -276,6 +290,15 @@ async function build(building: Building): Promise<KilnServer> {
     taskTokens,
     workerJobs,
     taskLogs,
+    pipelineHealth: new PipelineHealth({
+      history: store.executionHistory,
+      executions: store.executions,
+      deployments: store.deployments,
+      releases: store.releases,
+      images: store.images,
+      machines: new Machines(store.executions),
+      clock: systemClock,
+    }),
     webhooks,
     services: {
       list: (filter, signal) => serviceStatuses(deploy, filter, signal),

@@ -6,6 +6,7 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { type Fault, KilnError } from './domain/errors.ts';
 import { SEVERITIES } from './domain/finding.ts';
+import type { Keeping } from './domain/ports/execution-history.ts';
 import { readIfThereSync } from './files/durable-file.ts';
 import { isSystemError } from './files/system-error.ts';
 
@@ -53,6 +54,8 @@ export interface Settings {
   readonly registryLogins: string;
   /** Registries, beside those of this machine, that are spoken to over plain HTTP. */
   readonly plainHttpRegistries: readonly string[];
+  /** How many of a pipeline's ended executions are kept, and how long; their logs go with them. */
+  readonly keepExecutions: Keeping;
   readonly scan: {
     /** Folder of advisories, where none is named. */
     readonly advisories: string | undefined;
@@ -88,6 +91,11 @@ const scannerSchema = z
   })
   .transform(({ timeoutSeconds, ...scanner }) => ({ ...scanner, timeoutMs: timeoutSeconds * 1000 }));
 
+const keepSchema = z.strictObject({
+  executions: z.int().min(1).optional(),
+  days: z.number().positive().optional(),
+});
+
 const fileSchema = z.strictObject({
   listen: z.string().optional(),
   hosts: z.array(z.string()).optional(),
@@ -104,6 +112,9 @@ const fileSchema = z.strictObject({
       secrets: z.string().startsWith('/').optional(),
       sshAgent: z.string().startsWith('/').optional(),
     })
+    .optional(),
+  pipelines: z
+    .strictObject({ keep: keepSchema.optional(), keepOf: z.record(z.string(), keepSchema).optional() })
     .optional(),
   scan: z
     .strictObject({
@@ -158,6 +169,10 @@ export function loadSettings(flags: Flags, env: Readonly<Record<string, string |
         file.registries?.logins ??
         path.join(env.DOCKER_CONFIG ?? path.join(homedir(), '.docker'), 'config.json'),
     ),
+    keepExecutions: {
+      all: { executions: file.pipelines?.keep?.executions ?? 1_000, days: file.pipelines?.keep?.days ?? 180 },
+      of: file.pipelines?.keepOf ?? {},
+    },
     scan: {
       advisories: file.scan?.advisories,
       worst: file.scan?.worst ?? 'high',

@@ -10,6 +10,7 @@ import { events } from './events.ts';
 import { images } from './images.ts';
 import { janitor } from './janitor.ts';
 import { page } from './page.ts';
+import { pipelineHealth } from './pipeline-health.ts';
 import { pipelineLogs } from './pipeline-logs.ts';
 import { pipelines } from './pipelines.ts';
 import { registry } from './registry.ts';
@@ -43,6 +44,7 @@ export const CONTRACT = {
   ...images,
   ...janitor,
   ...page,
+  ...pipelineHealth,
   ...pipelineLogs,
   ...pipelines,
   ...plan,

@@ -15,7 +15,13 @@ const summary = {
   events: z.int().openapi({ description: 'Stored so far' }),
   group: z.string().optional(),
   after: z.string().optional().openapi({ description: 'The execution that this one is a repetition of' }),
+  trigger: z.string().optional().openapi({ description: 'Kind of what started it' }),
+  commit: z.string().optional(),
 };
+
+export const executionSummary = z
+  .object({ ...summary, error: z.string().optional(), cause: z.string().optional() })
+  .openapi('ExecutionSummary');
 
 const waits = z
   .object({
@@ -57,6 +63,8 @@ const historyEntry = z
   .openapi('HistoryEntry');
 
 const params = z.strictObject({ id: identifier });
+const searched = z.string().min(1).max(200).optional();
+const momentQuery = z.coerce.number<number>().int().min(0).optional();
 
 export const pipelines = {
   'executions.start': {
@@ -94,8 +102,22 @@ export const pipelines = {
       ...pageQuery,
       pipeline: z.string().min(1).max(200).optional(),
       open: z.enum(['true', 'false']).optional(),
+      status: z
+        .string()
+        .transform((text) => text.toUpperCase().split(','))
+        .pipe(z.array(status).min(1))
+        .optional()
+        .openapi({ type: 'string', description: 'One, or several with commas between' }),
+      trigger: searched,
+      commit: searched.openapi({ description: 'How it begins' }),
+      actor: searched,
+      text: searched.openapi({
+        description: 'In its id, pipeline, actor, trigger, commit, parameters, error or cause',
+      }),
+      from: momentQuery.openapi({ description: 'Created then or later, in milliseconds since 1970' }),
+      before: momentQuery.openapi({ description: 'Created before, in milliseconds since 1970' }),
     }),
-    answer: pageOf(z.object(summary).openapi('ExecutionSummary')),
+    answer: pageOf(executionSummary),
   },
   'executions.get': { params, query: z.strictObject(waitQuery), answer: executionView },
   'executions.history': { params, answer: z.object({ items: z.array(historyEntry) }) },

@@ -371,6 +371,20 @@ export const ROUTES = {
     summary: 'Lines that its instances wrote',
     answers: 'lines',
   },
+  'pipelines.list': {
+    method: 'get',
+    path: '/pipelines',
+    role: 'viewer',
+    summary: 'Pipelines that have run: how each stands, its recent executions, how long it takes',
+    answers: 'json',
+  },
+  'pipelines.get': {
+    method: 'get',
+    path: '/pipelines/{pipeline}',
+    role: 'viewer',
+    summary: 'One pipeline: with its flaky steps and the four figures of DORA',
+    answers: 'json',
+  },
   'executions.start': {
     method: 'post',
     path: '/executions',

@@ -1,4 +1,17 @@
-/** Durations and moments as people read them. */
+/** Durations and moments as people read and write them. */
+import { KilnError } from '../domain/errors.ts';
+
+const UNITS_MS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
+
+/** `7d`, `12h`: so long ago; else a date. */
+export function momentOf(text: string, flag: string, nowMs: number): number {
+  const [, count, unit = ''] = /^(\d+)([mhdw])$/.exec(text) ?? [];
+  const atMs = count === undefined ? Date.parse(text) : nowMs - Number(count) * (UNITS_MS[unit] ?? 0);
+  if (Number.isFinite(atMs)) return Math.max(0, atMs);
+  throw new KilnError('input.invalid', `"${text}" is no moment for ${flag}.`, {
+    next: 'Give a date such as 2030-01-31, or how long ago: 90m, 12h, 7d, 4w.',
+  });
+}
 
 export function durationText(ms: number): string {
   if (ms < 1_000) return `${Math.round(ms)} ms`;

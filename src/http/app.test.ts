@@ -95,6 +95,8 @@ describe('the answers keep to the contract', () => {
     ['executions.get', 'GET', '/executions/exec-1'],
     ['executions.history', 'GET', '/executions/exec-1/history'],
     ['executions.logs', 'GET', '/executions/exec-1/logs'],
+    ['pipelines.list', 'GET', '/pipelines'],
+    ['pipelines.get', 'GET', '/pipelines/storefront?days=7'],
     ['executions.cancel', 'POST', '/executions/exec-1/cancel'],
     ['server.get', 'GET', '/server'],
     ['server.down', 'POST', '/server/down', { instances: false }],

@@ -25,6 +25,7 @@ import { assertHostAndOrigin } from './origin.ts';
 import { servePage, servePageFiles } from './page.ts';
 import { PageCodes } from './page-codes.ts';
 import type { HttpParts } from './parts.ts';
+import { servePipelineHealth } from './pipeline-health.ts';
 import { servePipelineLogs } from './pipeline-logs.ts';
 import { servePipelines } from './pipelines.ts';
 import { serveRegistry } from './registry.ts';
@@ -118,6 +119,7 @@ function serveOperations(operations: Operations, parts: StreamParts, codes: Page
   serveDeployments(operations, parts);
   servePipelines(operations, parts);
   servePipelineLogs(operations, parts);
+  servePipelineHealth(operations, parts);
   serveServices(operations, parts);
   serveTokens(operations, parts);
   serveWebhooks(operations, parts);

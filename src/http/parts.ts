@@ -14,6 +14,7 @@ import type { Clock } from '../domain/ports/clock.ts';
 import type { RouterStatus } from '../domain/ports/router.ts';
 import type { Store } from '../domain/ports/store.ts';
 import type { LogLine, LogQuery } from '../domain/ports/target.ts';
+import type { PipelineHealth } from '../pipeline/health/pipeline-health.ts';
 import type { DiskTaskLogs } from '../pipeline/logs/task-logs.ts';
 import type { Pipelines } from '../pipeline/pipelines.ts';
 import type { WebhookReceiver } from '../pipeline/webhooks/receiver.ts';
@@ -122,6 +123,7 @@ export interface HttpParts {
     | 'releases'
     | 'deployments'
     | 'executions'
+    | 'executionHistory'
     | 'services'
     | 'tokens'
     | 'webhooks'
@@ -150,6 +152,7 @@ export interface HttpParts {
   readonly server: ServerPart;
   readonly taskTokens: Pick<TaskTokens, 'answer'>;
   readonly workerJobs: Pick<WorkerJobs, 'take' | 'begin' | 'beat' | 'log' | 'end' | 'sourceFolder'>;
+  readonly pipelineHealth: Pick<PipelineHealth, 'all' | 'of'>;
   readonly taskLogs: Pick<DiskTaskLogs, 'list' | 'follow' | 'window' | 'text'>;
   /** Files of the page by the path they are served at. */
   readonly page: ReadonlyMap<string, PageFile>;

@@ -1,6 +1,8 @@
 import type { Answer } from '../api/contract.ts';
 import { KilnError } from '../domain/errors.ts';
+import { executionFacts } from '../domain/execution-facts.ts';
 import { environmentName } from '../domain/ids.ts';
+import type { ExecutionSummary } from '../domain/ports/execution-history.ts';
 import type { ExecutionRecord } from '../domain/ports/executions.ts';
 import type { Shown } from '../pipeline/pipelines.ts';
 import { assertRole } from './auth.ts';
@@ -24,9 +26,10 @@ export function servePipelines(operations: Operations, { pipelines, store }: Htt
   });
 
   operations.json('executions.list', async ({ query }) => {
-    const { pipeline, open, limit, cursor } = query;
-    const filter = { ...present({ pipeline }), ...(open !== undefined && { open: open === 'true' }) };
-    const page = await store.executions.list(filter, { limit, ...present({ cursor }) });
+    const { open, limit, cursor, status: statuses, from: fromMs, before: beforeMs, ...same } = query;
+    const found = present({ ...same, statuses, fromMs, beforeMs });
+    const search = { ...found, ...(open !== undefined && { open: open === 'true' }) };
+    const page = await store.executionHistory.search(search, { limit, ...present({ cursor }) });
     return { ...page, items: page.items.map(summaryView) };
   });
 
@@ -82,13 +85,21 @@ function hasEnded({ endedAtMs }: Answer<'executions.get'>): boolean {
   return endedAtMs !== undefined;
 }
 
-function summaryView(record: ExecutionRecord): Answer<'executions.list'>['items'][number] {
+export function summaryView({
+  sequence,
+  ...summary
+}: ExecutionSummary): Answer<'executions.list'>['items'][number] {
+  return { ...summary, events: sequence };
+}
+
+function recordView(record: ExecutionRecord): Answer<'executions.list'>['items'][number] {
   const { id, pipeline, status, createdAtMs, createdBy, endedAtMs, sequence, group, after } = record;
+  const { trigger, commit } = executionFacts([], record.input);
   const shown = { id, pipeline, status, createdAtMs, createdBy, events: sequence };
-  return { ...shown, ...present({ endedAtMs, group, after }) };
+  return { ...shown, ...present({ endedAtMs, group, after, trigger, commit }) };
 }
 
 function executionView({ record, waits, ...end }: Shown): Answer<'executions.get'> {
   const shown = waits.map(({ task: _, ...waiting }) => waiting);
-  return { ...summaryView(record), input: record.input, ...end, waits: shown };
+  return { ...recordView(record), input: record.input, ...end, waits: shown };
 }

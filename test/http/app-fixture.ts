@@ -21,6 +21,7 @@ import type { Store } from '../../src/domain/ports/store.ts';
 import { type App, createApp } from '../../src/http/app.ts';
 import { secretHash } from '../../src/http/auth.ts';
 import type { HttpParts } from '../../src/http/parts.ts';
+import { PipelineHealth } from '../../src/pipeline/health/pipeline-health.ts';
 import { DiskTaskLogs } from '../../src/pipeline/logs/task-logs.ts';
 import { Machines } from '../../src/pipeline/machines.ts';
 import { Pipelines } from '../../src/pipeline/pipelines.ts';
@@ -235,6 +236,15 @@ function smallParts(
       end: () => undefined,
       sourceFolder: () => undefined,
     },
+    pipelineHealth: new PipelineHealth({
+      history: store.executionHistory,
+      executions: store.executions,
+      deployments: store.deployments,
+      releases: store.releases,
+      images: store.images,
+      machines: new Machines(store.executions),
+      clock: systemClock,
+    }),
     taskLogs: new DiskTaskLogs(path.join(directory, 'logs'), systemClock, { warn: log }),
     scans: noScans(acts),
     transfers: noTransfers(acts),

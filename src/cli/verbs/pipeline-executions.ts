@@ -4,9 +4,10 @@ import path from 'node:path';
 import type { Answer } from '../../api/contract.ts';
 import { EXIT } from '../../api/failures.ts';
 import { KilnError } from '../../domain/errors.ts';
-import { answer, type Context, choiceFlag, hint, isSet, textFlag } from '../context.ts';
+import { answer, type Context, choiceFlag, hint, isSet, numberFlag, textFlag } from '../context.ts';
 import { untilEnded } from '../ended-work.ts';
-import { agoText } from '../time.ts';
+import { agoText, momentOf } from '../time.ts';
+import { health } from './pipeline-health.ts';
 import { logs } from './pipeline-logs.ts';
 
 type Execution = Answer<'executions.get'>;
@@ -17,6 +18,7 @@ export const EXECUTION_ACTIONS: Readonly<Record<string, (context: Context) => Pr
   show,
   why,
   logs,
+  health,
   cancel,
   retry,
   approve: (context) => decide(context, true),
@@ -80,13 +82,29 @@ function isForPeople({ waits }: Execution): boolean {
 
 async function list(context: Context): Promise<number> {
   const pipeline = context.args[1];
-  const query = { limit: 50, ...(pipeline !== undefined && { pipeline }) };
+  const query = { ...searchOf(context), ...(pipeline !== undefined && { pipeline }) };
   const page = await context.client().call('executions.list', { query }, { signal: context.signal });
   return answer(context, page, () => {
     if (page.items.length === 0) return 'There is no execution yet: kiln pipeline run DIR';
     const { table } = tableOf(context);
     return table(page.items);
   });
+}
+
+function searchOf({ flags, now }: Context) {
+  const words = ['status', 'trigger', 'commit', 'text', 'cursor'] as const;
+  const given = words.flatMap((name) => {
+    const text = textFlag(flags, name);
+    return text === undefined ? [] : [[name, text] as const];
+  });
+  const [actor, since, until] = ['by', 'since', 'until'].map((name) => textFlag(flags, name));
+  return {
+    ...Object.fromEntries(given),
+    limit: numberFlag(flags, 'limit', '--limit') ?? 50,
+    ...(actor !== undefined && { actor }),
+    ...(since !== undefined && { from: momentOf(since, '--since', now()) }),
+    ...(until !== undefined && { before: momentOf(until, '--until', now()) }),
+  };
 }
 
 function tableOf(context: Context) {

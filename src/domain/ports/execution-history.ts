@@ -48,6 +48,20 @@ export interface ExecutionRetention {
   readonly sparedFromMs: number;
 }
 
+/** Settings of retention. */
+export interface Keeping {
+  readonly all: {
+    /** The newest so many of a pipeline that have ended. */
+    readonly executions: number;
+    /** Of these, those that ended in the last so many days. */
+    readonly days: number;
+  };
+  /** By pipeline, instead of it. */
+  readonly of: Readonly<
+    Record<string, { readonly executions?: number | undefined; readonly days?: number | undefined }>
+  >;
+}
+
 export interface ExecutionHistoryStore {
   /** Newest first; a page never shifts while others are added or removed. */
   search(search: ExecutionSearch, page: PageRequest): Promise<Page<ExecutionSummary>>;

@@ -1,0 +1,15 @@
+import type { Operations } from './operations.ts';
+import type { HttpParts } from './parts.ts';
+import { summaryView } from './pipelines.ts';
+
+export function servePipelineHealth(operations: Operations, { pipelineHealth }: HttpParts): void {
+  operations.json('pipelines.list', async () => {
+    const all = await pipelineHealth.all();
+    return { items: all.map(({ recent, ...one }) => ({ ...one, recent: recent.map(summaryView) })) };
+  });
+
+  operations.json('pipelines.get', async ({ params: { pipeline }, query: { days } }) => {
+    const { recent, ...report } = await pipelineHealth.of(pipeline, days);
+    return { ...report, recent: recent.map(summaryView) };
+  });
+}

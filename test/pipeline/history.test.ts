@@ -1,0 +1,126 @@
+/** Retention with real stores and logs, and the health of pipelines from what the executor has stored. */
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { Store } from '../../src/domain/ports/store.ts';
+import { loadStateMachine } from '../../src/pipeline/asl/load.ts';
+import { Executor } from '../../src/pipeline/executor.ts';
+import { PipelineHealth } from '../../src/pipeline/health/pipeline-health.ts';
+import { Retention } from '../../src/pipeline/history/retention.ts';
+import { DiskTaskLogs } from '../../src/pipeline/logs/task-logs.ts';
+import { type Task, TaskFailed } from '../../src/pipeline/task.ts';
+import { systemClock } from '../../src/server/system-clock.ts';
+import { openStore } from '../../src/store/open.ts';
+
+const DAY = 86_400_000;
+const MACHINE = {
+  StartAt: 'Build',
+  States: {
+    Build: {
+      Type: 'Task',
+      Resource: 'sometimes',
+      Retry: [{ ErrorEquals: ['Flaky'], IntervalSeconds: 1, MaxAttempts: 1, BackoffRate: 1 }],
+      End: true,
+    },
+  },
+};
+
+let folder = '';
+let store: Store;
+let executor: Executor;
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'kiln-history-'));
+  store = await openStore({ kind: 'sqlite', file: path.join(folder, 'kiln.db') }, { clock: systemClock });
+  const sometimes: Task = {
+    name: 'sometimes',
+    does: 'fails as often as it is told',
+    repeat: 'same-key',
+    takesPlace: false,
+    run: async ({ execution, request }) => {
+      if (execution.includes('bad')) throw new TaskFailed('Broken', 'as told');
+      if (execution.includes('flaky') && request.attempt === 0) throw new TaskFailed('Flaky', 'once');
+      return 1;
+    },
+  };
+  executor = new Executor({
+    store: store.executions,
+    events: store.events,
+    clock: systemClock,
+    log: { warn: console.error },
+    holder: 'test',
+    shares: false,
+    randomBytes,
+    tasks: new Map([['sometimes', sometimes]]),
+    taskName: (resource) => resource,
+    places: 4,
+  });
+  await executor.start();
+});
+afterEach(async () => {
+  await executor.close();
+  await store.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function run(ids: readonly string[]): Promise<void> {
+  const definition = await executor.machines.put(await loadStateMachine(MACHINE));
+  for (const id of ids) {
+    const origin = { id, pipeline: 'shop', definition, input: {}, priority: 0 };
+    await store.executions.create(origin, 'queue', { actor: 'alice', atMs: systemClock.now() });
+  }
+  while ((await store.executionHistory.search({ open: true }, { limit: 1 })).items.length > 0)
+    await sleep(20);
+}
+
+it('health is told from what the executor has stored', async () => {
+  await run(['e1', 'e2-flaky', 'e3-bad', 'e4-bad', 'e5-bad']);
+  const health = new PipelineHealth({
+    history: store.executionHistory,
+    executions: store.executions,
+    deployments: store.deployments,
+    releases: store.releases,
+    images: store.images,
+    machines: executor.machines,
+    clock: systemClock,
+  });
+  expect(await health.all()).toMatchObject([{ pipeline: 'shop', standing: 'red', failuresInRow: 3 }]);
+  const report = await health.of('shop', 30);
+  expect(report.recent[0]).toMatchObject({ id: 'e5-bad', error: 'Broken', cause: 'as told' });
+  expect(report.flakySteps).toEqual([
+    { state: 'Build', runs: 6, recovered: 1, lastAtMs: expect.any(Number), execution: 'e2-flaky' },
+  ]);
+  expect(report.durations?.p90Ms).toBeGreaterThan(900);
+  expect(report.dora).toMatchObject({ days: 30, deployments: 0 });
+  expect(await health.of('nobody', 7)).toMatchObject({ standing: 'unknown', recent: [], flakySteps: [] });
+});
+
+it('what is not kept goes with its logs; logs of what the store does not know go too', async () => {
+  const ids = Array.from({ length: 8 }, (_, n) => `e${n}`);
+  await run(ids);
+  const logs = new DiskTaskLogs(path.join(folder, 'logs'), systemClock, { warn: console.error });
+  for (const execution of [...ids, 'left-by-a-crash']) {
+    const about = { key: `${execution}/t1`, execution, pipeline: 'shop', state: 'Build', secrets: [] };
+    await (await logs.open(about)).close();
+  }
+  let aheadMs = 0;
+  const retention = new Retention({
+    history: store.executionHistory,
+    executions: store.executions,
+    logs,
+    keeping: { all: { executions: 3, days: 30 }, of: { shop: { executions: 5 } } },
+    clock: { ...systemClock, now: () => systemClock.now() + aheadMs },
+    log: { info: () => undefined, warn: console.error },
+  });
+  expect(await retention.round()).toBe(0); // all ended just now
+  expect((await logs.executions()).toSorted()).toEqual(ids);
+  aheadMs = DAY;
+  expect(await retention.round()).toBe(3);
+  expect((await logs.executions()).toSorted()).toEqual(ids.slice(3));
+  expect(await store.executions.get('e2')).toBeUndefined();
+  aheadMs = 31 * DAY;
+  expect(await retention.round()).toBe(4);
+  expect(await logs.executions()).toEqual(['e7']);
+});
