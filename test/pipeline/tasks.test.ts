@@ -1,0 +1,274 @@
+/** Task resources with real parts: a server that carries them out, an HTTP server that they call, a real rollback. */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Kiln, until } from '../e2e/kiln.ts';
+
+interface Execution {
+  readonly id: string;
+  readonly status: string;
+  readonly output?: unknown;
+  readonly error?: string;
+  readonly cause?: string;
+}
+
+interface Asked {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: string;
+}
+
+let kiln: Kiln;
+let url = '';
+const asked: Asked[] = [];
+const held = new Set<ServerResponse>();
+const outside = createServer(async (request, response) => {
+  let body = '';
+  for await (const piece of request) body += piece;
+  const { method = '', url: path = '', headers } = request;
+  asked.push({ method, path, headers, body });
+  if (path === '/slow' && held.size < 2) {
+    held.add(response);
+  } else if (path === '/away') {
+    response.writeHead(302, { location: '/elsewhere' }).end();
+  } else if (path === '/missing') {
+    response.writeHead(404, { 'content-type': 'application/json' }).end('{"why": "gone"}');
+  } else {
+    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ path, body }));
+  }
+});
+
+beforeAll(async () => {
+  await new Promise<void>((resolve) => outside.listen(0, '127.0.0.1', resolve));
+  const address = outside.address();
+  url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`;
+  kiln = await Kiln.create();
+  await kiln.serve();
+});
+afterAll(async () => {
+  outside.closeAllConnections();
+  await new Promise((resolve) => outside.close(resolve));
+  await kiln.destroy();
+});
+
+const show = (id: string) => kiln.json<Execution>('pipeline', 'show', id);
+const sent = (path: string) => asked.filter((one) => one.path === path);
+
+async function ended(id: string): Promise<Execution> {
+  let execution = await show(id);
+  await until(`${id} has ended`, async () => {
+    execution = await show(id);
+    return !['PENDING', 'RUNNING'].includes(execution.status);
+  });
+  return execution;
+}
+
+async function component(name: string, states: object, file = 'pipeline.yaml'): Promise<string> {
+  const directory = path.join(kiln.directory, name);
+  await mkdir(directory, { recursive: true });
+  await writeFile(
+    path.join(directory, 'kiln.yaml'),
+    `component: ${name}\nimage: {kind: bundle, run: sleep 1}\nservice: {port: 8080}\n`,
+  );
+  const [StartAt = ''] = Object.keys(states);
+  await writeFile(path.join(directory, file), JSON.stringify({ StartAt, States: states }));
+  return directory;
+}
+
+const task = (Resource: string, Parameters: object, more: object = { End: true }) => ({
+  Type: 'Task',
+  Resource,
+  Parameters,
+  ...more,
+});
+
+/** Runs to its end; a failed one gives the execution all the same. */
+async function run(directory: string, ...more: string[]): Promise<Execution> {
+  const { stdout } = await kiln.run('pipeline', 'run', directory, '--json', ...more);
+  return JSON.parse(stdout) as Execution;
+}
+
+describe('http', () => {
+  it('asks with its body and key, gives status and body, and does not follow anybody elsewhere', async () => {
+    const next = (ResultPath: string, Next: string) => ({ ResultPath, Next });
+    const directory = await component('http', {
+      Post: task(
+        'http',
+        { url: `${url}/orders`, method: 'POST', headers: { 'x-shop': '1' }, body: { id: 7 } },
+        next('$.post', 'Away'),
+      ),
+      Away: task('http', { url: `${url}/away` }, next('$.away', 'Missing')),
+      Missing: task(
+        'http',
+        { url: `${url}/missing` },
+        {
+          Catch: [{ ErrorEquals: ['Http.404'], ResultPath: '$.missing', Next: 'Done' }],
+          End: true,
+        },
+      ),
+      Done: { Type: 'Succeed' },
+    });
+    const { status, output } = await run(directory);
+    expect({ status, output }).toMatchObject({
+      status: 'SUCCEEDED',
+      output: {
+        post: { status: 200, body: { path: '/orders', body: '{"id":7}' } },
+        away: { status: 302 },
+        missing: { Error: 'Http.404', Cause: '{"why":"gone"}' },
+      },
+    });
+    const [order] = sent('/orders');
+    expect(order).toMatchObject({
+      method: 'POST',
+      headers: {
+        'x-shop': '1',
+        'content-type': 'application/json',
+        'idempotency-key': expect.stringMatching(/.{20,}/),
+      },
+    });
+    expect(sent('/elsewhere')).toEqual([]);
+  });
+});
+
+describe('notify', () => {
+  it('posts what it has to say with the execution that says it, and fails as it is answered', async () => {
+    const message = { webhook: `${url}/hook`, message: 'shop is live', details: { version: '1.2.0' } };
+    const directory = await component('notify', {
+      Say: task('notify', message, { Next: 'Fail' }),
+      Fail: task('notify', { webhook: `${url}/missing`, message: 'to nobody' }),
+    });
+    const execution = await run(directory);
+    expect(execution).toMatchObject({
+      status: 'FAILED',
+      error: 'Http.404',
+      cause: 'The webhook answered 404.',
+    });
+    const [said] = sent('/hook');
+    expect(JSON.parse(said?.body ?? '')).toEqual({
+      text: 'shop is live',
+      execution: execution.id,
+      pipeline: 'notify',
+      details: { version: '1.2.0' },
+    });
+  });
+});
+
+describe('pipeline', () => {
+  it('starts another, with input and parameters, and has its output or its error', async () => {
+    const other = await component('other', {
+      Ask: {
+        Type: 'Choice',
+        Choices: [{ Variable: '$.order', NumericEquals: 7, Next: 'Good' }],
+        Default: 'Bad',
+      },
+      Good: { Type: 'Pass', Parameters: { 'order.$': '$.order', 'by.$': '$.trigger.kind' }, End: true },
+      Bad: { Type: 'Fail', Error: 'Shop.NoOrder', Cause: 'there is no such order' },
+    });
+    const directory = await component('outer', {
+      Good: task(
+        'pipeline',
+        { directory: other, input: { order: 7 } },
+        { ResultPath: '$.good', Next: 'Loose' },
+      ),
+      Loose: task(
+        'pipeline',
+        { directory: other, input: { order: 7 }, wait: false },
+        { ResultPath: '$.loose', Next: 'Bad' },
+      ),
+      Bad: task(
+        'pipeline',
+        { directory: other, input: { order: 8 } },
+        {
+          Catch: [{ ErrorEquals: ['Shop.NoOrder'], ResultPath: '$.bad', Next: 'Done' }],
+          End: true,
+        },
+      ),
+      Done: { Type: 'Succeed' },
+    });
+    const { status, output } = await run(directory);
+    expect({ status, output }).toMatchObject({
+      status: 'SUCCEEDED',
+      output: {
+        good: { status: 'SUCCEEDED', output: { order: 7, by: 'pipeline' } },
+        loose: { status: 'RUNNING', execution: expect.stringMatching(/^exec-/) },
+        bad: { Error: 'Shop.NoOrder', Cause: 'there is no such order' },
+      },
+    });
+    const { loose } = output as { loose: { execution: string } };
+    expect(await ended(loose.execution)).toMatchObject({ status: 'SUCCEEDED' });
+  });
+});
+
+describe('after a crash', () => {
+  it('a message is sent again under its key, another pipeline is the same one, a request’s end is unknown', async () => {
+    const slow = `${url}/slow`;
+    const waits = await component('waits', {
+      Wait: task('approve', { message: 'go on?' }),
+    });
+    const say = await component('say', { Say: task('notify', { webhook: slow, message: 'slowly' }) });
+    const call = await component('call', { Call: task('http', { url: slow, method: 'POST' }) });
+    const outer = await component('starts', { Start: task('pipeline', { directory: waits }) });
+    const detach = async (directory: string) =>
+      (await kiln.json<Execution>('pipeline', 'run', directory, '--detach')).id;
+    const [said, called, started] = [await detach(say), await detach(call), await detach(outer)];
+    const opened = async () => {
+      const { items } = await kiln.json<{ items: { id: string; pipeline: string }[] }>('pipeline', 'list');
+      return items.filter((one) => one.pipeline === 'waits').map(({ id }) => id);
+    };
+    await until('all are under way', async () => sent('/slow').length === 2 && (await opened()).length === 1);
+    const [inner = ''] = await opened();
+    await kiln.kill();
+    await kiln.serve();
+    expect(await ended(said)).toMatchObject({ status: 'SUCCEEDED', output: { status: 200 } });
+    expect(await ended(called)).toMatchObject({ status: 'FAILED', error: 'Kiln.OutcomeUnknown' });
+    const messages = sent('/slow').filter(({ body }) => body.includes('slowly'));
+    expect(messages).toHaveLength(2);
+    expect(new Set(messages.map(({ headers }) => headers['idempotency-key'])).size).toBe(1);
+    expect(sent('/slow')).toHaveLength(3);
+    await kiln.json('pipeline', 'approve', inner, '--why', 'seen');
+    expect(await ended(started)).toMatchObject({ status: 'SUCCEEDED', output: { execution: inner } });
+    expect(await opened()).toEqual([inner]);
+  });
+});
+
+describe('rollback', () => {
+  it('brings back the release that served before, as it was, and says which', async () => {
+    const shop = path.join(kiln.directory, 'shop');
+    await mkdir(shop);
+    const write = (text: string) =>
+      writeFile(
+        path.join(shop, 'server.js'),
+        `require('node:http').createServer((_, answer) => answer.end('${text}')).listen(process.env.PORT);\n`,
+      );
+    await writeFile(
+      path.join(shop, 'kiln.yaml'),
+      'component: shop\nimage: {kind: bundle, run: node server.js}\nservice: {port: 8080, health: /}\n',
+    );
+    await write('first');
+    await kiln.json('up', shop, '--environment', 'stage/local', '--version', '1.0.0');
+    await write('second');
+    await kiln.json('up', shop, '--environment', 'stage/local', '--version', '2.0.0');
+    expect((await kiln.ask('shop.stage.localhost')).body).toBe('second');
+    const back = { component: 'shop', environment: 'stage/local' };
+    const directory = await component('back', {
+      Back: task('rollback', back, { ResultPath: '$.back', Next: 'None' }),
+      None: task('rollback', { ...back, to: 99 }),
+    });
+    const execution = await run(directory);
+    expect(execution).toMatchObject({ status: 'FAILED', error: 'not-found' });
+    expect((await kiln.ask('shop.stage.localhost')).body).toBe('first');
+    // Whoever may not change the environment may not have a pipeline do it either.
+    const { secret } = await kiln.json<{ secret: string }>(
+      ...['tokens', 'create', 'other', '--role', 'deployer', '--environment', 'live/*'],
+    );
+    const body = { directory: await component('denied', { Back: task('rollback', back) }) };
+    const answer = await kiln.call('POST', '/api/v1/executions', body, {
+      authorization: `Bearer ${secret}`,
+      prefer: 'wait=60',
+    });
+    expect(await answer.json()).toMatchObject({ status: 'FAILED', error: 'auth.denied' });
+    expect((await kiln.ask('shop.stage.localhost')).body).toBe('first');
+  });
+});
