@@ -215,17 +215,25 @@ async function build(building: Building): Promise<KilnServer> {
 
   const removalEngine = new EngineClient(settings.dockerSocket);
   closers.push(() => removalEngine.close());
+  const isShared = store.engine === 'postgres';
+  const collectBlobs = () =>
+    bakery.collect(async () => new Set(await store.images.artifacts()), {
+      unusedMs: BLOBS_SPARED_MS,
+      isShared,
+    });
   const janitor = new Janitor({
     store,
     clock: systemClock,
-    collectBlobs: () =>
-      bakery.collect(async () => new Set(await store.images.artifacts()), {
-        unusedMs: BLOBS_SPARED_MS,
-        isShared: store.engine === 'postgres',
-      }),
+    collectBlobs,
     removals: artifactRemovals(settings, removalEngine, store),
   });
-  const rounds = new JanitorRounds({ janitor, store: store.janitor, clock: systemClock, log });
+  const rounds = new JanitorRounds({
+    janitor,
+    store: store.janitor,
+    clock: systemClock,
+    log,
+    ...(isShared ? { collectBlobs } : {}),
+  });
   closers.push(() => rounds.close());
   rounds.start();
 

@@ -17,6 +17,8 @@ export interface RoundsParts {
   readonly store: Pick<JanitorStore, 'state' | 'noteUses'>;
   readonly clock: Clock;
   readonly log: RoundsLog;
+  /** Where other servers share the catalogue: after a run of theirs, what is kept here is to be collected here. */
+  readonly collectBlobs?: () => Promise<{ readonly blobs: number; readonly bytes: number }>;
 }
 
 export class JanitorRounds {
@@ -24,6 +26,8 @@ export class JanitorRounds {
   readonly #stop = new AbortController();
   #timer: NodeJS.Timeout | undefined;
   #round: Promise<void> = Promise.resolve();
+  /** The run after which blobs were last collected here. */
+  #collectedAfterMs = 0;
 
   constructor(parts: RoundsParts) {
     this.#parts = parts;
@@ -47,7 +51,11 @@ export class JanitorRounds {
     try {
       const state = await store.state();
       await store.noteUses(clock.now());
-      if (!state.enabled || clock.now() - (state.lastRunAtMs ?? 0) < RUN_EVERY_MS) return;
+      if (!state.enabled) return;
+      if (clock.now() - (state.lastRunAtMs ?? 0) < RUN_EVERY_MS) {
+        await this.#collectAfter(state.lastRunAtMs ?? 0);
+        return;
+      }
       const run = await janitor.run({ actor: 'janitor', dryRun: false }, this.#stop.signal);
       log.info(
         { ...run },
@@ -57,5 +65,13 @@ export class JanitorRounds {
       // The next round tries again; until then the view only grows older, and an old one is refused.
       if (!this.#stop.signal.aborted) log.warn({ err: asKilnError(thrown) }, 'a round of the janitor failed');
     }
+  }
+
+  async #collectAfter(runAtMs: number): Promise<void> {
+    const { collectBlobs, log } = this.#parts;
+    if (collectBlobs === undefined || runAtMs <= this.#collectedAfterMs) return;
+    const collected = await collectBlobs();
+    this.#collectedAfterMs = runAtMs;
+    log.info({ ...collected }, 'blobs were collected after a run of the janitor elsewhere');
   }
 }

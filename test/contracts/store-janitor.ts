@@ -211,6 +211,10 @@ export function janitorContract(underTest: () => StoreUnderTest): void {
     await store.services.deleteGroup(service, group(1).name, fence, by);
     expect(await reason(1)).toBe('young');
     expect(await store.janitor.keepReason(image(1).id, policy, later.atMs + 2 * DAY_MS)).toBeUndefined();
+    // Instances that came and went before anybody looked are a use as well.
+    await store.services.putGroup(group(1), fence, at(later.atMs));
+    await store.services.deleteGroup(service, group(1).name, fence, by);
+    expect(await store.janitor.keepReason(image(1).id, policy, later.atMs + 2 * DAY_MS)).toBe('young');
   });
 
   it('is off until it is enabled, and remembers its runs', async () => {

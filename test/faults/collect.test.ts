@@ -7,8 +7,9 @@ import { blobsOf, readManifest, writeManifest } from '../../src/bakery/oci-layou
 import { channelName, type Digest } from '../../src/domain/ids.ts';
 import type { Image } from '../../src/domain/image.ts';
 import { DEFAULT_RETENTION } from '../../src/domain/retention.ts';
+import { JanitorRounds } from '../../src/server/janitor-rounds.ts';
 import { image } from '../contracts/store-samples.ts';
-import { open, postgresSubject, type StoreSubject } from '../contracts/store-subjects.ts';
+import { open, postgresSubject, type StoreSubject, systemClock } from '../contracts/store-subjects.ts';
 import { digestOf, type Kitchen, NEVER, scratch } from '../e2e/bake-fixture.ts';
 import { done, openPair, type Pair } from '../registry/pair.ts';
 import { noRegistry, RegistryProcess } from '../registry/registry-process.ts';
@@ -122,7 +123,22 @@ describe('two servers on one catalogue, each with blobs of its own', () => {
         const collecting = { keep, cached: new Set<Digest>() };
         // A Kiln that has its catalogue alone takes a manifest that is missing for damage.
         await expect(collectBlobs(blobs, collecting)).rejects.toMatchObject({ code: 'blob.missing' });
-        expect((await collectBlobs(blobs, { ...collecting, isShared: true })).blobs).toBe(3);
+        if (at === 0) {
+          expect((await collectBlobs(blobs, { ...collecting, isShared: true })).blobs).toBe(3);
+          await store.janitor.setEnabled(true, change);
+          await store.janitor.finishRun(2, Date.now());
+        } else {
+          // The run was made there; what was kept here goes with the next round here.
+          const rounds = new JanitorRounds({
+            janitor: { run: () => Promise.reject(new Error('it has run already')) },
+            store: store.janitor,
+            clock: systemClock,
+            log: { info: () => undefined, warn: ({ err }) => expect.unreachable(String(err)) },
+            collectBlobs: () => collectBlobs(blobs, { ...collecting, isShared: true }),
+          });
+          rounds.start();
+          await rounds.close();
+        }
         expect(await there(blobs)).toEqual(await needed(blobs, images.slice(at, at + 1)));
       }
     } finally {
