@@ -5,7 +5,20 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { EngineClient, filters } from '../../src/docker/engine-client.ts';
 import { DOCKER_SOCKET, dockerAnswers, NO_DOCKER, runtimeImage } from '../docker.ts';
+import { noRegistry, RegistryProcess } from '../registry/registry-process.ts';
+import { writeTree } from './bake-fixture.ts';
 import { Kiln } from './kiln.ts';
+
+interface Transferred {
+  readonly progress: { readonly movedBytes: number };
+}
+
+const LOCK = JSON.stringify({
+  lockfileVersion: 3,
+  packages: { '': { name: 'greeter' }, 'node_modules/left-pad': { version: '1.3.0' } },
+});
+const DPKG_STATUS =
+  'Package: zlib1g\nStatus: install ok installed\nArchitecture: amd64\nSource: zlib\nVersion: 1:1.2.13.dfsg-1\n';
 
 const HOST = 'greeter.stage.localhost';
 
@@ -67,6 +80,63 @@ describe.runIf(dockerAnswers)('containers', { timeout: 240_000 }, () => {
     expect(await containersOf(owner)).toEqual([]);
   });
 
+  test.skipIf(noRegistry() !== undefined)(
+    'an image goes to another machine by its digest, and is replaced there behind HAProxy without a failed request',
+    async () => {
+      const registry = await RegistryProcess.start();
+      const environment = { KILN_DOCKER_SOCKET: DOCKER_SOCKET };
+      const other = await Kiln.create({ router: 'haproxy', environment });
+      try {
+        const folder = await exampleOnTestRuntime();
+        await writeTree(folder, { 'package-lock.json': LOCK, status: DPKG_STATUS });
+        await rewrite(path.join(folder, 'Dockerfile'), (text) =>
+          text.replace('COPY server.js .', 'COPY server.js package-lock.json ./\nCOPY status /var/lib/dpkg/'),
+        );
+        const to = `${registry.host}/team/greeter`;
+        const digests: string[] = [];
+        for (const version of ['4.0.0', '5.0.0']) {
+          await rewrite(path.join(folder, 'server.js'), (text) => `${text}// ${version}\n`);
+          const { image } = await kiln.json<{ image: { digest: string } }>(
+            'bake',
+            folder,
+            '--version',
+            version,
+          );
+          digests.push(image.digest);
+          const pushed = await kiln.json<Transferred>('push', `greeter@${version}`, to);
+          // The second time all but the one layer that changed, and what describes the image, is there.
+          expect(pushed.progress.movedBytes < 1_000_000).toBe(version !== '4.0.0');
+        }
+
+        await other.serve();
+        for (const [index, version] of ['4.0.0', '5.0.0'].entries()) {
+          const pulled = await other.run('pull', `${to}@${digests[index]}`);
+          expect(pulled).toMatchObject({ code: 0, stdout: `greeter@${version}\n` });
+          await other.json('check', `greeter@${version}`);
+        }
+        expect((await other.run('images', 'verify')).code).toBe(0);
+        const sbom = JSON.parse((await other.run('sbom', 'greeter@4.0.0')).stdout);
+        expect(sbom.components.map(({ purl }: { purl: string }) => purl)).toEqual([
+          'pkg:deb/debian/zlib1g@1:1.2.13.dfsg-1?arch=amd64&distro=debian-12',
+          'pkg:npm/left-pad@1.3.0',
+        ]);
+
+        await other.json('deploy', 'greeter@4.0.0', 'stage/local');
+        expect(await other.ask(HOST)).toMatchObject({ status: 200, body: 'Hello from 4.0.0\n' });
+        const failed = await failuresDuring(
+          () => other.json('deploy', 'greeter@5.0.0', 'stage/local'),
+          other,
+        );
+        expect(failed).toEqual([]);
+        expect((await other.ask(HOST)).body).toBe('Hello from 5.0.0\n');
+        await other.run('down');
+      } finally {
+        await other.destroy();
+        await registry.remove();
+      }
+    },
+  );
+
   async function exampleOnTestRuntime(): Promise<string> {
     const folder = await kiln.example('greeter');
     const runtime = await runtimeImage();
@@ -74,12 +144,12 @@ describe.runIf(dockerAnswers)('containers', { timeout: 240_000 }, () => {
     return folder;
   }
 
-  async function failuresDuring(work: () => Promise<unknown>): Promise<readonly number[]> {
+  async function failuresDuring(work: () => Promise<unknown>, on = kiln): Promise<readonly number[]> {
     const failed: number[] = [];
     let going = true;
     const asking = (async () => {
       while (going) {
-        const { status } = await kiln.ask(HOST);
+        const { status } = await on.ask(HOST);
         if (status !== 200) failed.push(status);
       }
     })();
