@@ -12,6 +12,8 @@ const OUTPUT_LIMIT_BYTES = 16 * 1024 * 1024;
 export interface GitFacts {
   /** Of the commit that is checked out; absent before the first one. */
   readonly sha?: string;
+  /** When that commit was made. */
+  readonly committedAt?: string;
   /** True when the component's folder holds what no commit does. */
   readonly dirty: boolean;
   /** `git describe --tags --always`, with `-dirty` when dirty. */
@@ -23,25 +25,33 @@ export interface GitFacts {
 /** Undefined: the folder is in no git repository, or git is not installed. */
 export async function readGitFacts(directory: string, signal: AbortSignal): Promise<GitFacts | undefined> {
   if (!(await isInRepository(directory))) return undefined;
-  const [status, describe, remote] = await Promise.all([
+  const [status, describe, remote, committed] = await Promise.all([
     git(directory, ['status', '--porcelain=v2', '--branch', '--untracked-files=normal', '--', '.'], signal),
     git(directory, ['describe', '--tags', '--always'], signal),
     git(directory, ['config', '--get', 'remote.origin.url'], signal),
+    git(directory, ['log', '--max-count=1', '--format=%ct'], signal),
   ]);
   if (status === undefined) return undefined;
-  return factsOf(status, describe, remote);
+  return factsOf(status, describe, remote, committed);
 }
 
 /** Pure. */
-export function factsOf(status: string, describe: string | undefined, remote: string | undefined): GitFacts {
+export function factsOf(
+  status: string,
+  describe: string | undefined,
+  remote: string | undefined,
+  committed?: string,
+): GitFacts {
   const lines = status.split('\n').filter((line) => line !== '');
   const sha = /^# branch\.oid ([0-9a-f]{40,64})$/m.exec(status)?.[1];
   const dirty = lines.some((line) => !line.startsWith('#'));
+  const seconds = Number(committed?.trim() ?? '');
   const described = describe?.trim() ?? '';
   const repository = remote === undefined ? undefined : withoutCredentials(remote.trim());
   return {
     dirty,
     ...(sha === undefined ? {} : { sha }),
+    ...(seconds > 0 ? { committedAt: new Date(seconds * 1_000).toISOString() } : {}),
     ...(described === '' ? {} : { describe: dirty ? `${described}-dirty` : described }),
     ...(repository === undefined || repository === '' ? {} : { repository }),
   };

@@ -24,6 +24,7 @@ export function imageTags(facts: TagFacts): Record<string, string> {
     'created-at': new Date(facts.createdAtMs).toISOString(),
     'built-by': facts.builtBy,
     ...(git?.sha === undefined ? {} : { 'git.sha': git.sha }),
+    ...(git?.committedAt === undefined ? {} : { 'git.committed-at': git.committedAt }),
     ...(git === undefined ? {} : { 'git.dirty': String(git.dirty) }),
     ...(git?.repository === undefined ? {} : { repository: git.repository }),
     ...(parent === undefined ? {} : { parent: parent.id, ancestor: `${parent.component} ${parent.version}` }),

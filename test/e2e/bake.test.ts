@@ -124,6 +124,7 @@ describe('a bake', () => {
     expect(clean.version).toBe('v1.2.0');
     expect(clean.tags).toMatchObject({ 'git.dirty': 'false', repository: 'https://example.com/shop.git' });
     expect(clean.tags['git.sha']).toMatch(/^[0-9a-f]{40}$/);
+    expect(Date.parse(clean.tags['git.committed-at'] ?? '')).toBeGreaterThan(0);
     await appendFile(path.join(source, 'server.js'), '// more\n');
     const dirty = await kitchen.baked(source);
     expect(dirty.version).toBe('v1.2.0-dirty');
