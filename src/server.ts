@@ -59,6 +59,7 @@ import { stopEverything } from './server/down.ts';
 import { ImageChecker } from './server/image-checker.ts';
 import { imageVerbs } from './server/image-verbs.ts';
 import { JanitorRounds } from './server/janitor-rounds.ts';
+import { openCheckouts, openTriggers, type Triggers } from './server/pipeline-triggers.ts';
 import { pipelineVerbs } from './server/pipeline-verbs.ts';
 import { machineToolsPath, machineTrials } from './server/machine-checks.ts';
 import { rebakeWork } from './server/rebake-work.ts';
@@ -78,6 +79,7 @@ const BAKE_THREADS = 2;
 /** Bakes, checks and commands of pipelines at once. */
 const PIPELINE_PLACES = 8;
 const GIT_LIMIT_MS = 30_000;
+const RESTORE_LIMIT_MS = 10 * 60_000;
 const BAKER_IDLE_MS = 120_000;
 /** Blobs of a pull that is not recorded yet are younger. */
 const BLOBS_SPARED_MS = 24 * 3600_000;
@@ -258,7 +260,11 @@ async function build(building: Building): Promise<KilnServer> {
     newId: randomUUID,
     images: imageVerbs({ store, scans, transfers, clock: systemClock }),
   });
-  const { pipelines, taskTokens, workerJobs, taskLogs } = await buildPipelines(building, { store, verbs, holder });
+  const { pipelines, taskTokens, workerJobs, taskLogs, triggers } = await buildPipelines(building, {
+    store,
+    verbs,
+    holder,
+  });
 
   const webhooks = await openWebhooks(store, systemClock, state.file('webhooks'));
   const statuses = reportStatuses(store, systemClock, state.file('secrets'), log);
@@ -298,6 +304,8 @@ async function build(building: Building): Promise<KilnServer> {
     taskTokens,
     workerJobs,
     taskLogs,
+    sources: triggers.sources,
+    poller: triggers.poller,
     pipelineHealth: new PipelineHealth({
       history: store.executionHistory,
       executions: store.executions,
@@ -420,7 +428,13 @@ function unpackInto(builder: Baker): Unpack {
 async function buildPipelines(
   { settings, log, state, closers }: Building,
   { store, verbs, holder }: { readonly store: Store; readonly verbs: Verbs; readonly holder: string },
-): Promise<{ pipelines: Pipelines; taskTokens: TaskTokens; workerJobs: WorkerJobs; taskLogs: DiskTaskLogs }> {
+): Promise<{
+  pipelines: Pipelines;
+  taskTokens: TaskTokens;
+  workerJobs: WorkerJobs;
+  taskLogs: DiskTaskLogs;
+  triggers: Triggers;
+}> {
   const { path: searchPath, bwrap } = settings;
   const engine = new EngineClient(settings.dockerSocket);
   closers.push(() => engine.close());
@@ -458,6 +472,9 @@ async function buildPipelines(
     taskName: resourceName,
     places: PIPELINE_PLACES,
   });
+  const around = { settings, state, store, log };
+  const checkouts = await openCheckouts(around);
+  closers.push(() => checkouts.folders.close());
   const pipelines = new Pipelines({
     heldUpBy: async (key) => workerJobs.heldUpBy(key),
     store: store.executions,
@@ -474,15 +491,18 @@ async function buildPipelines(
         (await readGitFacts(directory, AbortSignal.timeout(GIT_LIMIT_MS))) ?? {};
       return { sha, version: sha ?? describe };
     },
+    restore: (input) => checkouts.folders.restore(input, AbortSignal.timeout(RESTORE_LIMIT_MS)),
   });
   await executor.start();
   closers.push(() => executor.close());
+  const triggers = openTriggers(around, checkouts, pipelines, holder);
+  closers.push(() => triggers.keeper.close());
   const taskTokens = new TaskTokens({
     store: store.executions,
     machines: executor.machines,
     clock: systemClock,
   });
-  return { pipelines, taskTokens, workerJobs, taskLogs };
+  return { pipelines, taskTokens, workerJobs, taskLogs, triggers };
 }
 
 async function buildTargets(

@@ -21,6 +21,7 @@ import type { OperationName } from './routes.ts';
 import { scans } from './scans.ts';
 import { server } from './server.ts';
 import { services } from './services.ts';
+import { sources } from './sources.ts';
 import { tokens } from './tokens.ts';
 import { workers } from './workers.ts';
 import { webhooks } from './webhooks.ts';
@@ -56,6 +57,7 @@ export const CONTRACT = {
   ...scans,
   ...server,
   ...services,
+  ...sources,
   ...tokens,
   ...webhooks,
 } satisfies Record<OperationName, OperationSchemas>;

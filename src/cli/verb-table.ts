@@ -109,12 +109,16 @@ export const VERBS: readonly VerbEntry[] = [
   },
   {
     name: 'pipeline',
-    args: '<action> [what] [state]',
+    args: '<action> [what] [more]',
     summary:
-      'run a pipeline, look after its executions (list, show, why, logs, health, cancel, retry, approve, reject), eject the default one, or try or draw one without a server',
+      'run a pipeline, look after its executions (list, show, why, logs, health, cancel, retry, approve, reject), have it started by what happens (watch, sources, events, start, unwatch, hook), eject the default one, or try or draw one without a server',
     options: [
-      ['--file <file>', 'of run: a file of the folder, instead of pipeline.yaml'],
-      ['--parameters <list>', 'of run: NAME=VALUE,NAME=VALUE'],
+      ['--file <file>', 'of run and watch: a file of the folder, instead of pipeline.yaml'],
+      ['--parameters <list>', 'of run, watch and start: NAME=VALUE,NAME=VALUE'],
+      ['--directory <dir>', 'of watch: folder of the component in the repository'],
+      ['--branch <name>', 'of watch: instead of the one that the repository’s HEAD names'],
+      ['--poll <interval>', 'of watch: look at the repository this often, such as 30s'],
+      ['--at <ref>', 'of start: branch, tag or commit'],
       ['--from <where>', 'of retry: failure (default) or start; of logs: a line, negative from the end'],
       ['-f, --follow', 'of logs: go on as they are written'],
       ['--status <list>', 'of list: such as failed,timed_out'],
@@ -137,7 +141,7 @@ export const VERBS: readonly VerbEntry[] = [
       ['--format <format>', 'of graph: mermaid (default) or svg'],
     ],
     example:
-      'kiln pipeline run ./shop\n  kiln pipeline logs exec-4f1c Build -f\n  kiln pipeline approve exec-4f1c --why "looks good"\n  kiln pipeline try --definition pipeline.yaml --input input.json --mocks mocks.json --json\n  kiln pipeline graph --definition pipeline.yaml --format svg',
+      'kiln pipeline run ./shop\n  kiln pipeline watch https://example.com/team/shop.git --poll 1m\n  kiln pipeline logs exec-4f1c Build -f\n  kiln pipeline approve exec-4f1c --why "looks good"\n  kiln pipeline try --definition pipeline.yaml --input input.json --mocks mocks.json --json\n  kiln pipeline graph --definition pipeline.yaml --format svg',
     interrupt: 'of run and retry: stops waiting; the execution goes on in the server',
     load: () => import('./verbs/pipeline.ts'),
   },

@@ -98,6 +98,17 @@ describe('the answers keep to the contract', () => {
     ['pipelines.list', 'GET', '/pipelines'],
     ['pipelines.get', 'GET', '/pipelines/storefront?days=7'],
     ['executions.cancel', 'POST', '/executions/exec-1/cancel'],
+    ['sources.watch', 'POST', '/sources', { at: 'https://example.com/shop.git', pollSeconds: 30 }],
+    ['sources.list', 'GET', '/sources'],
+    ['sources.events', 'GET', '/sources/src-1/events'],
+    ['sources.start', 'POST', '/sources/src-1/start', { at: 'v1' }],
+    [
+      'sources.pushed',
+      'POST',
+      '/sources/src-1/pushes',
+      { moves: [{ before: '0'.repeat(40), after: 'a'.repeat(40), ref: 'refs/heads/main' }] },
+    ],
+    ['sources.remove', 'DELETE', '/sources/src-1'],
     ['server.get', 'GET', '/server'],
     ['server.down', 'POST', '/server/down', { instances: false }],
   ];

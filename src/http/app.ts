@@ -36,6 +36,7 @@ import { serveReleases } from './releases.ts';
 import { serveScans } from './scans.ts';
 import { serveServer } from './server.ts';
 import { serveServices } from './services.ts';
+import { serveSources } from './sources.ts';
 import { passwordAsBearer, serveTerraform } from './terraform.ts';
 import { serveTokens } from './tokens.ts';
 import { receiveWebhooks, serveWebhooks } from './webhooks.ts';
@@ -121,6 +122,7 @@ function serveOperations(operations: Operations, parts: StreamParts, codes: Page
   servePipelineLogs(operations, parts);
   servePipelineHealth(operations, parts);
   serveServices(operations, parts);
+  serveSources(operations, parts);
   serveTokens(operations, parts);
   serveWebhooks(operations, parts);
   serveTaskTokens(operations, parts);

@@ -17,6 +17,8 @@ import type { LogLine, LogQuery } from '../domain/ports/target.ts';
 import type { PipelineHealth } from '../pipeline/health/pipeline-health.ts';
 import type { DiskTaskLogs } from '../pipeline/logs/task-logs.ts';
 import type { Pipelines } from '../pipeline/pipelines.ts';
+import type { Poller } from '../pipeline/triggers/poller.ts';
+import type { Sources } from '../pipeline/triggers/sources.ts';
 import type { WebhookReceiver } from '../pipeline/webhooks/receiver.ts';
 import type { WebhookRegistry } from '../pipeline/webhooks/webhook-registry.ts';
 import type { Transfers } from '../registry/transfers.ts';
@@ -123,6 +125,7 @@ export interface HttpParts {
     | 'releases'
     | 'deployments'
     | 'executions'
+    | 'triggers'
     | 'executionHistory'
     | 'services'
     | 'tokens'
@@ -147,6 +150,8 @@ export interface HttpParts {
     readonly registry: Pick<WebhookRegistry, 'add' | 'remove'>;
     readonly limits: GateLimits;
   };
+  readonly sources: Pick<Sources, 'watch' | 'get' | 'remove' | 'ask' | 'pushed'>;
+  readonly poller: Pick<Poller, 'stateOf'>;
   readonly services: ServicesPart;
   readonly router: { status(signal: AbortSignal): Promise<RouterStatus> };
   readonly server: ServerPart;

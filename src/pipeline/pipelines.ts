@@ -24,7 +24,10 @@ import { RESOURCES } from './task-registry.ts';
 import { REJECTED } from './tasks/approve.ts';
 import { type Waits, waitsOf } from './why.ts';
 
-const FILE = 'pipeline.yaml';
+export const PIPELINE_FILE = 'pipeline.yaml';
+
+/** Of executions that run what a stranger has written. */
+export const NO_RIGHTS = { role: 'viewer', environments: [] } as const;
 
 export interface PipelinesParts {
   readonly store: ExecutionStore;
@@ -34,6 +37,8 @@ export interface PipelinesParts {
   readonly newId: () => string;
   readonly describe: (directory: string) => Promise<DefaultPipelineOf>;
   readonly commitOf: (directory: string) => Promise<JsonObject>;
+  /** Brings back the folder that an execution with this input had its source in, where that was its own. */
+  readonly restore: (input: unknown) => Promise<void>;
   /** Why a task has not begun, by its key; undefined: nothing holds it up. */
   readonly heldUpBy?: (key: string, waiting: Waits) => Promise<string | undefined>;
 }
@@ -49,6 +54,16 @@ export interface StartWish {
   readonly onOpen?: OnOpenGroup;
   readonly priority?: number;
   readonly trigger: string;
+  /** What is known of what started it, where it came from and its commit: put into the input beside the rest. */
+  readonly facts?: StartFacts;
+  /** The pipeline, where it is not the folder's own, and what it is called by then. */
+  readonly definition?: { readonly text: string; readonly name: string; readonly component: string };
+}
+
+export interface StartFacts {
+  readonly trigger?: JsonObject;
+  readonly source?: JsonObject;
+  readonly commit?: JsonObject;
 }
 
 export interface Starter {
@@ -76,17 +91,20 @@ export class Pipelines {
 
   async start(wish: StartWish, starter: Starter): Promise<ExecutionRecord> {
     const { machines, newId, describe, commitOf } = this.#parts;
-    const { directory, group, onOpen = 'queue', priority = 0, trigger } = wish;
-    const described = await describe(directory);
-    const { text, name } = await this.#text(wish, described);
+    const { directory, group, onOpen = 'queue', priority = 0, trigger, facts } = wish;
+    const { text, name, component } = wish.definition ?? (await this.#text(wish, await describe(directory)));
     const { machine, parameters } = await readPipeline(text, name, { resources: RESOURCES });
     const values = parameterValues(parameters, jsonObject(wish.parameters));
     const id = starter.id ?? `exec-${newId()}`;
-    const { component } = described;
     const input = {
       ...jsonObject(wish.input),
-      trigger: { kind: trigger, by: starter.actor, source: { location: directory } },
-      commit: await commitOf(directory),
+      trigger: {
+        by: starter.actor,
+        ...facts?.trigger,
+        kind: trigger,
+        source: { ...facts?.source, location: directory },
+      },
+      commit: facts?.commit ?? (await commitOf(directory)),
       pipeline: { id, name: component },
       component,
       parameters: values,
@@ -102,6 +120,9 @@ export class Pipelines {
     if (record.endedAtMs === undefined) throw running(id, 'Wait for its end, or cancel it.');
     const next = `exec-${newId()}`;
     const { pipeline, definition, input, priority, group } = record;
+    await this.#parts.restore(input);
+    // Whoever asks for it: what a stranger's change may not do, it may not do on a second try.
+    const who = isUntrusted(input) ? { ...starter, rights: NO_RIGHTS } : starter;
     const origin = {
       id: next,
       pipeline,
@@ -111,7 +132,7 @@ export class Pipelines {
       after: id,
       ...(group !== undefined && { group }),
     };
-    if (from === 'start') return this.#create(origin, 'queue', starter);
+    if (from === 'start') return this.#create(origin, 'queue', who);
     if (record.status === 'SUCCEEDED') {
       throw new KilnError(
         'input.conflict',
@@ -122,7 +143,7 @@ export class Pipelines {
       );
     }
     const { last } = await replay(await machines.get(definition), record, await store.events(id));
-    return this.#create({ ...origin, ...(last && { begin: last }) }, 'queue', starter);
+    return this.#create({ ...origin, ...(last && { begin: last }) }, 'queue', who);
   }
 
   async exists(id: string): Promise<boolean> {
@@ -215,18 +236,23 @@ export class Pipelines {
     return this.#parts.store.signal(id, action, body, change);
   }
 
-  async #text(wish: StartWish, described: DefaultPipelineOf): Promise<{ text: string; name: string }> {
-    const file = path.resolve(wish.directory, wish.file ?? FILE);
+  async #text(
+    wish: StartWish,
+    described: DefaultPipelineOf,
+  ): Promise<{ text: string; name: string; component: string }> {
+    const { component } = described;
+    const file = path.resolve(wish.directory, wish.file ?? PIPELINE_FILE);
     if (!file.startsWith(`${path.resolve(wish.directory)}${path.sep}`)) {
       throw new KilnError('path.escapes', `${wish.file} leads out of ${wish.directory}.`, {
         next: 'Name a file in the folder.',
       });
     }
     try {
-      return { text: await readFile(file, 'utf8'), name: file };
+      return { text: await readFile(file, 'utf8'), name: file, component };
     } catch (error) {
       if (!isMissing(error)) throw error;
-      if (wish.file === undefined) return { text: defaultPipeline(described), name: 'the default pipeline' };
+      if (wish.file === undefined)
+        return { text: defaultPipeline(described), name: 'the default pipeline', component };
       throw new KilnError('pipeline.invalid', `There is no ${file}.`, {
         cause: error,
         next: 'Name a file that is there, or none for pipeline.yaml.',
@@ -237,6 +263,11 @@ export class Pipelines {
   async #required(id: string): Promise<ExecutionRecord> {
     return (await this.#parts.store.get(id)) ?? Promise.reject(missing(id));
   }
+}
+
+function isUntrusted(input: unknown): boolean {
+  const { trigger } = jsonObject(input);
+  return isObject(trigger) && trigger.trusted === false;
 }
 
 /** Before its first event it waits for its group, or for a server. */

@@ -18,6 +18,7 @@ import {
 } from '../../src/domain/ids.ts';
 import type { Image } from '../../src/domain/image.ts';
 import type { Store } from '../../src/domain/ports/store.ts';
+import type { PipelineSource } from '../../src/domain/trigger.ts';
 import { type App, createApp } from '../../src/http/app.ts';
 import { secretHash } from '../../src/http/auth.ts';
 import type { HttpParts } from '../../src/http/parts.ts';
@@ -226,6 +227,8 @@ function smallParts(
       wait: async (id) => ({ id, state: 'passed', component: STOREFRONT, results: [], startedAtMs: 1 }),
     },
     pipelines: noPipelines(store),
+    sources: oneSource(acts),
+    poller: { stateOf: () => undefined },
     sboms: { of: async () => '{"bomFormat":"CycloneDX","specVersion":"1.6","components":[]}' },
     taskTokens: { answer: async () => undefined },
     workerJobs: {
@@ -370,6 +373,41 @@ function noScans(acts: string[]): HttpParts['scans'] {
   };
 }
 
+/** One source of a repository that is never looked at. */
+function oneSource(acts: string[]): HttpParts['sources'] {
+  const source: PipelineSource = {
+    id: 'src-1',
+    component: 'storefront',
+    location: { kind: 'repository', url: 'https://example.com/shop.git' },
+    directory: '',
+    branch: 'main',
+    triggers: {
+      push: { branches: ['main'], tags: [] },
+      schedule: [{ cron: '@daily', timeZone: 'UTC', missed: 'once' }],
+      channel: [],
+      base: false,
+      pipeline: [],
+      onOpen: 'queue',
+    },
+    checkout: { submodules: true, lfs: true },
+    parameters: {},
+    owner: { actor: 'tester', role: 'admin', environments: [] },
+    createdAtMs: 1,
+  };
+  return {
+    get: async () => source,
+    ask: async () => ({ source: source.id, execution: 'exec-1' }),
+    pushed: async (_id, moves) => moves.map(() => ({ source: source.id })),
+    async remove(id) {
+      acts.push(`source.remove ${id}`);
+    },
+    async watch() {
+      acts.push('source.watch');
+      return source;
+    },
+  };
+}
+
 /** Executions are begun and never carried on: no executor runs. */
 function noPipelines(store: Store): Pipelines {
   let begun = 0;
@@ -384,5 +422,6 @@ function noPipelines(store: Store): Pipelines {
     },
     describe: async () => ({ component: 'storefront', environments: [] }),
     commitOf: async () => ({}),
+    restore: async () => undefined,
   });
 }

@@ -9,9 +9,10 @@ export class GitRemote {
   readonly bare: string;
   readonly work: string;
 
-  constructor(directory: string, name: string) {
+  /** The working copy may be a folder that is there, with what is in it. */
+  constructor(directory: string, name: string, work = path.join(directory, `${name}-work`)) {
     this.bare = path.join(directory, `${name}.git`);
-    this.work = path.join(directory, `${name}-work`);
+    this.work = work;
     git(directory, 'init', '--quiet', '--bare', '--initial-branch=main', this.bare);
     git(directory, 'init', '--quiet', '--initial-branch=main', this.work);
     this.git('remote', 'add', 'origin', this.bare);

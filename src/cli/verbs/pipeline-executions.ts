@@ -218,7 +218,7 @@ function endText({ status, output, error, cause }: Execution): string {
   return shown === '' ? status : `${status}\n${shown}`;
 }
 
-function parametersOf(text: string | undefined): Record<string, string> {
+export function parametersOf(text: string | undefined): Record<string, string> {
   if (text === undefined) return {};
   return Object.fromEntries(
     text.split(',').map((pair) => {

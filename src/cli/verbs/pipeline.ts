@@ -6,9 +6,11 @@ import { isObject, type Json, type JsonObject } from '../../pipeline/asl/json.ts
 import type { Mocks } from '../../pipeline/asl/mocks.ts';
 import { answer, type Context, choiceFlag, textFlag } from '../context.ts';
 import { EXECUTION_ACTIONS } from './pipeline-executions.ts';
+import { SOURCE_ACTIONS } from './pipeline-sources.ts';
 
 const ACTIONS: Readonly<Record<string, (context: Context) => Promise<number>>> = {
   ...EXECUTION_ACTIONS,
+  ...SOURCE_ACTIONS,
   try: tryOut,
   graph: draw,
 };

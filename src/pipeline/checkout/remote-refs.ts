@@ -19,7 +19,7 @@ export async function remoteRefs(git: Git, address: string, signal: AbortSignal)
 }
 
 /** Pure. */
-export function parseRefs(text: string): RemoteRefs {
+function parseRefs(text: string): RemoteRefs {
   const [, defaultBranch] = /^ref: refs\/heads\/(\S+)\tHEAD$/m.exec(text) ?? [];
   const heads = [...text.matchAll(/^([0-9a-f]{40,64})\t(refs\/(?:heads|tags)\/\S+)$/gm)].flatMap(
     ([, commit = '', ref = '']) => (ref.endsWith('^{}') ? [] : [{ ref, commit }]),

@@ -12,10 +12,14 @@ import { withPathKeys } from './microtica.ts';
 import { type PipelineParameter, parameterSchema } from './parameters.ts';
 import { resourceFaults } from './resource-faults.ts';
 import type { TaskResource } from './resources.ts';
+import { checkoutSchema, triggersSchema } from './trigger-declarations.ts';
 
 export interface PipelineDefinition {
   readonly machine: StateMachine;
   readonly parameters: readonly PipelineParameter[];
+  /** As written; absent: the file says nothing of them. */
+  readonly triggers?: z.infer<typeof triggersSchema>;
+  readonly checkout: z.infer<typeof checkoutSchema>;
 }
 
 export interface ReadOptions {
@@ -34,19 +38,36 @@ export async function readPipeline(
   if (root === undefined)
     throw invalid(fileName, [...source.faults, ...(source.value === undefined ? [] : [noMachine(source)])]);
   const { declared, definition } = withoutDeclarations(root.value);
-  const parameters = z.array(parameterSchema, 'a list of parameters').safeParse(declared ?? []);
+  const parameters = z.array(parameterSchema, 'a list of parameters').safeParse(declared.Parameters ?? []);
+  const triggers = triggersSchema.optional().safeParse(declared.Triggers);
+  const checkout = checkoutSchema.safeParse(declared.Checkout ?? {});
   const { machine, faults } = await checkStateMachine(
     root.isMicrotica ? withPathKeys(definition) : definition,
   );
   const found: readonly DefinitionFault[] = [
     ...faults,
-    ...(parameters.success ? [] : parameterFaults(parameters.error.issues, declared)),
+    ...declarationFaults('Parameters', parameters.error, declared.Parameters),
+    ...declarationFaults('Triggers', triggers.error, declared.Triggers),
+    ...declarationFaults('Checkout', checkout.error, declared.Checkout),
     ...(machine && resources ? resourceFaults(machine, resources) : []),
   ];
   const placed = found.map((fault) => place(inFile(fault, root.path, source), source));
   const all = [...source.faults, ...placed];
-  if (machine === undefined || !parameters.success || all.length > 0) throw invalid(fileName, all);
-  return { machine, parameters: parameters.data };
+  if (
+    machine === undefined ||
+    !parameters.success ||
+    !triggers.success ||
+    !checkout.success ||
+    all.length > 0
+  ) {
+    throw invalid(fileName, all);
+  }
+  return {
+    machine,
+    parameters: parameters.data,
+    checkout: checkout.data,
+    ...(triggers.data && { triggers: triggers.data }),
+  };
 }
 
 interface Root {
@@ -62,20 +83,25 @@ function rootOf(value: unknown): Root | undefined {
   return { value, path: [], isMicrotica: false };
 }
 
-/** Declared parameters are Kiln's; `x-…` keys at the top are the author's own, such as a home for anchors. */
-function withoutDeclarations(root: JsonObject): { declared: Json | undefined; definition: JsonObject } {
-  const { Parameters: declared, ...rest } = root;
+/** Declared parameters, triggers and checkout are Kiln's; `x-…` keys at the top are the author's own, such as a home for anchors. */
+function withoutDeclarations(root: JsonObject): { declared: JsonObject; definition: JsonObject } {
+  const { Parameters, Triggers, Checkout, ...rest } = root;
+  const all = { Parameters, Triggers, Checkout };
   return {
-    declared,
+    declared: Object.fromEntries(
+      Object.entries(all).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])),
+    ),
     definition: Object.fromEntries(Object.entries(rest).filter(([key]) => !key.startsWith('x-'))),
   };
 }
 
-function parameterFaults(
-  issues: readonly z.core.$ZodIssue[],
+function declarationFaults(
+  key: string,
+  error: z.ZodError | undefined,
   declared: Json | undefined,
 ): readonly DefinitionFault[] {
-  return schemaFaults(issues, declared).map((fault) => ({ ...fault, path: ['Parameters', ...fault.path] }));
+  const faults = error === undefined ? [] : schemaFaults(error.issues, declared);
+  return faults.map((fault) => ({ ...fault, path: [key, ...fault.path] }));
 }
 
 /** The fault with its path in the file; a key that only got its `.$` on reading is found without it. */

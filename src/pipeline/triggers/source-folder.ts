@@ -1,0 +1,165 @@
+/** The folder that an execution finds its source in: made for it from a repository, and gone after its end. */
+import path from 'node:path';
+import { z } from 'zod';
+import type { Clock } from '../../domain/ports/clock.ts';
+import type { EventStore } from '../../domain/ports/events.ts';
+import type { ExecutionStore } from '../../domain/ports/executions.ts';
+import type { CheckoutOptions } from '../../domain/trigger.ts';
+import type { JsonObject } from '../asl/json.ts';
+import type { CheckoutWish, Workspaces } from '../checkout/workspaces.ts';
+import { checkoutOf, checkoutSchema } from '../definition/trigger-declarations.ts';
+
+/** What the input of an execution says of its folder, so that it can be made again. */
+const checkedOut = z.object({
+  trigger: z.object({
+    source: z.object({
+      checkout: z.object({
+        workspace: z.string().regex(/^[\w-]+$/),
+        repository: z.string(),
+        commit: z.string(),
+        options: checkoutSchema,
+      }),
+    }),
+  }),
+});
+
+export function checkoutFacts(workspace: string, { repository, commit, options }: CheckoutWish): JsonObject {
+  return { workspace, repository, commit, options: plain(options) };
+}
+
+function plain({ depth, submodules, lfs }: CheckoutOptions): JsonObject {
+  return { submodules, lfs, ...(depth !== undefined && { depth }) };
+}
+
+interface FolderLog {
+  warn(fields: Readonly<Record<string, unknown>>, message: string): void;
+}
+
+export interface SourceFoldersParts {
+  readonly workspaces: Workspaces;
+  readonly executions: Pick<ExecutionStore, 'get' | 'list'>;
+  readonly events: Pick<EventStore, 'after' | 'revision' | 'waitAfter'>;
+  readonly clock: Clock;
+  readonly log: FolderLog;
+}
+
+const PAGE = 500;
+const RETRY_MS = 1_000;
+
+/** A folder is used by the execution that it is named for, and by those that are retries of it. */
+export class SourceFolders {
+  readonly #parts: SourceFoldersParts;
+  readonly #stop = new AbortController();
+  #following: Promise<void> = Promise.resolve();
+  /** Made, and the execution not yet there. */
+  readonly #inTheMaking = new Set<string>();
+
+  constructor(parts: SourceFoldersParts) {
+    this.#parts = parts;
+  }
+
+  /** Removes what nobody uses any more, then follows the ends of executions. */
+  async start(): Promise<void> {
+    const revision = await this.#parts.events.revision();
+    await this.#sweep();
+    this.#following = this.#follow(revision, this.#stop.signal);
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#following;
+  }
+
+  /** Checks out, and keeps the folder from being swept until `begin` has begun the execution that it is for. */
+  async within<Result>(
+    workspace: string,
+    wish: CheckoutWish,
+    signal: AbortSignal,
+    begin: (folder: string) => Promise<Result>,
+  ): Promise<Result> {
+    this.#inTheMaking.add(workspace);
+    try {
+      return await begin(await this.#parts.workspaces.make(workspace, wish, signal));
+    } catch (error) {
+      if (!(await this.#isUsed(workspace))) await this.#parts.workspaces.remove(workspace);
+      throw error;
+    } finally {
+      this.#inTheMaking.delete(workspace);
+    }
+  }
+
+  /** For an execution that begins again with this input. */
+  async restore(input: unknown, signal: AbortSignal): Promise<void> {
+    const wish = wishOf(input);
+    if (wish === undefined || (await this.#parts.workspaces.isThere(wish.workspace))) return;
+    await this.#parts.workspaces.make(wish.workspace, wish, signal);
+  }
+
+  async #follow(since: number, signal: AbortSignal): Promise<void> {
+    const { events, clock, log } = this.#parts;
+    let revision = since;
+    while (!signal.aborted) {
+      try {
+        const news = await events.after(revision, PAGE);
+        for (const { kind, subject } of news) if (kind === 'execution.ended') await this.#ended(subject);
+        revision = news.at(-1)?.revision ?? revision;
+        if (news.length < PAGE) await events.waitAfter(revision, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        log.warn({ err: error }, 'cannot follow the ends of executions; trying again');
+        // Aborted only by the close, which the loop looks for.
+        await clock.sleep(RETRY_MS, signal).catch(() => undefined);
+      }
+    }
+  }
+
+  async #ended(execution: string): Promise<void> {
+    const workspace = wishOf((await this.#parts.executions.get(execution))?.input)?.workspace;
+    if (workspace !== undefined && !(await this.#isUsed(workspace))) {
+      await this.#parts.workspaces.remove(workspace);
+    }
+  }
+
+  async #sweep(): Promise<void> {
+    const names = await this.#parts.workspaces.names();
+    if (names.length === 0) return;
+    const used = await this.#used();
+    for (const name of names) if (!used.has(name)) await this.#parts.workspaces.remove(name);
+  }
+
+  async #isUsed(workspace: string): Promise<boolean> {
+    if (this.#inTheMaking.has(workspace)) return true;
+    const record = await this.#parts.executions.get(workspace);
+    if (record === undefined) return false;
+    return record.endedAtMs === undefined || (await this.#used(record.pipeline)).has(workspace);
+  }
+
+  async #used(pipeline?: string): Promise<ReadonlySet<string>> {
+    const used = new Set<string>();
+    const filter = { open: true, ...(pipeline !== undefined && { pipeline }) };
+    for (let cursor: string | undefined; ; ) {
+      const page = await this.#parts.executions.list(filter, {
+        limit: PAGE,
+        ...(cursor !== undefined && { cursor }),
+      });
+      for (const { input } of page.items) {
+        const workspace = wishOf(input)?.workspace;
+        if (workspace !== undefined) used.add(workspace);
+      }
+      if (page.cursor === undefined) return used;
+      cursor = page.cursor;
+    }
+  }
+}
+
+function wishOf(input: unknown): (CheckoutWish & { readonly workspace: string }) | undefined {
+  const { data } = checkedOut.safeParse(input);
+  if (data === undefined) return undefined;
+  const { options, ...checkout } = data.trigger.source.checkout;
+  return { ...checkout, options: checkoutOf(options) };
+}
+
+/** A path in a repository, written with `/` and without a beginning or an end of it. */
+export function pathWithin(directory: string, file: string): string {
+  return path.posix.join(directory, file);
+}
