@@ -39,6 +39,7 @@ import { PipelineHealth } from './pipeline/health/pipeline-health.ts';
 import { Retention } from './pipeline/history/retention.ts';
 import { DiskTaskLogs } from './pipeline/logs/task-logs.ts';
 import { Machines } from './pipeline/machines.ts';
+import { deploymentHeldUpBy, PauseGate } from './pipeline/pause-gate.ts';
 import { Pipelines } from './pipeline/pipelines.ts';
 import { startOther } from './pipeline/start-other.ts';
 import { TaskTokens } from './pipeline/task-tokens.ts';
@@ -452,10 +453,12 @@ async function buildPipelines(
   await commands.sweep();
   const secrets = secretFolder(state.file('secrets'));
   const workerJobs = new WorkerJobs({ logs: taskLogs, secrets, newId: randomUUID });
+  const pauses = new PauseGate(store);
   const tasks = makeTasks({
     verbs,
     clock: systemClock,
     fetch,
+    mayDeploy: (environment, signal) => pauses.passes(environment, signal),
     runCommand: (wish, call, signal) => commands.run(wish, call, signal),
     runOnWorker: (wish, labels, call, signal) => workerJobs.run(wish, labels, call, signal),
     startOther: (wish, call, signal) => startOther(pipelines, wish, call, signal),
@@ -476,7 +479,7 @@ async function buildPipelines(
   const checkouts = await openCheckouts(around);
   closers.push(() => checkouts.folders.close());
   const pipelines = new Pipelines({
-    heldUpBy: async (key) => workerJobs.heldUpBy(key),
+    heldUpBy: async (key, waiting) => workerJobs.heldUpBy(key) ?? deploymentHeldUpBy(pauses, waiting),
     store: store.executions,
     events: store.events,
     machines: executor.machines,

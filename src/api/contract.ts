@@ -11,6 +11,7 @@ import { images } from './images.ts';
 import { janitor } from './janitor.ts';
 import { page } from './page.ts';
 import { pipelineHealth } from './pipeline-health.ts';
+import { pauses } from './pauses.ts';
 import { pipelineLogs } from './pipeline-logs.ts';
 import { pipelines } from './pipelines.ts';
 import { registry } from './registry.ts';
@@ -46,6 +47,7 @@ export const CONTRACT = {
   ...janitor,
   ...page,
   ...pipelineHealth,
+  ...pauses,
   ...pipelineLogs,
   ...pipelines,
   ...plan,

@@ -548,6 +548,27 @@ export const ROUTES = {
     summary: 'What a post-receive hook of its repository was told',
     answers: 'json',
   },
+  'pauses.list': {
+    method: 'get',
+    path: '/pauses',
+    role: 'viewer',
+    summary: 'Environments that pipelines do not deploy to for now',
+    answers: 'json',
+  },
+  'pauses.pause': {
+    method: 'post',
+    path: '/environments/{level}/{region}/pause',
+    role: 'deployer',
+    summary: 'Pipelines wait before they deploy to the environment',
+    answers: 'json',
+  },
+  'pauses.resume': {
+    method: 'post',
+    path: '/environments/{level}/{region}/resume',
+    role: 'deployer',
+    summary: 'Pipelines deploy to the environment again',
+    answers: 'json',
+  },
   'tokens.list': {
     method: 'get',
     path: '/tokens',

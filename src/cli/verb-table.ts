@@ -111,7 +111,7 @@ export const VERBS: readonly VerbEntry[] = [
     name: 'pipeline',
     args: '<action> [what] [more]',
     summary:
-      'run a pipeline, look after its executions (list, show, why, logs, health, cancel, retry, approve, reject), have it started by what happens (watch, sources, events, start, unwatch, hook), eject the default one, or try or draw one without a server',
+      'run a pipeline, look after its executions (list, show, why, logs, health, cancel, retry, approve, reject), have it started by what happens (watch, sources, events, start, unwatch, hook), hold them back from an environment (pause, resume, paused), eject the default one, or try or draw one without a server',
     options: [
       ['--file <file>', 'of run and watch: a file of the folder, instead of pipeline.yaml'],
       ['--parameters <list>', 'of run, watch and start: NAME=VALUE,NAME=VALUE'],
@@ -131,7 +131,7 @@ export const VERBS: readonly VerbEntry[] = [
       ['--limit <n>', 'of list: at most so many (default 50)'],
       ['--cursor <cursor>', 'of list: go on after the previous page'],
       ['--days <n>', 'of health: of the figures of deployments (default 30)'],
-      ['--why <text>', 'of approve and reject: the reason'],
+      ['--why <text>', 'of approve, reject and pause: the reason'],
       ['--approval <state>', 'of approve and reject: which state, when several wait'],
       DETACH,
       ['--definition <file>', 'the pipeline, YAML or JSON (default pipeline.yaml)'],

@@ -26,6 +26,7 @@ import { servePage, servePageFiles } from './page.ts';
 import { PageCodes } from './page-codes.ts';
 import type { HttpParts } from './parts.ts';
 import { servePipelineHealth } from './pipeline-health.ts';
+import { servePauses } from './pauses.ts';
 import { servePipelineLogs } from './pipeline-logs.ts';
 import { servePipelines } from './pipelines.ts';
 import { serveRegistry } from './registry.ts';
@@ -119,6 +120,7 @@ function serveOperations(operations: Operations, parts: StreamParts, codes: Page
   serveReleases(operations, parts);
   serveDeployments(operations, parts);
   servePipelines(operations, parts);
+  servePauses(operations, parts);
   servePipelineLogs(operations, parts);
   servePipelineHealth(operations, parts);
   serveServices(operations, parts);

@@ -131,6 +131,7 @@ export interface HttpParts {
     | 'tokens'
     | 'webhooks'
     | 'idempotency'
+    | 'pauses'
     | 'events'
     | 'audit'
     | 'ping'

@@ -17,6 +17,8 @@ export interface TaskParts {
   readonly verbs: Verbs;
   readonly clock: Clock;
   readonly fetch: typeof fetch;
+  /** Resolves once pipelines may deploy there. */
+  readonly mayDeploy: (environment: string, signal: AbortSignal) => Promise<void>;
   readonly runCommand: (wish: CommandWish, call: TaskCall, signal: AbortSignal) => Promise<Json>;
   readonly runOnWorker: (
     wish: CommandWish,

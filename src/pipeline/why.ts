@@ -1,6 +1,6 @@
 /** What an execution waits for, in words and as data. */
 import type { Execution, Thread } from './asl/execution.ts';
-import type { Json } from './asl/json.ts';
+import { isObject, type Json } from './asl/json.ts';
 import { approvalOf } from './tasks/approve.ts';
 
 export interface Waits {
@@ -52,9 +52,16 @@ function waitOf(thread: Thread, isApproval: (resource: string) => boolean): Wait
         };
         return { ...about, kind: 'approval', text, untilMs: dueAtMs, role, ...more };
       }
+      const target = isObject(given) && typeof given.environment === 'string' ? given.environment : undefined;
       const isToken = ends === 'tokenReturned' && waitsFor.submitted;
       const text = isToken ? `${resource} is asked; its token has not come back` : `${resource} is at work`;
-      return { ...about, kind: isToken ? 'token' : 'task', text, untilMs };
+      return {
+        ...about,
+        kind: isToken ? 'token' : 'task',
+        text,
+        untilMs,
+        ...(target !== undefined && { environment: target }),
+      };
     }
     case 'reading':
     case 'writing':

@@ -13,6 +13,7 @@ import { addRebakes } from './migrations/009-rebakes.ts';
 import { addWebhooks } from './migrations/010-webhooks.ts';
 import { addImageCopies } from './migrations/011-image-copies.ts';
 import { addExecutionFacts } from './migrations/012-execution-facts.ts';
+import { addEnvironmentPauses } from './migrations/013-environment-pauses.ts';
 import { newerVersion } from './newer-version.ts';
 
 interface Migration {
@@ -34,6 +35,7 @@ const MIGRATIONS: readonly Migration[] = [
   { name: 'webhooks', up: addWebhooks },
   { name: 'image-copies', up: addImageCopies },
   { name: 'execution-facts', up: addExecutionFacts },
+  { name: 'environment-pauses', up: addEnvironmentPauses },
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

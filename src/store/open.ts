@@ -19,6 +19,7 @@ import { Images } from './images.ts';
 import { Janitor } from './janitor.ts';
 import { Leases } from './leases.ts';
 import { migrate } from './migrate.ts';
+import { Pauses } from './pauses.ts';
 import { Rebakes } from './rebakes.ts';
 import { Releases } from './releases.ts';
 import { Services } from './services.ts';
@@ -84,6 +85,7 @@ class OpenStore implements Store {
   readonly channelPolicies: ChannelPolicies;
   readonly findings: Findings;
   readonly janitor: Janitor;
+  readonly pauses: Pauses;
   readonly rebakes: Rebakes;
   readonly releases: Releases;
   readonly deployments: Deployments;
@@ -113,6 +115,7 @@ class OpenStore implements Store {
     this.findings = new Findings(database);
     this.janitor = new Janitor(database, reads);
     this.releases = new Releases(database);
+    this.pauses = new Pauses(database);
     this.rebakes = new Rebakes(database);
     this.deployments = new Deployments(database);
     this.executions = new Executions(database);

@@ -235,6 +235,13 @@ interface ChannelPolicyTable {
   body: Json;
 }
 
+export interface EnvironmentPauseTable {
+  environment: EnvironmentName;
+  paused_by: string;
+  why: string;
+  at_ms: number;
+}
+
 export interface RebakeTable {
   image_id: ImageId;
   onto: ImageId;
@@ -432,6 +439,7 @@ export interface Schema {
   channel_heads: ChannelHeadTable;
   channel_policies: ChannelPolicyTable;
   channel_approvals: ChannelApprovalTable;
+  environment_pauses: EnvironmentPauseTable;
   rebakes: RebakeTable;
   image_revocations: ImageRevocationTable;
   janitor: JanitorTable;

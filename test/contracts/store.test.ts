@@ -9,6 +9,7 @@ import { imagesContract } from './store-images.ts';
 import { janitorContract } from './store-janitor.ts';
 import { journalContract } from './store-journal.ts';
 import { ownershipContract } from './store-ownership.ts';
+import { pausesContract } from './store-pauses.ts';
 import { rebakesContract } from './store-rebakes.ts';
 import { releasesContract } from './store-releases.ts';
 import {
@@ -45,6 +46,7 @@ function contract(makeSubject: () => Promise<StoreSubject>): void {
   describe('revocation and janitor', () => janitorContract(underTest));
   describe('releases and deployments', () => releasesContract(underTest));
   describe('ownership', () => ownershipContract(underTest));
+  describe('pauses', () => pausesContract(underTest));
   describe('rebakes and policies', () => rebakesContract(underTest));
   describe('journal', () => journalContract(underTest));
 }

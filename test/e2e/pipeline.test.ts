@@ -81,6 +81,23 @@ describe('the default pipeline', () => {
     expect((await kiln.ask('storefront.live.localhost')).status).toBe(200);
   });
 
+  it('waits before it deploys to an environment that is paused, says so, and goes on afterwards', async () => {
+    const deploy = { component: 'storefront', environment: 'stage/local', image: 'storefront:proven' };
+    const Deploy = { Type: 'Task', Resource: 'deploy', Parameters: deploy, End: true };
+    const directory = await component('held', { Deploy });
+    await kiln.json('pipeline', 'pause', 'stage/local', '--why', 'a freeze');
+    const { id } = await kiln.json<Execution>('pipeline', 'run', directory, '--detach');
+    await until('why says so', async () =>
+      (await kiln.run('pipeline', 'why', id)).stdout.includes('stage/local was paused by local: a freeze'),
+    );
+    await kiln.kill();
+    await kiln.serve();
+    expect((await kiln.run('pipeline', 'paused')).stdout).toContain('a freeze');
+    expect(await show(id)).toMatchObject({ status: 'RUNNING' });
+    await kiln.json('pipeline', 'resume', 'stage/local');
+    expect(await ended(id)).toMatchObject({ status: 'SUCCEEDED', output: { environment: 'stage/local' } });
+  });
+
   it('is written out to be changed, once', async () => {
     const app = await kiln.example('counter');
     await kiln.json('pipeline', 'eject', app);

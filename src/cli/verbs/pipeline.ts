@@ -6,11 +6,13 @@ import { isObject, type Json, type JsonObject } from '../../pipeline/asl/json.ts
 import type { Mocks } from '../../pipeline/asl/mocks.ts';
 import { answer, type Context, choiceFlag, textFlag } from '../context.ts';
 import { EXECUTION_ACTIONS } from './pipeline-executions.ts';
+import { PAUSE_ACTIONS } from './pipeline-pauses.ts';
 import { SOURCE_ACTIONS } from './pipeline-sources.ts';
 
 const ACTIONS: Readonly<Record<string, (context: Context) => Promise<number>>> = {
   ...EXECUTION_ACTIONS,
   ...SOURCE_ACTIONS,
+  ...PAUSE_ACTIONS,
   try: tryOut,
   graph: draw,
 };

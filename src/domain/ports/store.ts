@@ -16,6 +16,7 @@ import type { IdempotencyStore } from './idempotency.ts';
 import type { ImageStore } from './images.ts';
 import type { JanitorStore } from './janitor.ts';
 import type { LeaseStore } from './leases.ts';
+import type { PauseStore } from './pauses.ts';
 import type { RebakeStore } from './rebakes.ts';
 import type { ReleaseStore } from './releases.ts';
 import type { ServiceStore } from './services.ts';
@@ -31,6 +32,7 @@ export interface Store {
   readonly channelPolicies: ChannelPolicyStore;
   readonly findings: FindingStore;
   readonly janitor: JanitorStore;
+  readonly pauses: PauseStore;
   readonly rebakes: RebakeStore;
   readonly releases: ReleaseStore;
   readonly deployments: DeploymentStore;

@@ -10,12 +10,16 @@ const shape = z.strictObject({
 });
 
 /** `{component, environment, image?}` → `{release, version, changed}`, once that serves. Cancelled with its task. */
-export function deploy({ verbs }: TaskParts): Task {
+export function deploy({ verbs, mayDeploy }: TaskParts): Task {
   return {
     name: 'deploy',
     does: 'deploys an image to an environment',
     repeat: 'same-key',
     takesPlace: false,
-    run: async (call, signal) => verbs.deploy(argumentsOf(shape, call), call, signal),
+    run: async (call, signal) => {
+      const wish = argumentsOf(shape, call);
+      await mayDeploy(wish.environment, signal);
+      return verbs.deploy(wish, call, signal);
+    },
   };
 }

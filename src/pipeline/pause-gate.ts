@@ -1,0 +1,52 @@
+/** Holds deployments of pipelines back while their environment is paused. */
+import { asKilnError } from '../domain/errors.ts';
+import type { EventStore } from '../domain/ports/events.ts';
+import type { Pause, PauseStore } from '../domain/ports/pauses.ts';
+import { resourceName } from './definition/resources.ts';
+
+/** Looked again, though nothing was heard. */
+const ROUND_MS = 60_000;
+
+export interface PauseGateParts {
+  readonly pauses: Pick<PauseStore, 'list'>;
+  readonly events: Pick<EventStore, 'revision' | 'waitAfter'>;
+}
+
+export class PauseGate {
+  readonly #parts: PauseGateParts;
+
+  constructor(parts: PauseGateParts) {
+    this.#parts = parts;
+  }
+
+  /** Resolves once it is not paused; what limits it is the task's own time. */
+  async passes(environment: string, signal: AbortSignal): Promise<void> {
+    const { events } = this.#parts;
+    for (;;) {
+      signal.throwIfAborted();
+      const revision = await events.revision();
+      if ((await this.pauseOf(environment)) === undefined) return;
+      const limit = AbortSignal.timeout(ROUND_MS);
+      await events.waitAfter(revision, AbortSignal.any([signal, limit])).catch((thrown: unknown) => {
+        signal.throwIfAborted();
+        if (!limit.aborted) throw asKilnError(thrown);
+      });
+    }
+  }
+
+  async pauseOf(environment: string): Promise<Pause | undefined> {
+    return (await this.#parts.pauses.list()).find((pause) => pause.environment === environment);
+  }
+}
+
+/** For `kiln pipeline why`. */
+export async function deploymentHeldUpBy(
+  gate: Pick<PauseGate, 'pauseOf'>,
+  { resource = '', environment }: { readonly resource?: string; readonly environment?: string },
+): Promise<string | undefined> {
+  if (environment === undefined || resourceName(resource) !== 'deploy') return undefined;
+  const pause = await gate.pauseOf(environment);
+  if (pause === undefined) return undefined;
+  const why = pause.why === '' ? '' : `: ${pause.why}`;
+  return `waits before it deploys: ${environment} was paused by ${pause.by}${why}`;
+}
