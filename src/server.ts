@@ -70,6 +70,7 @@ import { openStateDirectory, type StateDirectory } from './server/state-director
 import { systemClock } from './server/system-clock.ts';
 import { targetReports } from './server/target-report.ts';
 import { openWebhooks, reportStatuses } from './server/webhooks.ts';
+import { unpackToScan } from './server/unpack-to-scan.ts';
 import type { Settings } from './settings.ts';
 import { openStore } from './store/open.ts';
 import { TARGETS } from './targets/registry.ts';
@@ -160,7 +161,8 @@ async function build(building: Building): Promise<KilnServer> {
       temporary: state.file('tmp'),
       searchPath: settings.path,
       bwrap: settings.bwrap,
-      unpack,
+      isRoot: process.getuid?.() === 0,
+      unpack: unpackToScan(blobs, unpack),
       newId: randomUUID,
     },
     newId: randomUUID,
@@ -175,7 +177,9 @@ async function build(building: Building): Promise<KilnServer> {
     plainHttp: settings.plainHttpRegistries,
     places: await KnownPlaces.open(state.file('registry/places.json')),
     attachmentsOf: async (image, signal) =>
-      sboms.canBeMade(image) ? [{ type: SBOM_TYPE, text: await sboms.of(image, signal) }] : [],
+      (await sboms.openable(image)) === undefined
+        ? []
+        : [{ type: SBOM_TYPE, text: await sboms.of(image, signal) }],
     newId: randomUUID,
     random: Math.random,
     patienceMs: REGISTRY_PATIENCE_MS,

@@ -109,8 +109,8 @@ export class ImageFiles {
       const layer = await this.#blobs.path(digest);
       await inArchive(layer, async (readAt, sizeBytes) => {
         let since = performance.now();
-        for (const entry of tarEntries(readAt, sizeBytes)) {
-          found.set(entry.path, { ...entry, layer });
+        for (const entry of tarEntries(readAt, sizeBytes, { anyType: true })) {
+          found.set(entry.path.replace(/^\.\//, ''), { ...entry, layer });
           if (performance.now() - since < TURN_MS) continue;
           await nextTurn();
           signal.throwIfAborted();

@@ -4,8 +4,7 @@ import { lineageOf } from '../catalog/lineage.ts';
 import { parseImageQuery } from '../catalog/query-language.ts';
 import { resolveImage } from '../catalog/resolve-image.ts';
 import { baseReference } from '../domain/component.ts';
-import type { Digest } from '../domain/ids.ts';
-import { type ChannelMove, type Image, isStored } from '../domain/image.ts';
+import type { ChannelMove, Image } from '../domain/image.ts';
 import type { Operations } from './operations.ts';
 import type { HttpParts } from './parts.ts';
 import { present } from './views.ts';
@@ -46,9 +45,9 @@ export function serveCatalogue(operations: Operations, { store, imageFiles, sbom
     to: Image,
     signal: AbortSignal,
   ): Promise<Pick<ImageDiff, 'files' | 'packages'>> => {
-    const [before, after] = [bundleOf(from), bundleOf(to)];
-    if (before === undefined || after === undefined) return {};
-    const changes = await imageFiles.changes(before, after, signal);
+    const [before, after] = [await sboms.openable(from), await sboms.openable(to)];
+    if (before === undefined || after === undefined || before.kind !== after.kind) return {};
+    const changes = await imageFiles.changes(before.digest, after.digest, signal);
     const packages = differences(
       packagesIn(await sboms.of(from, signal)),
       packagesIn(await sboms.of(to, signal)),
@@ -88,8 +87,4 @@ function relative(image: Image, moves: readonly ChannelMove[]): Relative {
     revoked: image.revoked !== undefined,
     createdAtMs,
   };
-}
-
-function bundleOf(image: Image): Digest | undefined {
-  return image.artifacts.filter(isStored).find((one) => one.kind === 'bundle')?.digest;
 }

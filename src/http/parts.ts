@@ -138,7 +138,7 @@ export interface HttpParts {
   >;
   readonly bakery: BakeryPart;
   readonly checks: ChecksPart;
-  readonly sboms: Pick<Sboms, 'of'>;
+  readonly sboms: Pick<Sboms, 'of' | 'openable'>;
   readonly scans: Pick<Scans, 'start' | 'wait' | 'verdict'>;
   readonly transfers: Pick<Transfers, 'push' | 'pull' | 'get' | 'wait' | 'cancel'>;
   readonly deployer: DeployerPart;

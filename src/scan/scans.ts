@@ -5,9 +5,10 @@
 import { asKilnError, KilnError } from '../domain/errors.ts';
 import { type Finding, judge, type Severity, type Verdict } from '../domain/finding.ts';
 import { type ImageId, type ServerGroupName, serviceKey } from '../domain/ids.ts';
-import { type CheckResult, type Image, isStored, latestChecks } from '../domain/image.ts';
+import { type CheckResult, type Image, latestChecks } from '../domain/image.ts';
 import type { Clock } from '../domain/ports/clock.ts';
 import type { Store } from '../domain/ports/store.ts';
+import { notHere } from './openable.ts';
 import { AdvisoryIndex } from './osv/match.ts';
 import { readAdvisories } from './osv/read-advisories.ts';
 import { packagesIn } from './sbom/read-packages.ts';
@@ -169,7 +170,7 @@ export class Scans {
     for await (const image of this.#allImages()) {
       signal.throwIfAborted();
       scanned += 1;
-      if (!this.#parts.sboms.canBeMade(image)) {
+      if ((await this.#parts.sboms.openable(image)) === undefined) {
         skipped += 1;
         continue;
       }
@@ -194,9 +195,9 @@ export class Scans {
 
   async #runScanner(image: Image, scanner: ScannerSpec, actor: string, signal: AbortSignal): Promise<void> {
     const { store, sboms, clock, host } = this.#parts;
-    const digest = image.artifacts.filter(isStored).find(({ kind }) => kind === 'bundle')?.digest;
-    if (digest === undefined) throw notHere(image);
-    const subject = { digest, sbom: await sboms.of(image, signal) };
+    const artifact = await sboms.openable(image);
+    if (artifact === undefined) throw notHere(image, 'Scan it where it is kept.');
+    const subject = { digest: artifact.digest, sbom: await sboms.of(image, signal) };
     const findings = await runScanner(host, scanner, subject, signal);
     await store.findings.put(image.id, scanner.name, findings, { actor, atMs: clock.now() });
   }
@@ -260,13 +261,5 @@ function saysTheSame(a: CheckResult, b: CheckResult): boolean {
     a.passedCount === b.passedCount &&
     a.failedCount === b.failedCount &&
     a.failures.join('\n') === b.failures.join('\n')
-  );
-}
-
-function notHere(image: Image): KilnError {
-  return new KilnError(
-    'target.unsupported',
-    `Kiln cannot look into ${image.component}@${image.version}: it has no bundle.`,
-    { next: 'Scan it where it is kept.' },
   );
 }

@@ -229,7 +229,6 @@ function smallParts(
     pipelines: noPipelines(store),
     sources: oneSource(acts),
     poller: { stateOf: () => undefined },
-    sboms: { of: async () => '{"bomFormat":"CycloneDX","specVersion":"1.6","components":[]}' },
     taskTokens: { answer: async () => undefined },
     workerJobs: {
       take: async () => undefined,
@@ -250,6 +249,10 @@ function smallParts(
     }),
     taskLogs: new DiskTaskLogs(path.join(directory, 'logs'), systemClock, { warn: log }),
     scans: noScans(acts),
+    sboms: {
+      of: async () => '{"bomFormat":"CycloneDX","specVersion":"1.6","components":[]}',
+      openable: async () => undefined,
+    },
     transfers: noTransfers(acts),
     imageFiles: { changes: async () => [], verify: async () => ({ blobs: 0, faults: [] }) },
     rebakes: { status: async () => [], recent: async () => [], retry: async () => false },

@@ -30,6 +30,20 @@ const ROOTFS = {
   export_path: '{{user `outputs`}}/rootfs.tar',
 };
 
+const PACKAGES = 'Package: openssl\nStatus: install ok installed\nVersion: 3.0.1-1\nArchitecture: amd64\n';
+const ADVISORY = {
+  id: 'DSA-7',
+  modified: '2024-01-01T00:00:00Z',
+  summary: 'certificates of others are taken',
+  database_specific: { severity: 'CRITICAL' },
+  affected: [
+    {
+      package: { ecosystem: 'Debian:12', name: 'openssl' },
+      ranges: [{ type: 'ECOSYSTEM', events: [{ introduced: '0' }, { fixed: '3.0.2' }] }],
+    },
+  ],
+};
+
 function amazon(region: string, endpoint: string): object {
   return {
     type: 'amazon-ebs',
@@ -76,7 +90,9 @@ describe.skipIf(missing !== undefined)(
       const root = path.join(kiln.directory, 'root');
       const archive = path.join(kiln.directory, 'foundation.tar');
       await writeSmallMachine(root);
-      await archiveSmallMachine(archive, root);
+      await archiveSmallMachine(archive, root, {
+        files: { 'var/lib/dpkg/status': PACKAGES, 'usr/lib/os-release': 'ID=debian\nVERSION_ID="12"\n' },
+      });
       docker('import', archive, FOUNDATION);
       component = path.join(kiln.directory, 'precise');
       await writeTree(component, {
@@ -126,9 +142,29 @@ describe.skipIf(missing !== undefined)(
     );
 
     it(
+      'has an SBOM, and is found by an advisory about what is in it',
+      async () => {
+        const sbom = await kiln.json<{ components: { purl: string }[] }>('sbom', 'precise@1.0.0');
+        const purls = sbom.components.map(({ purl }) => purl);
+        expect(purls).toEqual(['pkg:deb/debian/openssl@3.0.1-1?arch=amd64&distro=debian-12']);
+        await writeTree(kiln.directory, { 'osv/DSA-7.json': JSON.stringify(ADVISORY) });
+        const scan = await kiln.run('scan', '--advisories', path.join(kiln.directory, 'osv'), '--json');
+        expect(scan.code).toBe(1);
+        expect(JSON.parse(scan.stdout)).toMatchObject({
+          scanned: 1,
+          images: [
+            { image: { component: 'precise' }, verdict: { passed: false, blocking: [{ id: 'DSA-7' }] } },
+          ],
+        });
+      },
+      LIMIT_MS,
+    );
+
+    it(
       'that fails its tests is kept to be looked at, and never promoted',
       async () => {
-        await writeTree(component, { 'kiln.yaml': kilnYaml('2.0.0', 'rootfs.json', 'opt/test/*.bats') });
+        const yaml = kilnYaml('2.0.0', 'rootfs.json', 'opt/test/*.bats');
+        await writeTree(component, { 'kiln.yaml': yaml, 'test/late.sh': 'true\n' });
         await kiln.json('bake', component);
         const check = await kiln.run('check', 'precise@2.0.0');
         expect(check.code).toBe(1);
@@ -140,6 +176,8 @@ describe.skipIf(missing !== undefined)(
           tested: false,
           checks: expect.arrayContaining([expect.objectContaining({ kind: 'in-image', passed: false })]),
         });
+        const diff = await kiln.run('images', 'diff', 'precise@1.0.0', 'precise@2.0.0');
+        expect(diff.stdout).toContain('opt/test/late.sh');
         const golden = await kiln.run('images', 'precise:golden', '--format', '{{version}}');
         expect(golden.stdout.trim().split('\n')).toContain('1.0.0');
         expect(docker('ps', '--all', '--quiet', '--filter', 'label=kiln.machine-check')).toBe('');

@@ -1,5 +1,6 @@
 /** Root filesystems as Kiln makes them itself, with the real mmdebstrap, bubblewrap and Ansible; and by Packer in Docker. */
 import { type ChildProcess, execFileSync, fork } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, statfs } from 'node:fs/promises';
@@ -7,12 +8,18 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ImageFiles } from '../../src/bakery/image-files.ts';
+import { compareArchives } from '../../src/bakery/machine/compare-archives.ts';
 import { rootfsArchive } from '../../src/bakery/oci-layout.ts';
 import { readComponent } from '../../src/component/read.ts';
 import { channelName } from '../../src/domain/ids.ts';
 import { type Image, isStored } from '../../src/domain/image.ts';
+import { Sboms } from '../../src/scan/sbom/sboms.ts';
+import type { ScannerSpec } from '../../src/scan/scanners/scanner.ts';
+import { type ScanRun, Scans } from '../../src/scan/scans.ts';
+import { unpackToScan } from '../../src/server/unpack-to-scan.ts';
 import { DOCKER_SOCKET, dockerAnswers, NO_DOCKER } from '../docker.ts';
-import { NEVER } from '../e2e/bake-fixture.ts';
+import { clock, NEVER, writeTree } from '../e2e/bake-fixture.ts';
 import {
   buildProcesses,
   type MachineKitchen,
@@ -37,6 +44,31 @@ const noIds =
 const FOUNDATION_LIMIT_MS = 600_000;
 const LIMIT_MS = 180_000;
 const NEEDED_BYTES = 6 * 1024 ** 3;
+
+const ADVISORY = {
+  id: 'DSA-1',
+  modified: '2024-01-01T00:00:00Z',
+  summary: 'whoever types gets in',
+  database_specific: { severity: 'CRITICAL' },
+  affected: [
+    {
+      package: { ecosystem: 'Debian:12', name: 'bash' },
+      ranges: [{ type: 'ECOSYSTEM', events: [{ introduced: '0' }, { fixed: '99' }] }],
+    },
+  ],
+};
+/** Its report begins with what it took the system for, which becomes a finding here. */
+const LYNIS_SCRIPT =
+  '/usr/sbin/lynis audit system --quick --quiet --no-colors --log-file /dev/null --report-file "$0"; ' +
+  'grep -E "^(os_fullname|hostname)=" "$0" | sed "s/^/suggestion[]=SYSTEM|/" >> "$0"';
+const LYNIS: ScannerSpec = {
+  name: 'lynis',
+  argv: ['/bin/sh', '-c', LYNIS_SCRIPT, '{report}'],
+  reads: 'inside',
+  answers: 'lynis',
+  bring: ['/usr/sbin/lynis', '/usr/share/lynis', '/etc/lynis'],
+  timeoutMs: 240_000,
+};
 
 let folder: string;
 let kitchen: MachineKitchen;
@@ -153,6 +185,64 @@ describe.skipIf(missing !== undefined)(
       expect(readdirSync(path.join(kitchen.state, 'tmp'))).toEqual([]);
     });
 
+    const noLynis = missingTool({ lynis: 'lynis', bwrap: 'bubblewrap' });
+    test.skipIf(noLynis !== undefined)(
+      `its packages are matched with advisories, and lynis looks at it from inside${noLynis === undefined ? '' : ` (${noLynis})`}`,
+      { timeout: LIMIT_MS },
+      async () => {
+        const sboms = new Sboms(kitchen.blobs, path.join(kitchen.state, 'cache/sboms'));
+        const { components } = JSON.parse(await sboms.of(foundation, NEVER));
+        expect(components.map(({ purl }: { purl: string }) => purl)).toEqual(
+          expect.arrayContaining([
+            expect.stringMatching(/^pkg:deb\/debian\/bash@5\.[^?]+\?arch=amd64&distro=debian-12$/),
+          ]),
+        );
+        const advisories = path.join(folder, 'osv');
+        await writeTree(advisories, { 'DSA-1.json': JSON.stringify(ADVISORY) });
+        const scans = new Scans({
+          store: kitchen.store,
+          sboms,
+          clock,
+          host: {
+            temporary: path.join(kitchen.state, 'tmp'),
+            searchPath: '/usr/bin:/bin',
+            bwrap: '/usr/bin/bwrap',
+            isRoot: process.getuid?.() === 0,
+            newId: randomUUID,
+            unpack: unpackToScan(kitchen.blobs, () => expect.unreachable('it is no bundle')),
+          },
+          scanners: [LYNIS],
+          advisories,
+          worst: 'high',
+          newId: randomUUID,
+        });
+        const scanned = async (): Promise<ScanRun> => {
+          let run = scans.start({ image: foundation, actor: 'tester' });
+          while (run.state === 'running') run = await scans.wait(run.id, 60_000, NEVER);
+          return run;
+        };
+        const run = await scanned();
+        expect(run.failure).toBeUndefined();
+        expect(run.images[0]?.verdict.blocking).toMatchObject([
+          { id: 'DSA-1', severity: 'critical', where: expect.stringMatching(/^pkg:deb\/debian\/bash@/) },
+        ]);
+        const sets = await kitchen.store.findings.of(foundation.id);
+        const said = sets.find(({ source }) => source === 'lynis')?.findings.map(({ summary }) => summary);
+        expect(said).toEqual(
+          expect.arrayContaining([
+            'hostname=image',
+            expect.stringMatching(/^os_fullname=Debian GNU\/Linux 12/),
+          ]),
+        );
+        // What nobody can put right can be waived: by name, with a reason, for a while.
+        const waiver = { finding: 'DSA-1', why: 'no login shell', expiresAtMs: Date.now() + 600_000 };
+        await kitchen.store.findings.waive(waiver, { actor: 'alice', atMs: Date.now() });
+        expect((await scans.verdict(foundation)).passed).toBe(true);
+        await scans.close();
+        expect(readdirSync(path.join(kitchen.state, 'tmp'))).toEqual([]);
+      },
+    );
+
     test('its steps run inside, by a shell and by Ansible; equal inputs give equal bytes', {
       timeout: LIMIT_MS,
     }, async () => {
@@ -181,10 +271,17 @@ describe.skipIf(missing !== undefined)(
       expect(
         execFileSync('tar', ['--numeric-owner', '-tvf', archive, './etc/by-ansible'], { encoding: 'utf8' }),
       ).toMatch(/^-rw-r----- 33\//);
-      const files = listing(archive);
+      const listed = listing(archive);
       for (const own of ['./tmp/scratch', './etc/resolv.conf', './usr/sbin/policy-rc.d', './run/kiln/']) {
-        expect(files).not.toContain(own);
+        expect(listed).not.toContain(own);
       }
+      const digestOf = ({ artifacts }: Image) => artifacts.find(isStored)?.digest ?? expect.unreachable();
+      const files = new ImageFiles(kitchen.blobs);
+      const changes = await files.changes(digestOf(foundation), digestOf(image), NEVER);
+      expect(changes).toEqual(expect.arrayContaining([{ path: 'etc/by-run', change: 'added' }]));
+      expect(compareArchives(await archiveOf(foundation), archive)).toEqual(
+        expect.arrayContaining([{ path: 'srv/files/a', change: 'added' }]),
+      );
       const { definition } = await readComponent(directory);
       const base = { image: foundation.id, artifacts: foundation.artifacts };
       const again = await kitchen.builder.build({ definition, directory, base }, () => undefined, NEVER);

@@ -29,7 +29,7 @@ function linesOf(archive: string): Map<string, { content: string; mode: number }
       readSync(file, bytes, 0, length, offset);
       return bytes;
     };
-    for (const entry of tarEntries(readAt, statSync(archive).size)) {
+    for (const entry of tarEntries(readAt, statSync(archive).size, { anyType: true })) {
       const hash = createHash('sha256').update(`${entry.kind} ${entry.link}`);
       for (let at = 0; at < entry.sizeBytes; at += PIECE_BYTES) {
         hash.update(readAt(entry.offsetBytes + at, Math.min(PIECE_BYTES, entry.sizeBytes - at)));

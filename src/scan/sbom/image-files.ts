@@ -9,7 +9,9 @@ import type { Digest } from '../../domain/ids.ts';
 import { FILE_LIMIT_BYTES } from './package-files.ts';
 
 /** The folder of the archive that holds the app. */
-const APP_PREFIX = 'app/';
+const BUNDLE_PREFIX = /^app\//;
+/** Some tools begin every path of a root filesystem so. */
+const ROOT_PREFIX = /^\.?\//;
 /** The server answers others at least this often while an image is looked through. */
 const TURN_MS = 8;
 
@@ -20,30 +22,47 @@ interface Place {
 }
 
 /**
- * Texts by path of those files that `choose` picks from all paths. A later layer's file stands for an earlier one's.
- *
- * @param digest of a bundle's manifest
+ * Texts by path of those files that `choose` picks from all paths. A later layer's file stands for an earlier one's, and
+ * what a layer of a container takes away is not there.
  */
 export async function readChosenFiles(
   blobs: FileBlobStore,
   digest: Digest,
   choose: (paths: readonly string[]) => readonly string[],
 ): Promise<ReadonlyMap<string, string>> {
-  const { layers } = await readManifest(blobs, digest);
+  const { kind, layers } = await readManifest(blobs, digest);
+  const prefix = kind === 'bundle' ? BUNDLE_PREFIX : ROOT_PREFIX;
   const places = new Map<string, Place>();
   const turn = turns();
   for (const layer of layers) {
     const file = await blobs.path(layer.digest);
+    // A layer takes away what is below it, never what is its own.
+    const own = new Map<string, Place>();
     await inFile(file, layer.digest, async (readAt, sizeBytes) => {
-      for (const entry of tarEntries(readAt, sizeBytes)) {
+      for (const entry of tarEntries(readAt, sizeBytes, { anyType: kind !== 'bundle' })) {
         await turn();
+        const path = entry.path.replace(prefix, '');
+        if (kind === 'container' && removeWhitedOut(path, places)) continue;
         if (entry.kind !== 'file' || entry.sizeBytes > FILE_LIMIT_BYTES) continue;
-        const path = entry.path.startsWith(APP_PREFIX) ? entry.path.slice(APP_PREFIX.length) : entry.path;
-        places.set(path, { file, offsetBytes: entry.offsetBytes, sizeBytes: entry.sizeBytes });
+        own.set(path, { file, offsetBytes: entry.offsetBytes, sizeBytes: entry.sizeBytes });
       }
     });
+    for (const [path, place] of own) places.set(path, place);
   }
   return readPlaces(choose([...places.keys()]), places, digest, turn);
+}
+
+/**
+ * `.wh.name` takes away a file or folder of the layers below, `.wh..wh..opq` all that was in its folder (OCI image
+ * specification v1.1, "Whiteouts").
+ */
+function removeWhitedOut(path: string, places: Map<string, Place>): boolean {
+  const [, folder = '', name] = /^(.*\/)?\.wh\.(.+)$/.exec(path) ?? [];
+  if (name === undefined) return false;
+  const gone = name === '.wh..opq' ? folder : `${folder}${name}/`;
+  places.delete(`${folder}${name}`);
+  for (const one of [...places.keys()]) if (one.startsWith(gone)) places.delete(one);
+  return true;
 }
 
 async function readPlaces(

@@ -4,9 +4,9 @@
  */
 import path from 'node:path';
 import type { FileBlobStore } from '../../bakery/blobs.ts';
-import { KilnError } from '../../domain/errors.ts';
-import { type Image, isStored } from '../../domain/image.ts';
+import type { Image, StoredArtifact } from '../../domain/image.ts';
 import { readIfThere, replaceFile } from '../../files/durable-file.ts';
+import { notHere, openableArtifacts } from '../openable.ts';
 import { sbomText } from './cyclonedx.ts';
 import { readChosenFiles } from './image-files.ts';
 import { packageFiles, packagesOf } from './package-files.ts';
@@ -26,9 +26,9 @@ export class Sboms {
     this.#directory = directory;
   }
 
-  /** Whether the image has an artifact that can be looked into here. */
-  canBeMade(image: Image): boolean {
-    return bundlesOf(image).length > 0;
+  /** The form of the image that can be looked into here; undefined: none of it is kept here. */
+  async openable(image: Image): Promise<StoredArtifact | undefined> {
+    return (await openableArtifacts(this.#blobs, image))[0];
   }
 
   /**
@@ -47,17 +47,11 @@ export class Sboms {
   }
 
   async #make(image: Image): Promise<string> {
-    const bundles = bundlesOf(image);
-    if (bundles.length === 0) {
-      throw new KilnError(
-        'target.unsupported',
-        `Kiln cannot look into ${image.component}@${image.version}: it has no bundle.`,
-        { next: 'Let the tool that built the image make its SBOM.' },
-      );
-    }
+    const openable = await openableArtifacts(this.#blobs, image);
+    if (openable.length === 0) throw notHere(image, 'Let the tool that built the image make its SBOM.');
     const packages = new Map<string, Package>();
     const unreadable = new Set<string>();
-    for (const { digest } of bundles) {
+    for (const { digest } of openable) {
       const files = await readChosenFiles(this.#blobs, digest, packageFiles);
       const found = packagesOf(files);
       for (const one of found.packages) packages.set(`${one.ecosystem} ${one.name} ${one.version}`, one);
@@ -71,8 +65,4 @@ export class Sboms {
   #file({ id }: Image): string {
     return path.join(this.#directory, `${id}.${SBOM_FORMAT}.json`);
   }
-}
-
-function bundlesOf(image: Image) {
-  return image.artifacts.filter(isStored).filter(({ kind }) => kind === 'bundle');
 }
