@@ -22,6 +22,7 @@ describe.runIf(runs)('containers', { timeout: 240_000 }, () => {
   let folder: string;
   let kiln: Kiln;
   let engine: EngineClient;
+  let runtime: string;
   const shell = (verb: string): void => void execFileSync('sh', [SCRIPT, verb, folder], { stdio: 'pipe' });
 
   beforeAll(async () => {
@@ -29,7 +30,7 @@ describe.runIf(runs)('containers', { timeout: 240_000 }, () => {
     shell('start');
     const socket = path.join(folder, 'docker.sock');
     engine = new EngineClient(socket);
-    const runtime = await runtimeImage();
+    runtime = await runtimeImage();
     const shared = new EngineClient(DOCKER_SOCKET);
     const body = await shared.open({ method: 'GET', path: `/images/${runtime}/get`, signal: never });
     await engine.send({ method: 'POST', path: '/images/load', query: { quiet: '1' }, body, signal: never });
@@ -37,9 +38,7 @@ describe.runIf(runs)('containers', { timeout: 240_000 }, () => {
     kiln = await Kiln.create({ environment: { KILN_DOCKER_SOCKET: socket } });
     await kiln.serve();
     const component = await kiln.example('greeter');
-    const file = path.join(component, 'kiln.yaml');
-    const text = (await readFile(file, 'utf8')).replace('node:24-slim" }', `${runtime}" }`);
-    await writeFile(file, text.replace('  port: 8080\n', '  port: 8080\n  instances: 2\n'));
+    await rewriteRuntime(path.join(component, 'kiln.yaml'));
     await kiln.json('bake', component, '--version', '1.0.0');
   }, 240_000);
   afterAll(async () => {
@@ -48,6 +47,17 @@ describe.runIf(runs)('containers', { timeout: 240_000 }, () => {
     shell('stop');
     await rm(folder, { recursive: true, force: true });
   });
+
+  async function rewriteRuntime(file: string): Promise<void> {
+    const text = (await readFile(file, 'utf8')).replace('node:24-slim" }', `${runtime}" }`);
+    await writeFile(file, text.replace('  port: 8080\n', '  port: 8080\n  instances: 2\n'));
+  }
+
+  async function imageNames(): Promise<readonly string[]> {
+    const list = z.array(z.object({ RepoTags: z.array(z.string()).nullable() }));
+    const found = await engine.json(list, { method: 'GET', path: '/images/json', signal: never });
+    return found.flatMap(({ RepoTags }) => RepoTags ?? []).sort();
+  }
 
   async function containers(): Promise<readonly string[]> {
     const query = { all: '1', ...filters({ label: ['kiln.owner'] }) };
@@ -75,6 +85,26 @@ describe.runIf(runs)('containers', { timeout: 240_000 }, () => {
       await kiln.json('stop', 'greeter', 'stage/local');
       await until('there are none', async () => (await containers()).length === 0);
     }
+  });
+
+  test('a server killed in the middle of a build: the next build leaves none of its names', async () => {
+    const component = await kiln.example('greeter');
+    const file = path.join(component, 'Dockerfile');
+    const dockerfile = await readFile(file, 'utf8');
+    await rewriteRuntime(path.join(component, 'kiln.yaml'));
+    await writeFile(file, `${dockerfile}\nRUN sleep 600\n`);
+    const baking = kiln.run('bake', component, '--version', '2.0.0');
+    const names = async () => (await imageNames()).filter((name) => name.includes(':bake-'));
+    await until('its bases have names', async () => (await names()).length > 0);
+    await kiln.kill();
+    await baking;
+    expect(await names()).not.toEqual([]);
+    await kiln.serve();
+    await writeFile(file, `${dockerfile}\nRUN true\n`);
+    await kiln.json('bake', component, '--version', '2.0.0');
+    expect(await names()).toEqual([]);
+    // The base is as it was.
+    expect(await imageNames()).toEqual(expect.arrayContaining([runtime, 'kiln-build-greeter:latest']));
   });
 
   test('an engine that dies takes its containers along; when it is back they are replaced, and nothing is left', async () => {

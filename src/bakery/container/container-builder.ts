@@ -6,12 +6,10 @@
  */
 import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
-import { type EngineClient, filters, isRefusal } from '../../docker/engine-client.ts';
+import type { EngineClient } from '../../docker/engine-client.ts';
 import type { ContainerSpec } from '../../domain/component.ts';
 import { KilnError } from '../../domain/errors.ts';
-import type { ComponentName, Digest } from '../../domain/ids.ts';
+import type { Digest } from '../../domain/ids.ts';
 import { type Artifact, storedDigest } from '../../domain/image.ts';
 import type {
   BuildDifference,
@@ -26,19 +24,16 @@ import { type FileBlobStore, sha256 } from '../blobs.ts';
 import { isWholeInBlobs } from '../oci-layout.ts';
 import { BaseImages } from './base-images.ts';
 import { type BuildContext, readContext } from './build-context.ts';
+import { BuildNames } from './build-names.ts';
 import { compareContainers } from './container-compare.ts';
 import { exportContainer } from './container-export.ts';
 import { baseImages, pinned } from './dockerfile.ts';
-import { BUILD_LABEL, buildOnEngine } from './engine-build.ts';
+import { buildOnEngine } from './engine-build.ts';
 import { type BuildGrants, grantedAgent, grantedSecrets } from './granted-secrets.ts';
 import { checkMounts, hasMounts } from './mounts.ts';
 
 /** Raised when equal inputs would give another image. */
 const BUILDER_VERSION = 'container-2';
-const CLEAN_UP_LIMIT_MS = 60_000;
-const PRUNE_AGAIN_MS = 200;
-/** Another build of the component may hold on to some: that one removes them. */
-const PRUNE_ATTEMPTS = 100;
 
 export interface ContainerBuilderOptions {
   readonly client: EngineClient;
@@ -58,17 +53,16 @@ interface Prepared {
   readonly inputKey: Digest;
 }
 
-const namedShape = z.object({ RepoTags: z.array(z.string()).nullish() });
-const imagesShape = z.array(z.object({ Id: z.string() }));
-
 export class ContainerBuilder implements Builder {
   readonly kind = 'container';
   readonly #options: ContainerBuilderOptions;
   readonly #bases: BaseImages;
+  readonly #names: BuildNames;
 
   constructor(options: ContainerBuilderOptions) {
     this.#options = options;
     this.#bases = new BaseImages(options.client, options.blobs);
+    this.#names = new BuildNames(options.client, path.join(options.stateDirectory, 'container-builds'));
   }
 
   async plan(request: BuildRequest, signal: AbortSignal): Promise<BuildPlan> {
@@ -142,93 +136,25 @@ export class ContainerBuilder implements Builder {
     const { client, blobs, stateDirectory, randomId, grants } = this.#options;
     const { component } = definition;
     const { container } = prepared;
-    const id = `bake-${randomId()}`;
-    const name = `kiln-build-${component}:${id}`;
     const secrets = await grantedSecrets(grants, component, container);
     const sshAgent = await grantedAgent(grants, container, signal);
     const temporary = path.join(stateDirectory, 'tmp');
     await mkdir(temporary, { recursive: true, mode: 0o700 });
-    const pins: string[] = [];
+    const named = await this.#names.begin(component, `bake-${randomId()}`);
     try {
       const { builder } = await client.ping(signal);
       const bases =
-        builder === 'classic' ? prepared.bases : await this.#pin(prepared.bases, name, pins, signal);
+        builder === 'classic' ? prepared.bases : await this.#names.pin(named, prepared.bases, signal);
       onProgress({ kind: 'stage', name: 'build', detail: container.dockerfile });
-      const build = { ...prepared, bases, id, component, name, secrets, sshAgent, afresh };
+      const build = { ...prepared, ...named, bases, secrets, sshAgent, afresh };
       await buildOnEngine(client, build, builder, onProgress, signal);
-      onProgress({ kind: 'stage', name: 'export', detail: name });
-      const artifact = await exportContainer(client, blobs, name, path.join(temporary, `${id}.tar`), signal);
-      if (!afresh) await this.#tag(name, `kiln-build-${component}:latest`, signal);
+      onProgress({ kind: 'stage', name: 'export', detail: named.name });
+      const file = path.join(temporary, `${named.id}.tar`);
+      const artifact = await exportContainer(client, blobs, named.name, file, signal);
+      if (!afresh) await this.#names.keep(named, signal);
       return artifact;
     } finally {
-      await this.#cleanUp(component, name, pins);
-    }
-  }
-
-  /** BuildKit knows images by name only: each base gets one of this build's own, while it lasts. */
-  async #pin(
-    bases: ReadonlyMap<string, string>,
-    name: string,
-    pins: string[],
-    signal: AbortSignal,
-  ): Promise<ReadonlyMap<string, string>> {
-    const pinnedBases = new Map<string, string>();
-    for (const [base, id] of bases) {
-      const pin = `${name}-from-${pins.length}`;
-      pins.push(pin);
-      await this.#tag(id, pin, signal);
-      pinnedBases.set(base, pin);
-    }
-    return pinnedBases;
-  }
-
-  /** Of the names of a component's builds only the last `latest` stays: it is the cache, and what it replaces goes. */
-  async #tag(image: string, name: string, signal: AbortSignal): Promise<void> {
-    const [repo = '', tag = ''] = name.split(':');
-    const place = `/images/${encodeURIComponent(image)}/tag`;
-    await this.#options.client.send({ method: 'POST', path: place, query: { repo, tag }, signal });
-  }
-
-  /** Does not listen to the caller's signal: an aborted build must leave nothing. */
-  async #cleanUp(component: ComponentName, name: string, pins: readonly string[]): Promise<void> {
-    const signal = AbortSignal.timeout(CLEAN_UP_LIMIT_MS);
-    await this.#remove(name, signal);
-    for (const pin of pins) await this.#unpin(pin, signal);
-    await this.#prune(component, signal);
-  }
-
-  async #remove(name: string, signal: AbortSignal): Promise<void> {
-    const place = `/images/${encodeURIComponent(name)}`;
-    await this.#options.client.send({ method: 'DELETE', path: place, signal }).catch((error) => {
-      if (!isRefusal(error, 404)) throw error;
-    });
-  }
-
-  /** An image that has no other name would go with its pin. */
-  async #unpin(pin: string, signal: AbortSignal): Promise<void> {
-    const place = `/images/${encodeURIComponent(pin)}/json`;
-    try {
-      const image = await this.#options.client.json(namedShape, { method: 'GET', path: place, signal });
-      if ((image.RepoTags ?? []).length > 1) await this.#remove(pin, signal);
-    } catch (error) {
-      if (!isRefusal(error, 404)) throw error;
-    }
-  }
-
-  /**
-   * What a build that failed, or one that another has followed, has left without a name. The engine ends a build that was
-   * cancelled in its own time, and until then holds on to what it had made.
-   */
-  async #prune(component: ComponentName, signal: AbortSignal): Promise<void> {
-    const { client } = this.#options;
-    const query = filters({ dangling: ['true'], label: [`${BUILD_LABEL}=${component}`] });
-    for (let attempt = 1; ; attempt += 1) {
-      await client.send({ method: 'POST', path: '/images/prune', query, signal }).catch((error) => {
-        if (!isRefusal(error, 409)) throw error; // It prunes for one at a time.
-      });
-      const left = await client.json(imagesShape, { method: 'GET', path: '/images/json', query, signal });
-      if (left.length === 0 || attempt === PRUNE_ATTEMPTS) return;
-      await sleep(PRUNE_AGAIN_MS, undefined, { signal });
+      await this.#names.end(named);
     }
   }
 }
