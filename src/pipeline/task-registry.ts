@@ -2,6 +2,7 @@
 import type { TaskResource } from './definition/resources.ts';
 import type { Task } from './task.ts';
 import type { TaskParts } from './task-parts.ts';
+import { heldToRights } from './task-rights.ts';
 import { approve } from './tasks/approve.ts';
 import { bake } from './tasks/bake.ts';
 import { check } from './tasks/check.ts';
@@ -44,5 +45,5 @@ export const RESOURCES: readonly TaskResource[] = [
 ];
 
 export function makeTasks(parts: TaskParts): ReadonlyMap<string, Task> {
-  return new Map(Object.entries(TASKS).map(([name, make]) => [name, make(parts)]));
+  return new Map(Object.entries(TASKS).map(([name, make]) => [name, heldToRights(make(parts))]));
 }
