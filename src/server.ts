@@ -237,6 +237,8 @@ async function build(building: Building): Promise<KilnServer> {
   const rounds = new JanitorRounds({
     janitor,
     store: store.janitor,
+    events: store.events,
+    keepEventsMs: settings.keepEventsMs,
     clock: systemClock,
     log,
     ...(isShared ? { collectBlobs } : {}),

@@ -56,6 +56,8 @@ export interface Settings {
   readonly plainHttpRegistries: readonly string[];
   /** How many of a pipeline's ended executions are kept, and how long; their logs go with them. */
   readonly keepExecutions: Keeping;
+  /** Bakes, checks and commands of pipelines at once, on this machine. */
+  readonly pipelineTasks: number;
   readonly scan: {
     /** Folder of advisories, where none is named. */
     readonly advisories: string | undefined;
@@ -70,6 +72,8 @@ export interface Settings {
       readonly timeoutMs: number;
     }[];
   };
+  /** Events that nothing needs any more are kept so long. */
+  readonly keepEventsMs: number;
   /** Hidden from instances beside the state directory: what other Kilns of this user keep. */
   readonly hiddenPaths: readonly string[];
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
@@ -79,6 +83,8 @@ export interface Settings {
 
 const DEFAULT_LISTEN = '127.0.0.1:7070';
 const DEFAULT_ROUTER_LISTEN = '127.0.0.1:7080';
+const DAY_MS = 24 * 3600_000;
+const DEFAULT_EVENT_DAYS = 90;
 
 const scannerSchema = z
   .strictObject({
@@ -113,8 +119,13 @@ const fileSchema = z.strictObject({
       sshAgent: z.string().startsWith('/').optional(),
     })
     .optional(),
+  events: z.strictObject({ keepDays: z.number().positive() }).optional(),
   pipelines: z
-    .strictObject({ keep: keepSchema.optional(), keepOf: z.record(z.string(), keepSchema).optional() })
+    .strictObject({
+      tasks: z.int().min(1).max(1_000).optional(),
+      keep: keepSchema.optional(),
+      keepOf: z.record(z.string(), keepSchema).optional(),
+    })
     .optional(),
   scan: z
     .strictObject({
@@ -169,6 +180,8 @@ export function loadSettings(flags: Flags, env: Readonly<Record<string, string |
         file.registries?.logins ??
         path.join(env.DOCKER_CONFIG ?? path.join(homedir(), '.docker'), 'config.json'),
     ),
+    keepEventsMs: (file.events?.keepDays ?? DEFAULT_EVENT_DAYS) * DAY_MS,
+    pipelineTasks: file.pipelines?.tasks ?? 8,
     keepExecutions: {
       all: { executions: file.pipelines?.keep?.executions ?? 1_000, days: file.pipelines?.keep?.days ?? 180 },
       of: file.pipelines?.keepOf ?? {},

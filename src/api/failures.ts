@@ -56,6 +56,7 @@ export const FAILURES = {
   'webhook.unsigned': { httpStatus: 401, exitCode: EXIT.auth },
   'webhook.replayed': conflict,
   'not-found': { httpStatus: 404, exitCode: EXIT.notFound },
+  'events.pruned': { httpStatus: 410, exitCode: EXIT.notFound },
   'build.failed': workFailed,
   'build.timeout': workFailed,
   'source.changed': { httpStatus: 409, exitCode: EXIT.temporary },

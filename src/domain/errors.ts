@@ -27,6 +27,7 @@ export const ERROR_CODES = [
   'webhook.replayed',
   // things that are not there, which is not the same as broken
   'not-found',
+  'events.pruned',
   // bake
   'build.failed',
   'build.timeout',

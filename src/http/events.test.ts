@@ -35,6 +35,17 @@ async function read(query: string, count: number, lastEventId?: string): Promise
 }
 
 describe('the event stream', () => {
+  test('an id whose followers are no longer kept is told so, at once', async () => {
+    for (const subject of ['a', 'b', 'c']) await append('test.kind', subject);
+    const newest = await fixture.store.events.revision();
+    await fixture.store.events.prune(2);
+    const headers = { 'last-event-id': String(newest - 2) };
+    const answer = await fixture.request('GET', '/api/v1/events', { token, headers });
+    expect(answer.status).toBe(410);
+    expect(await answer.json()).toMatchObject({ code: 'events.pruned', details: { oldest: newest } });
+    expect(await read('', 0, String(newest))).toHaveLength(1);
+  });
+
   test('whoever resumes after the last id misses nothing and sees nothing twice', async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -96,6 +107,7 @@ describe('the event stream', () => {
         events: {
           revision: async () => 1_000_000,
           append: async () => 1,
+          prune: async () => 0,
           waitAfter: async () => 1_000_000,
           after: async (revision, limit) => {
             asked += 1;

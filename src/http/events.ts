@@ -27,6 +27,8 @@ export function serveEvents(operations: Operations, parts: StreamParts): void {
         details: { newest },
       });
     }
+    // Before the stream begins: a position that is too old is an answer of its own.
+    await parts.store.events.after(from, 1);
     const position = { seen: from };
     const mark = (): string => `id: ${position.seen}\n\n`;
     return streamAnswer(

@@ -1,6 +1,7 @@
 /** For Prometheus. A registry of its own, so that two apps in one process do not count together. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { KilnError } from '../domain/errors.ts';
 import type { Revision } from '../domain/ids.ts';
 import type { StreamParts } from './event-stream.ts';
 
@@ -132,7 +133,12 @@ export class Metrics {
     const { events } = this.#parts.store;
     let from = this.#counted ?? (await events.revision());
     for (;;) {
-      const batch = await events.after(from, BATCH);
+      const batch = await events.after(from, BATCH).catch(async (error: unknown) => {
+        if (!(error instanceof KilnError) || error.code !== 'events.pruned') throw error;
+        // Nobody has asked for as long as events are kept: it counts on from here.
+        from = await events.revision();
+        return [];
+      });
       for (const { kind, revision } of batch) {
         this.#events.inc({ kind });
         from = revision;

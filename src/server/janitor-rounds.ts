@@ -1,7 +1,8 @@
-/** The janitor's own time: notes now and then which images run, and runs where it is enabled. */
+/** The janitor's own time: notes now and then which images run, forgets old events, and runs where it is enabled. */
 import type { Janitor } from '../catalog/janitor.ts';
 import { asKilnError } from '../domain/errors.ts';
 import type { Clock } from '../domain/ports/clock.ts';
+import type { EventStore } from '../domain/ports/events.ts';
 import type { JanitorStore } from '../domain/ports/janitor.ts';
 
 const ROUND_MS = 3600_000;
@@ -17,6 +18,8 @@ export interface RoundsParts {
   readonly store: Pick<JanitorStore, 'state' | 'noteUses'>;
   readonly clock: Clock;
   readonly log: RoundsLog;
+  readonly events: Pick<EventStore, 'prune'>;
+  readonly keepEventsMs: number;
   /** Where other servers share the catalogue: after a run of theirs, what is kept here is to be collected here. */
   readonly collectBlobs?: () => Promise<{ readonly blobs: number; readonly bytes: number }>;
 }
@@ -51,6 +54,7 @@ export class JanitorRounds {
     try {
       const state = await store.state();
       await store.noteUses(clock.now());
+      await this.#pruneEvents();
       if (!state.enabled) return;
       if (clock.now() - (state.lastRunAtMs ?? 0) < RUN_EVERY_MS) {
         await this.#collectAfter(state.lastRunAtMs ?? 0);
@@ -65,6 +69,12 @@ export class JanitorRounds {
       // The next round tries again; until then the view only grows older, and an old one is refused.
       if (!this.#stop.signal.aborted) log.warn({ err: asKilnError(thrown) }, 'a round of the janitor failed');
     }
+  }
+
+  async #pruneEvents(): Promise<void> {
+    const { events, keepEventsMs, clock } = this.#parts;
+    const olderThanMs = clock.now() - keepEventsMs;
+    while (!this.#stop.signal.aborted && (await events.prune(olderThanMs)) > 0);
   }
 
   async #collectAfter(runAtMs: number): Promise<void> {

@@ -44,6 +44,61 @@ export function journalContract(underTest: () => StoreUnderTest): void {
     }
   });
 
+  it('forgets old events but for those that somebody needs, and says so to whoever asks for them', async () => {
+    const { store } = underTest();
+    const at = (atMs: number) => ({ actor: 'alice', atMs });
+    const append = (atMs: number) => store.events.append('bake.step', 'b1', {}, at(atMs));
+    const oldest = async () => (await store.events.after((await gone()) ?? 0, 1))[0]?.revision;
+    /** The last revision that is gone. */
+    const gone = () =>
+      store.events.after(0, 1).then(
+        () => undefined,
+        (error) => Number(error.details.oldest) - 1,
+      );
+    for (const atMs of [10, 20, 50, 30, 60]) await append(atMs);
+    expect(await store.events.prune(10)).toBe(0);
+    expect(await store.events.after(0, 9)).toHaveLength(5);
+    // The fourth came after a younger one, so that it is kept with it.
+    expect(await store.events.prune(40)).toBe(2);
+    expect(await store.events.prune(40)).toBe(0);
+    await expect(store.events.after(1, 9)).rejects.toMatchObject({
+      code: 'events.pruned',
+      details: { oldest: 3 },
+    });
+    expect((await store.events.after(2, 9)).map(({ revision }) => revision)).toEqual([3, 4, 5]);
+
+    // A reader that has seen the third, and an execution that is open, keep what follows them.
+    await store.triggers.note('test', 3);
+    expect(await store.events.prune(1e15)).toBe(1);
+    await store.triggers.note('test', 1e13);
+    await store.executions.putDefinition('d1', { StartAt: 'A' });
+    const origin = { id: 'open', pipeline: 'shop', definition: 'd1', input: {}, priority: 0 };
+    await store.executions.create(origin, 'queue', at(70));
+    const begun = await store.events.revision();
+    for (const atMs of [80, 90]) await append(atMs);
+    expect(await store.events.prune(1e15)).toBe(2);
+    expect(await oldest()).toBe(begun);
+    // The newest stays in any case, and a wait for the next one goes on.
+    await store.executions.renew('one', 10_000, 100);
+    const [claim] = await store.executions.claim('one', 9, 100);
+    const ended = {
+      id: 'open',
+      fence: claim?.fence ?? 0,
+      after: 0,
+      events: [{}],
+      status: 'SUCCEEDED',
+      atMs: 100,
+    };
+    await store.executions.append({ ...ended, status: 'SUCCEEDED' });
+    const newest = await store.events.revision();
+    while ((await store.events.prune(1e15)) > 0);
+    expect(await oldest()).toBe(newest);
+    expect(await store.audit.firstBroken()).toBeUndefined();
+    const next = store.events.waitAfter(newest, never());
+    await append(110);
+    expect(await next).toBe(newest + 1);
+  });
+
   it('ends a wait when its signal is aborted or the store is closed', async () => {
     const { store, settings } = underTest();
     const controller = new AbortController();

@@ -132,6 +132,8 @@ describe('two servers on one catalogue, each with blobs of its own', () => {
           const rounds = new JanitorRounds({
             janitor: { run: () => Promise.reject(new Error('it has run already')) },
             store: store.janitor,
+            events: store.events,
+            keepEventsMs: 1e9,
             clock: systemClock,
             log: { info: () => undefined, warn: ({ err }) => expect.unreachable(String(err)) },
             collectBlobs: () => collectBlobs(blobs, { ...collecting, isShared: true }),
