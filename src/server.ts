@@ -78,8 +78,6 @@ import { TARGETS } from './targets/registry.ts';
 /** This machine's, in the words of artifacts. */
 const ARCH = process.arch === 'x64' ? 'amd64' : process.arch;
 const BAKE_THREADS = 2;
-/** Bakes, checks and commands of pipelines at once. */
-const PIPELINE_PLACES = 8;
 const GIT_LIMIT_MS = 30_000;
 const RESTORE_LIMIT_MS = 10 * 60_000;
 const BAKER_IDLE_MS = 120_000;
@@ -479,7 +477,7 @@ async function buildPipelines(
     randomBytes,
     tasks,
     taskName: resourceName,
-    places: PIPELINE_PLACES,
+    places: settings.pipelineTasks,
   });
   const around = { settings, state, store, log };
   const checkouts = await openCheckouts(around);

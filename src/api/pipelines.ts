@@ -92,7 +92,12 @@ export const pipelines = {
         onOpen: z.enum(['queue', 'newest', 'refuse']).default('queue').openapi({
           description: 'When others of the group are open: wait, have them cancelled and wait, or fail',
         }),
-        priority: z.int().min(-100).max(100).default(0),
+        priority: z
+          .int()
+          .min(-100)
+          .max(100)
+          .optional()
+          .openapi({ description: 'Instead of what the file says; the higher is begun first' }),
       })
       .openapi('ExecutionRequest'),
     answer: executionView,

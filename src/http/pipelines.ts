@@ -16,8 +16,8 @@ export function servePipelines(operations: Operations, { pipelines, store }: Htt
 
   operations.begins('executions.start', {
     async begin({ body }, caller) {
-      const { file, input, group, ...rest } = body;
-      const wish = { ...rest, ...present({ file, input, group }), trigger: 'api' };
+      const { file, input, group, priority, ...rest } = body;
+      const wish = { ...rest, ...present({ file, input, group, priority }), trigger: 'api' };
       return view((await pipelines.start(wish, starterOf(caller))).id);
     },
     recover: view,

@@ -91,9 +91,13 @@ export class Pipelines {
 
   async start(wish: StartWish, starter: Starter): Promise<ExecutionRecord> {
     const { machines, newId, describe, commitOf } = this.#parts;
-    const { directory, group, onOpen = 'queue', priority = 0, trigger, facts } = wish;
+    const { directory, trigger, facts } = wish;
     const { text, name, component } = wish.definition ?? (await this.#text(wish, await describe(directory)));
-    const { machine, parameters } = await readPipeline(text, name, { resources: RESOURCES });
+    const read = await readPipeline(text, name, { resources: RESOURCES });
+    const { machine, parameters, concurrency } = read;
+    // What the file says of others holds however it was started.
+    const { group, onOpen = 'queue' } = concurrency ?? wish;
+    const priority = wish.priority ?? read.priority ?? 0;
     const values = parameterValues(parameters, jsonObject(wish.parameters));
     const id = starter.id ?? `exec-${newId()}`;
     const input = {

@@ -8,6 +8,7 @@ import type { DefinitionFault, DefinitionPath } from '../asl/faults.ts';
 import { isObject, type Json, type JsonObject } from '../asl/json.ts';
 import { checkStateMachine, counted } from '../asl/load.ts';
 import { schemaFaults } from '../asl/schema-faults.ts';
+import { concurrencySchema, prioritySchema } from './concurrency.ts';
 import { withPathKeys } from './microtica.ts';
 import { type PipelineParameter, parameterSchema } from './parameters.ts';
 import { resourceFaults } from './resource-faults.ts';
@@ -20,6 +21,8 @@ export interface PipelineDefinition {
   /** As written; absent: the file says nothing of them. */
   readonly triggers?: z.infer<typeof triggersSchema>;
   readonly checkout: z.infer<typeof checkoutSchema>;
+  readonly concurrency?: z.infer<typeof concurrencySchema>;
+  readonly priority?: number;
 }
 
 export interface ReadOptions {
@@ -41,6 +44,8 @@ export async function readPipeline(
   const parameters = z.array(parameterSchema, 'a list of parameters').safeParse(declared.Parameters ?? []);
   const triggers = triggersSchema.optional().safeParse(declared.Triggers);
   const checkout = checkoutSchema.safeParse(declared.Checkout ?? {});
+  const concurrency = concurrencySchema.optional().safeParse(declared.Concurrency);
+  const priority = prioritySchema.optional().safeParse(declared.Priority);
   const { machine, faults } = await checkStateMachine(
     root.isMicrotica ? withPathKeys(definition) : definition,
   );
@@ -49,6 +54,8 @@ export async function readPipeline(
     ...declarationFaults('Parameters', parameters.error, declared.Parameters),
     ...declarationFaults('Triggers', triggers.error, declared.Triggers),
     ...declarationFaults('Checkout', checkout.error, declared.Checkout),
+    ...declarationFaults('Concurrency', concurrency.error, declared.Concurrency),
+    ...declarationFaults('Priority', priority.error, declared.Priority),
     ...(machine && resources ? resourceFaults(machine, resources) : []),
   ];
   const placed = found.map((fault) => place(inFile(fault, root.path, source), source));
@@ -58,6 +65,8 @@ export async function readPipeline(
     !parameters.success ||
     !triggers.success ||
     !checkout.success ||
+    !concurrency.success ||
+    !priority.success ||
     all.length > 0
   ) {
     throw invalid(fileName, all);
@@ -67,6 +76,8 @@ export async function readPipeline(
     parameters: parameters.data,
     checkout: checkout.data,
     ...(triggers.data && { triggers: triggers.data }),
+    ...(concurrency.data && { concurrency: concurrency.data }),
+    ...(priority.data !== undefined && { priority: priority.data }),
   };
 }
 
@@ -83,10 +94,10 @@ function rootOf(value: unknown): Root | undefined {
   return { value, path: [], isMicrotica: false };
 }
 
-/** Declared parameters, triggers and checkout are Kiln's; `x-…` keys at the top are the author's own, such as a home for anchors. */
+/** What is declared beside the machine is Kiln's; `x-…` keys at the top are the author's own, such as a home for anchors. */
 function withoutDeclarations(root: JsonObject): { declared: JsonObject; definition: JsonObject } {
-  const { Parameters, Triggers, Checkout, ...rest } = root;
-  const all = { Parameters, Triggers, Checkout };
+  const { Parameters, Triggers, Checkout, Concurrency, Priority, ...rest } = root;
+  const all = { Parameters, Triggers, Checkout, Concurrency, Priority };
   return {
     declared: Object.fromEntries(
       Object.entries(all).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])),
