@@ -97,6 +97,23 @@ const statesOf = (sha: string) =>
 const executions = async () =>
   (await kiln.json<{ items: { id: string }[] }>('pipeline', 'list')).items.map(({ id }) => id);
 
+describe('kiln webhook', () => {
+  it('says what the provider is to be given and where, once, and takes it back', async () => {
+    const where = ['--provider', 'gitlab', '--repository', 'git@gitlab.com:team/shop.git'];
+    const added = await kiln.run('webhook', 'add', 'lab', ...where);
+    const file = await kiln.serverFile();
+    expect(added.stdout).toContain(`address  ${file?.url}/webhooks/lab`);
+    expect(added.stdout).toMatch(/secret {3}whsec_[\w+/]{43}=\n/);
+    expect(added.stdout).toContain('Signing token');
+    expect((await kiln.run('webhook', 'add', 'lab', ...where)).code).toBe(4);
+    expect((await kiln.run('webhook', 'remove', 'lab')).code).toBe(0);
+    expect((await kiln.run('webhook', 'remove', 'lab')).code).toBe(3);
+    const noApi = ['--provider', 'github', '--repository', remote.bare, '--status-secret', 'token'];
+    const refused = await kiln.run('webhook', 'add', 'local', ...noApi);
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('--status-api') });
+  });
+});
+
 describe('a push that a webhook tells of', () => {
   it('starts its pipeline once and tells its commit, over a crash of the server and a delivery sent again', async () => {
     const before = remote.git('rev-parse', 'HEAD').trim();
