@@ -34,6 +34,7 @@ import { Commands } from './pipeline/commands/commands.ts';
 import { secretFolder } from './pipeline/commands/secret-folder.ts';
 import { Services } from './pipeline/commands/services.ts';
 import { resourceName } from './pipeline/definition/resources.ts';
+import { executionGraph } from './pipeline/execution-graph.ts';
 import { Executor } from './pipeline/executor.ts';
 import { PipelineHealth } from './pipeline/health/pipeline-health.ts';
 import { Retention } from './pipeline/history/retention.ts';
@@ -311,6 +312,8 @@ async function build(building: Building): Promise<KilnServer> {
     taskLogs,
     sources: triggers.sources,
     poller: triggers.poller,
+    executionGraph: (id) =>
+      executionGraph({ executions: store.executions, machines: new Machines(store.executions) }, id),
     pipelineHealth: new PipelineHealth({
       history: store.executionHistory,
       executions: store.executions,

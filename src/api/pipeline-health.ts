@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi';
-import { atMs } from './names.ts';
+import { atMs, identifier } from './names.ts';
 import { executionSummary } from './pipelines.ts';
 
 const overview = {
@@ -44,7 +44,20 @@ const dora = z
   })
   .openapi('Dora');
 
+const graph = z
+  .object({
+    svg: z.string().openapi({ description: 'Each state is a group with its name as `data-state`; no style' }),
+    states: z.array(
+      z.object({
+        state: z.string(),
+        status: z.enum(['running', 'succeeded', 'caught', 'failed', 'stopped']),
+      }),
+    ),
+  })
+  .openapi('ExecutionGraph');
+
 export const pipelineHealth = {
+  'executions.graph': { params: z.strictObject({ id: identifier }), answer: graph },
   'pipelines.list': {
     answer: z.object({ items: z.array(z.object(overview).openapi('PipelineOverview')) }),
   },

@@ -414,6 +414,13 @@ export const ROUTES = {
     summary: 'Everything that an execution went through',
     answers: 'json',
   },
+  'executions.graph': {
+    method: 'get',
+    path: '/executions/{id}/graph',
+    role: 'viewer',
+    summary: 'Its definition as an SVG picture, and how each state stands',
+    answers: 'json',
+  },
   'executions.logs': {
     method: 'get',
     path: '/executions/{id}/logs',

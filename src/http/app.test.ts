@@ -94,6 +94,7 @@ describe('the answers keep to the contract', () => {
     ['executions.list', 'GET', '/executions'],
     ['executions.get', 'GET', '/executions/exec-1'],
     ['executions.history', 'GET', '/executions/exec-1/history'],
+    ['executions.graph', 'GET', '/executions/exec-1/graph'],
     ['executions.logs', 'GET', '/executions/exec-1/logs'],
     ['pipelines.list', 'GET', '/pipelines'],
     ['pipelines.get', 'GET', '/pipelines/storefront?days=7'],

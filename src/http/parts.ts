@@ -14,6 +14,7 @@ import type { Clock } from '../domain/ports/clock.ts';
 import type { RouterStatus } from '../domain/ports/router.ts';
 import type { Store } from '../domain/ports/store.ts';
 import type { LogLine, LogQuery } from '../domain/ports/target.ts';
+import type { ExecutionGraph } from '../pipeline/execution-graph.ts';
 import type { PipelineHealth } from '../pipeline/health/pipeline-health.ts';
 import type { DiskTaskLogs } from '../pipeline/logs/task-logs.ts';
 import type { Pipelines } from '../pipeline/pipelines.ts';
@@ -158,6 +159,7 @@ export interface HttpParts {
   readonly server: ServerPart;
   readonly taskTokens: Pick<TaskTokens, 'answer'>;
   readonly workerJobs: Pick<WorkerJobs, 'take' | 'begin' | 'beat' | 'log' | 'end' | 'sourceFolder'>;
+  readonly executionGraph: (id: string) => Promise<ExecutionGraph>;
   readonly pipelineHealth: Pick<PipelineHealth, 'all' | 'of'>;
   readonly taskLogs: Pick<DiskTaskLogs, 'list' | 'follow' | 'window' | 'text'>;
   /** Files of the page by the path they are served at. */

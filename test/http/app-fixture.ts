@@ -238,6 +238,7 @@ function smallParts(
       end: () => undefined,
       sourceFolder: () => undefined,
     },
+    executionGraph: async () => ({ svg: '<svg/>', states: [{ state: 'A', status: 'succeeded' }] }),
     pipelineHealth: new PipelineHealth({
       history: store.executionHistory,
       executions: store.executions,

@@ -66,7 +66,7 @@ function nodeShape(placed: PlacedNode): string {
   const middle = x + width / 2;
   const titleY = inner.length > 0 ? y + MARGIN : y + height / 2 - (node.detail === undefined ? 0 : 8);
   return [
-    `<g><title>${escaped(`${node.name} (${node.type})`)}</title>`,
+    `<g data-state="${escaped(node.name)}"><title>${escaped(`${node.name} (${node.type})`)}</title>`,
     outline(node, placed, classes.join(' ')),
     `<text x="${round(middle)}" y="${round(titleY)}">${escaped(node.name)}</text>`,
     ...(node.detail === undefined || inner.length > 0
