@@ -1,7 +1,7 @@
 /** Machine images are booted fresh for their checks: in a real Docker engine, and in namespaces where there is none. */
 import { execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -23,6 +23,12 @@ const ROOMS = [
   { room: 'namespaces', socket: '/nowhere/docker.sock' },
 ].filter(({ room }) => room !== 'Docker' || dockerAnswers);
 const LIMIT_MS = 180_000;
+const NOBODY = 65_534;
+const lent = /^(nobody|65534):/m;
+const noIds =
+  process.getuid?.() === 0 && lent.test(readFileSync('/etc/subuid', 'utf8'))
+    ? undefined
+    : 'needs root, and a range for nobody in /etc/subuid and /etc/subgid';
 
 let folder: string;
 let removeFolder: () => Promise<void>;
@@ -39,8 +45,9 @@ beforeAll(async () => {
   removeFolder = made.remove;
   state = path.join(folder, 'state');
   blobs = new FileBlobStore(path.join(state, 'blobs'));
+  chmodSync(folder, 0o755);
   await writeSmallMachine(path.join(folder, 'root'));
-  whole = await small({
+  whole = await small('whole', {
     files: {
       'opt/tests/good.bats': [
         '@test "the service answers from inside" {',
@@ -57,7 +64,9 @@ beforeAll(async () => {
   });
   const files = { 'opt/t.bats': '@test "a" { true; }\n' };
   unfit = await Promise.all(
-    ([['bash'], ['tmp'], ['sh', 'bash']] as const).map((without) => small({ files, without })),
+    ([['bash'], ['tmp'], ['sh', 'bash']] as const).map((without) =>
+      small(without.join('-'), { files, without }),
+    ),
   );
 }, LIMIT_MS);
 
@@ -66,8 +75,8 @@ afterAll(async () => {
   await removeFolder();
 });
 
-async function small(wish: SmallMachine): Promise<StoredArtifact> {
-  const file = path.join(folder, `machine-${Math.random()}.tar`);
+async function small(name: string, wish: SmallMachine): Promise<StoredArtifact> {
+  const file = path.join(folder, `${name}.tar`);
   await archiveSmallMachine(file, path.join(folder, 'root'), wish);
   return storeMachineFile(blobs, { file, form: 'rootfs', arch: 'amd64' }, NEVER);
 }
@@ -184,18 +193,28 @@ describe.skipIf(missing !== undefined)(
       });
 
       test('whose check is killed in the middle leaves nothing, once the next server begins', async () => {
+        const place = path.join(folder, `killed-${socket === DOCKER_SOCKET}`);
+        mkdirSync(place);
+        // In Docker as whoever may ask the engine, in namespaces as an ordinary user.
+        const asNobody = socket !== DOCKER_SOCKET && noIds === undefined;
+        if (asNobody) chownSync(place, NOBODY, NOBODY);
         const script = path.join(import.meta.dirname, 'trial-process.ts');
-        const child = fork(script, [state, socket, whole.digest], { execArgv: [] });
+        const as = asNobody ? { uid: NOBODY, gid: NOBODY } : {};
+        const child = fork(script, [place, socket, path.join(folder, 'whole.tar')], { execArgv: [], ...as });
         const ended = once(child, 'close');
         await Promise.race([once(child, 'message'), ended]);
         expect(child.exitCode).toBe(null);
         child.kill('SIGKILL');
         await ended;
-        expect(readdirSync(path.join(state, 'tmp'))).toHaveLength(1);
+        expect(readdirSync(path.join(place, 'tmp'))).toHaveLength(1);
         if (socket === DOCKER_SOCKET) expect(inDocker()).not.toBe('');
         const deadline = performance.now() + 60_000;
-        while (buildProcesses(state).length > 0 && performance.now() < deadline) await sleep(50);
-        await openTrials(socket).sweep();
+        while (buildProcesses(place).length > 0 && performance.now() < deadline) await sleep(50);
+        expect(buildProcesses(place)).toEqual([]);
+        const next = trialsAt(place, socket);
+        await next.sweep();
+        next.close();
+        expect(readdirSync(path.join(place, 'tmp'))).toEqual([]);
         expectNothingLeft();
       });
     });

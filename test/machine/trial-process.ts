@@ -1,11 +1,15 @@
-/** A process of its own that boots a machine and stays with it: to be killed in the middle. */
+/** A process of its own that boots a machine and stays with it: to be killed in the middle, or run by another user. */
+import { FileBlobStore } from '../../src/bakery/blobs.ts';
+import { storeMachineFile } from '../../src/bakery/machine/stored-files.ts';
 import { parseComponent } from '../../src/component/parse.ts';
-import { componentName, digest, environmentName, type Fence, serviceKey } from '../../src/domain/ids.ts';
+import { componentName, environmentName, type Fence, serviceKey } from '../../src/domain/ids.ts';
 import { serverGroupName } from '../../src/domain/server-group.ts';
 import { NEVER } from '../e2e/bake-fixture.ts';
 import { trialsAt } from './trial-fixture.ts';
 
-const [state = '', socket = '', artifact = ''] = process.argv.slice(2);
+const [state = '', socket = '', archive = ''] = process.argv.slice(2);
+const blobs = new FileBlobStore(`${state}/blobs`);
+const stored = await storeMachineFile(blobs, { file: archive, form: 'rootfs', arch: 'amd64' }, NEVER);
 const YAML = 'component: box\nprocesses: {worker: {run: "sleep 600"}}\n';
 const [worker] = parseComponent(YAML, 'kiln.yaml').defaults.processes;
 if (worker === undefined) throw new Error('it has a process');
@@ -15,7 +19,7 @@ const spec = {
   service: serviceKey(component, environment),
   release: 1,
   version: '1.2.3',
-  artifact: digest(artifact),
+  artifact: stored.digest,
   process: worker,
   environment: {},
   files: [],
