@@ -23,7 +23,7 @@ import {
 } from './webhooks-payloads.ts';
 
 const MB = 1024 * 1024;
-const LIMITS: GateLimits = { bodyBytes: 4 * MB, totalBytes: 16 * MB, atOnce: 8, bodyMs: 1_000 };
+const LIMITS: GateLimits = { bodyBytes: 4 * MB, totalBytes: 16 * MB, atOnce: 4, bodyMs: 2_000 };
 const PUSHES: Readonly<
   Record<WebhookProvider, readonly [event: string, payload: object, repository: string]>
 > = {
