@@ -72,6 +72,7 @@ export function openTriggers(
     clock,
     log,
     holder,
+    shares: store.engine === 'postgres',
   });
   keeper.start();
   const parts = { store: triggers, inbox, mirrors, workspaces, describe, clock, newId: randomUUID };

@@ -84,6 +84,7 @@ function server() {
     clock: systemClock,
     log,
     holder: `test:${newId()}`,
+    shares: true,
   });
   const describeSource = describeFolder;
   const sources = new Sources({
@@ -281,6 +282,7 @@ describe('what the store tells', () => {
       source('by-channel', { channel: [GOLDEN] }),
       source('by-base', { base: true }, { base: GOLDEN }),
       source('other', { channel: [{ ...GOLDEN, channel: 'proven' }] }),
+      source('later', { channel: [GOLDEN] }, { createdAtMs: by.atMs + 1 }),
     ];
     for (const one of sources) await store.triggers.register(one, [], by);
     const { triggers, events, executions } = store;
@@ -336,6 +338,7 @@ describe('what the store tells', () => {
         expect(revisionsOf('by-channel')).toEqual(moved);
         expect(revisionsOf('by-base')).toEqual(moved);
         expect(revisionsOf('other')).toEqual([]);
+        expect(revisionsOf('later')).toEqual([]);
       },
     );
     await fc.assert(property, { numRuns: 15 });

@@ -2,7 +2,6 @@
  * Where events come in, whoever tells them. Each is stored for every source that it concerns before anybody acts on it;
  * what it then starts is `TriggeredStarts`' affair. Told twice, it is stored once.
  */
-import type { Change } from '../../domain/change.ts';
 import type { Clock } from '../../domain/ports/clock.ts';
 import type { TriggerStore } from '../../domain/ports/triggers.ts';
 import type { PipelineSource, TriggerEvent } from '../../domain/trigger.ts';
@@ -14,6 +13,12 @@ export interface Taken {
   readonly source: string;
   /** The execution that it starts, unless its filters pass it over. Absent: it was told before. */
   readonly execution?: string;
+}
+
+interface Teller {
+  readonly actor: string;
+  /** Where it may be long ago: sources that were registered later are not meant. */
+  readonly happenedAtMs?: number;
 }
 
 export class TriggerInbox {
@@ -28,8 +33,10 @@ export class TriggerInbox {
   }
 
   /** Durable when it resolves. Answers one entry for each source that the event concerns; none: nobody watches that. */
-  async startFor(event: TriggerEvent, { actor }: Pick<Change, 'actor'>): Promise<readonly Taken[]> {
-    const sources = (await this.#store.sources()).filter((source) => concerns(source, event));
+  async startFor(event: TriggerEvent, { actor, happenedAtMs }: Teller): Promise<readonly Taken[]> {
+    const sources = (await this.#store.sources()).filter(
+      (source) => concerns(source, event) && source.createdAtMs <= (happenedAtMs ?? source.createdAtMs),
+    );
     return Promise.all(sources.map((source) => this.#take(source, event, actor)));
   }
 

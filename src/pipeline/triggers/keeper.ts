@@ -26,6 +26,8 @@ import type { StoreFollower } from './store-follower.ts';
 const LEASE = 'pipeline-triggers' as ServiceKey;
 const TTL_MS = 6_000;
 const ROUND_MS = 1_000;
+/** Where nothing is due by itself: what is stored wakes it anyway. */
+const QUIET_MS = 60_000;
 const WAITING_LIMIT = 200;
 const TRIED_FOR_MS = 30 * 60_000;
 const LONGEST_PAUSE_MS = 60_000;
@@ -46,6 +48,8 @@ export interface KeeperParts {
   readonly clock: Clock;
   readonly log: KeeperLog;
   readonly holder: string;
+  /** Other servers work on the same store: a lease says which of them keeps triggers. */
+  readonly shares: boolean;
 }
 
 export class TriggerKeeper {
@@ -70,22 +74,19 @@ export class TriggerKeeper {
     this.#stop.abort();
     await this.#keeping;
     await Promise.all(this.#work);
-    await this.#parts.leases.release(LEASE, this.#parts.holder);
+    if (this.#parts.shares) await this.#parts.leases.release(LEASE, this.#parts.holder);
   }
 
   async #keep(signal: AbortSignal): Promise<void> {
-    const { events, leases, clock, follower, holder } = this.#parts;
-    let heldUntilMs = 0;
+    const { events, clock, follower, shares } = this.#parts;
+    let heldUntilMs = shares ? 0 : Number.POSITIVE_INFINITY;
     while (!signal.aborted) {
       try {
         const revision = await events.revision();
-        if (clock.monotonic() > heldUntilMs - TTL_MS / 2) {
-          const lease = await leases.acquire(LEASE, holder, TTL_MS, clock.now());
-          if (lease === undefined) follower.forget();
-          heldUntilMs = lease === undefined ? 0 : clock.monotonic() + TTL_MS;
-        }
-        if (heldUntilMs > 0) await this.#round(signal);
-        await this.#news(revision, signal);
+        if (clock.monotonic() > heldUntilMs - TTL_MS / 2) heldUntilMs = await this.#heldUntilMs();
+        if (heldUntilMs === 0) follower.forget();
+        const isQuiet = heldUntilMs > 0 && (await this.#round(signal));
+        await this.#news(revision, isQuiet && !shares ? QUIET_MS : ROUND_MS, signal);
       } catch (error) {
         if (signal.aborted) return;
         this.#warn(error, 'triggers cannot be looked after for now; trying again');
@@ -94,22 +95,34 @@ export class TriggerKeeper {
     }
   }
 
+  /** On the monotonic clock; 0: somebody else keeps them. */
+  async #heldUntilMs(): Promise<number> {
+    const { leases, clock, holder } = this.#parts;
+    const lease = await leases.acquire(LEASE, holder, TTL_MS, clock.now());
+    return lease === undefined ? 0 : clock.monotonic() + TTL_MS;
+  }
+
   /** Until something has changed, or it is time to look anyway. */
-  async #news(revision: number, signal: AbortSignal): Promise<void> {
-    const limit = AbortSignal.timeout(ROUND_MS);
+  async #news(revision: number, limitMs: number, signal: AbortSignal): Promise<void> {
+    const limit = AbortSignal.timeout(limitMs);
     await this.#parts.events.waitAfter(revision, AbortSignal.any([signal, limit])).catch((error: unknown) => {
       signal.throwIfAborted();
       if (!limit.aborted) throw error;
     });
   }
 
-  async #round(signal: AbortSignal): Promise<void> {
+  /** True: nothing will be due before something is stored. */
+  async #round(signal: AbortSignal): Promise<boolean> {
     const { store, inbox, poller, follower, clock } = this.#parts;
     const sources = await store.sources();
     await follower.follow(sources);
     await takeDue(store, inbox, sources, clock.now());
     this.#track(poller.round(sources, signal));
     await this.#beginWaiting(sources, signal);
+    const isTimed = sources.some(
+      ({ pollEveryMs, triggers }) => pollEveryMs !== undefined || triggers.schedule.length > 0,
+    );
+    return !isTimed && this.#again.size === 0 && this.#busy.size === 0;
   }
 
   async #beginWaiting(sources: readonly PipelineSource[], signal: AbortSignal): Promise<void> {

@@ -56,10 +56,13 @@ export class StoreFollower {
   }
 
   async #take(event: KilnEvent, sources: readonly PipelineSource[]): Promise<boolean> {
-    const wanted = (await this.#triggersOf(event, sources)).filter((one) =>
-      sources.some((source) => concerns(source, one)),
+    // What was before a source was registered is none of its affairs, though it may be read again.
+    const there = sources.filter(({ createdAtMs }) => createdAtMs <= event.atMs);
+    const wanted = (await this.#triggersOf(event, there)).filter((one) =>
+      there.some((source) => concerns(source, one)),
     );
-    for (const one of wanted) await this.#parts.inbox.startFor(one, { actor: one.kind });
+    for (const one of wanted)
+      await this.#parts.inbox.startFor(one, { actor: one.kind, happenedAtMs: event.atMs });
     return wanted.length > 0;
   }
 
