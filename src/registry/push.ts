@@ -8,7 +8,7 @@ import { KilnError } from '../domain/errors.ts';
 import type { Digest } from '../domain/ids.ts';
 import { type Image, isStored } from '../domain/image.ts';
 import { severalAtATime } from './patience.ts';
-import type { BlobFile, Repository } from './repository.ts';
+import type { Repository } from './repository.ts';
 import {
   type Attachment,
   artifactTag,
@@ -18,6 +18,7 @@ import {
   shipmentOf,
 } from './shipment.ts';
 import type { OnProgress } from './transfer-progress.ts';
+import type { BlobFile } from './uploads.ts';
 
 const UPLOADS_AT_A_TIME = 4;
 

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FileBlobStore } from '../../src/bakery/blobs.ts';
 import { readManifest } from '../../src/bakery/oci-layout.ts';
 import type { Image } from '../../src/domain/image.ts';
+import { KnownPlaces } from '../../src/registry/known-places.ts';
 import { digestOf, listing, NEVER } from '../e2e/bake-fixture.ts';
 import { FlakyWay } from '../registry/flaky-way.ts';
 import { done, ended, openPair, type Pair } from '../registry/pair.ts';
@@ -153,7 +154,9 @@ describe.skipIf(missing !== undefined)(`faults of a registry ${missing ?? ''}`, 
     const file = await open(await pair.here.blobs.path(layer?.digest ?? digestOf(image)), 'r+');
     await file.write(Buffer.from('x'), 0, 1, 4096);
     await file.close();
-    const mine = pair.transfers(pair.here);
+    // Nothing is known to mount from, so the bytes are sent.
+    const places = await KnownPlaces.open(path.join(pair.directory, 'no-places.json'));
+    const mine = pair.transfers(pair.here, { places });
     const push = await ended(mine, mine.push(image, `${registry.host}/elsewhere`, 'tester'));
     expect(push.failure).toMatchObject({ code: 'blob.damaged', details: { digest: layer?.digest } });
     expect(await registry.status('elsewhere/manifests/1.0.0')).toBe(404);

@@ -19,9 +19,9 @@ test('fields come out as they were put in, and a message that is cut off is refu
       const message = Buffer.concat(parts);
       expect([...fields(message)]).toEqual(wanted);
       // Between two fields a shorter message is as good.
-      const ends = parts.reduce<number[]>((all, part) => [...all, (all.at(-1) ?? 0) + part.length], [0]);
+      const ends = parts.map((_, index) => Buffer.concat(parts.slice(0, index + 1)).length);
       const at = cut % (message.length + 1);
-      if (!ends.includes(at)) expect(() => [...fields(message.subarray(0, at))]).toThrow('cut off');
+      if (at > 0 && !ends.includes(at)) expect(() => [...fields(message.subarray(0, at))]).toThrow('cut off');
     }),
   );
 });

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { type EngineClient, filters, isRefusal } from '../../docker/engine-client.ts';
@@ -16,13 +16,14 @@ import type { EngineInstance, InstanceEngine, LaunchRequest } from '../instance-
 import { LogFiles } from '../log-files.ts';
 import type { TargetLog } from '../target-log.ts';
 import { makeMountPoint } from '../unpacked-images.ts';
-import { containerBody, HOME_DIRECTORY, LABEL, TEMPORARY_DIRECTORY } from './container-body.ts';
+import { containerBody, LABEL } from './container-body.ts';
 import { ContainerLogs } from './container-logs.ts';
 import { containerState } from './container-state.ts';
 import { type Container, Containers } from './containers.ts';
 import type { DockerImages } from './images.ts';
 import type { DockerLayout } from './layout.ts';
-import { listens } from './listening.ts';
+import { ListeningWatch } from './listening-watch.ts';
+import { checkVolume, writeFiles } from './mounted.ts';
 import { stopContainer } from './stopping.ts';
 
 export interface DockerEngineParts {
@@ -33,15 +34,7 @@ export interface DockerEngineParts {
   readonly log: TargetLog;
 }
 
-/** While somebody waits for an instance to listen it is looked at as often as this. */
-const EAGER_MS = 20;
-const EAGER_FOR_MS = 30_000;
-/** A listener that was found is looked for again no sooner. */
-const LISTENING_MS = 250;
 const OWNER = /^[0-9a-f]{12}$/;
-/** The engine's and this target's own: nothing of the author's is mounted there. */
-const RESERVED = ['proc', 'sys', 'dev', 'app', 'run'];
-
 const volumesShape = z.object({ Volumes: z.array(z.object({ Name: z.string() })).nullish() });
 
 /** What was begun in the engine under this Kiln's name. */
@@ -64,15 +57,21 @@ export class DockerEngine implements InstanceEngine {
   readonly #launching = new Set<InstanceId>();
   readonly #stopped = new Set<InstanceId>();
   readonly #stopping = new Map<InstanceId, Promise<void>>();
-  readonly #listening = new Map<string, number>();
+  readonly #listening: ListeningWatch;
   readonly #listeners = new Set<() => void>();
   readonly #closing = new AbortController();
   #session: Promise<Session> | undefined;
-  #timer: NodeJS.Timeout | undefined;
 
   private constructor(parts: DockerEngineParts) {
     this.#parts = parts;
     this.#kept = new LogFiles(parts.layout, parts.clock);
+    this.#listening = new ListeningWatch({
+      clock: parts.clock,
+      containers: async () => (await this.#session)?.containers.list() ?? [],
+      isLaunching: () => this.#launching.size > 0,
+      onFound: () => this.#hint(),
+      onFailure: (error) => this.#warn(error, 'the containers could not be looked at'),
+    });
   }
 
   static async open(parts: DockerEngineParts): Promise<DockerEngine> {
@@ -140,7 +139,7 @@ export class DockerEngine implements InstanceEngine {
       this.#launching.delete(id);
       containers.changed();
     }
-    this.#watch();
+    this.#listening.watch();
   }
 
   async instances(): Promise<readonly EngineInstance[]> {
@@ -218,7 +217,7 @@ export class DockerEngine implements InstanceEngine {
   }
 
   async close(): Promise<void> {
-    clearTimeout(this.#timer);
+    this.#listening.close();
     this.#closing.abort(new KilnError('aborted', 'The target is being closed; containers go on.'));
     await Promise.allSettled(this.#stopping.values());
     await this.#parts.images.close();
@@ -248,7 +247,7 @@ export class DockerEngine implements InstanceEngine {
     this.#tidy(containers).catch((error) =>
       this.#warn(error, 'what is left of containers was not cleared away'),
     );
-    this.#watch();
+    this.#listening.watch();
     return { owner, containers, logs: new ContainerLogs({ client, containers, kept: this.#kept, layout }) };
   }
 
@@ -292,90 +291,22 @@ export class DockerEngine implements InstanceEngine {
     const state = containerState(container, {
       launching: this.#launching.has(id),
       stopped: this.#stopped.has(id),
-      listens: this.#stopping.has(id) ? 'no' : this.#listens(container),
+      listens: this.#stopping.has(id) ? 'no' : this.#listening.of(container),
       bootId: this.#bootId,
       nowMs: this.#parts.clock.now(),
     });
     return { id, group, service, ordinal, kind, startedAtMs, exclusiveVolumes, state };
   }
 
-  #listens({ containerId, pid, description }: Container): 'yes' | 'no' | 'unknown' {
-    if (description.port === undefined || pid === 0) return 'no';
-    const now = this.#parts.clock.monotonic();
-    if (now - (this.#listening.get(containerId) ?? Number.NEGATIVE_INFINITY) < LISTENING_MS) return 'yes';
-    const answer = listens(pid, containerId, description.port);
-    if (answer === 'yes') this.#listening.set(containerId, now);
-    else this.#listening.delete(containerId);
-    return answer;
-  }
-
   #hint(): void {
     if (this.#closing.signal.aborted) return;
     for (const listener of this.#listeners) listener();
-    this.#watch();
-  }
-
-  /** No event tells that a program listens now: while one is awaited it is looked for. */
-  #watch(): void {
-    clearTimeout(this.#timer);
-    if (this.#closing.signal.aborted) return;
-    this.#timer = setTimeout(() => this.#lookForListeners(), EAGER_MS);
-    this.#timer.unref();
-  }
-
-  #lookForListeners(): void {
-    this.#awaited().then(
-      (state) => {
-        if (state === 'one-listens') this.#hint();
-        else if (state === 'waiting') this.#watch();
-      },
-      (error) => this.#warn(error, 'the containers could not be looked at'),
-    );
-  }
-
-  async #awaited(): Promise<'one-listens' | 'waiting' | 'nothing'> {
-    if (this.#session === undefined) return 'nothing';
-    const now = this.#parts.clock.now();
-    const young = (await (await this.#session).containers.list()).filter(
-      ({ description, containerId, status }) =>
-        status === 'running' &&
-        description.port !== undefined &&
-        !this.#listening.has(containerId) &&
-        now - description.startedAtMs < EAGER_FOR_MS,
-    );
-    if (young.some((container) => this.#listens(container) === 'yes')) return 'one-listens';
-    return young.length > 0 || this.#launching.size > 0 ? 'waiting' : 'nothing';
+    this.#listening.watch();
   }
 
   #warn(error: unknown, message: string): void {
     if (!this.#closing.signal.aborted) this.#parts.log.warn({ error: String(error) }, message);
   }
-}
-
-/** Readable by whoever the program runs as: on the host the folder above lets nobody else in. */
-async function writeFiles(layout: DockerLayout, { id, spec }: LaunchRequest): Promise<readonly string[]> {
-  const at = layout.instance(id);
-  await mkdir(at.files, { recursive: true, mode: 0o700 });
-  return Promise.all(
-    spec.files.map(async (file, index) => {
-      const place = path.join(at.files, String(index));
-      await writeFile(place, file.content, { mode: 0o444 });
-      return place;
-    }),
-  );
-}
-
-function checkVolume(place: string): void {
-  if (!path.isAbsolute(place)) {
-    confine(place);
-    return;
-  }
-  const [top = ''] = path.posix.normalize(place).slice(1).split('/');
-  const own = [...RESERVED, HOME_DIRECTORY.slice(1), TEMPORARY_DIRECTORY.slice(1), ''];
-  if (!own.includes(top)) return;
-  throw new KilnError('target.unsupported', `A volume cannot be put at ${place}.`, {
-    next: 'Use a path relative to the app, or another absolute one, such as /data.',
-  });
 }
 
 /** What has gone already is as good as removed. */
