@@ -43,8 +43,8 @@ import { Machines } from './pipeline/machines.ts';
 import { deploymentHeldUpBy, PauseGate } from './pipeline/pause-gate.ts';
 import { Pipelines } from './pipeline/pipelines.ts';
 import { startOther } from './pipeline/start-other.ts';
-import { TaskTokens } from './pipeline/task-tokens.ts';
 import { makeTasks } from './pipeline/task-registry.ts';
+import { TaskTokens } from './pipeline/task-tokens.ts';
 import type { Verbs } from './pipeline/verbs.ts';
 import { WorkerJobs } from './pipeline/workers/worker-jobs.ts';
 import { credentialsFromFile } from './registry/credentials.ts';
@@ -61,17 +61,17 @@ import { stopEverything } from './server/down.ts';
 import { ImageChecker } from './server/image-checker.ts';
 import { imageVerbs } from './server/image-verbs.ts';
 import { JanitorRounds } from './server/janitor-rounds.ts';
+import { machineToolsPath, machineTrials } from './server/machine-checks.ts';
 import { openCheckouts, openTriggers, type Triggers } from './server/pipeline-triggers.ts';
 import { pipelineVerbs } from './server/pipeline-verbs.ts';
-import { machineToolsPath, machineTrials } from './server/machine-checks.ts';
 import { rebakeWork } from './server/rebake-work.ts';
 import { releaseChecker } from './server/release-checker.ts';
 import { assertListenIsFree, listenForApi, routerListen } from './server/sockets.ts';
 import { openStateDirectory, type StateDirectory } from './server/state-directory.ts';
 import { systemClock } from './server/system-clock.ts';
 import { targetReports } from './server/target-report.ts';
-import { openWebhooks, reportStatuses } from './server/webhooks.ts';
 import { unpackToScan } from './server/unpack-to-scan.ts';
+import { openWebhooks, reportStatuses } from './server/webhooks.ts';
 import type { Settings } from './settings.ts';
 import { openStore } from './store/open.ts';
 import { TARGETS } from './targets/registry.ts';
@@ -310,8 +310,6 @@ async function build(building: Building): Promise<KilnServer> {
     taskTokens,
     workerJobs,
     taskLogs,
-    sources: triggers.sources,
-    poller: triggers.poller,
     executionGraph: (id) =>
       executionGraph({ executions: store.executions, machines: new Machines(store.executions) }, id),
     pipelineHealth: new PipelineHealth({
@@ -323,6 +321,8 @@ async function build(building: Building): Promise<KilnServer> {
       machines: new Machines(store.executions),
       clock: systemClock,
     }),
+    sources: triggers.sources,
+    poller: triggers.poller,
     webhooks,
     services: {
       list: (filter, signal) => serviceStatuses(deploy, filter, signal),

@@ -14,9 +14,10 @@ import { pipelineHealth } from './pipeline-health.ts';
 import { pauses } from './pauses.ts';
 import { pipelineLogs } from './pipeline-logs.ts';
 import { pipelines } from './pipelines.ts';
-import { registry } from './registry.ts';
 import { taskTokens } from './task-tokens.ts';
+import { workers } from './workers.ts';
 import { rebakes } from './rebakes.ts';
+import { registry } from './registry.ts';
 import { releases } from './releases.ts';
 import type { OperationName } from './routes.ts';
 import { scans } from './scans.ts';
@@ -24,7 +25,6 @@ import { server } from './server.ts';
 import { services } from './services.ts';
 import { sources } from './sources.ts';
 import { tokens } from './tokens.ts';
-import { workers } from './workers.ts';
 import { webhooks } from './webhooks.ts';
 
 export interface OperationSchemas {
@@ -50,11 +50,11 @@ export const CONTRACT = {
   ...pauses,
   ...pipelineLogs,
   ...pipelines,
+  ...taskTokens,
+  ...workers,
   ...plan,
   ...rebakes,
   ...registry,
-  ...taskTokens,
-  ...workers,
   ...releases,
   ...scans,
   ...server,

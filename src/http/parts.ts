@@ -18,14 +18,14 @@ import type { ExecutionGraph } from '../pipeline/execution-graph.ts';
 import type { PipelineHealth } from '../pipeline/health/pipeline-health.ts';
 import type { DiskTaskLogs } from '../pipeline/logs/task-logs.ts';
 import type { Pipelines } from '../pipeline/pipelines.ts';
+import type { TaskTokens } from '../pipeline/task-tokens.ts';
 import type { Poller } from '../pipeline/triggers/poller.ts';
 import type { Sources } from '../pipeline/triggers/sources.ts';
 import type { WebhookReceiver } from '../pipeline/webhooks/receiver.ts';
 import type { WebhookRegistry } from '../pipeline/webhooks/webhook-registry.ts';
+import type { WorkerJobs } from '../pipeline/workers/worker-jobs.ts';
 import type { Transfers } from '../registry/transfers.ts';
 import type { Sboms } from '../scan/sbom/sboms.ts';
-import type { TaskTokens } from '../pipeline/task-tokens.ts';
-import type { WorkerJobs } from '../pipeline/workers/worker-jobs.ts';
 import type { Scans } from '../scan/scans.ts';
 import type { GateLimits } from './webhook-gate.ts';
 
@@ -126,8 +126,8 @@ export interface HttpParts {
     | 'releases'
     | 'deployments'
     | 'executions'
-    | 'triggers'
     | 'executionHistory'
+    | 'triggers'
     | 'services'
     | 'tokens'
     | 'webhooks'
@@ -147,6 +147,11 @@ export interface HttpParts {
   readonly rebakes: Pick<Rebakes, 'status' | 'recent' | 'retry'>;
   readonly janitor: Pick<Janitor, 'run' | 'explain' | 'policy'>;
   readonly pipelines: Pick<Pipelines, 'start' | 'again' | 'show' | 'history' | 'cancel' | 'decide' | 'wait'>;
+  readonly taskTokens: Pick<TaskTokens, 'answer'>;
+  readonly workerJobs: Pick<WorkerJobs, 'take' | 'begin' | 'beat' | 'log' | 'end' | 'sourceFolder'>;
+  readonly executionGraph: (id: string) => Promise<ExecutionGraph>;
+  readonly pipelineHealth: Pick<PipelineHealth, 'all' | 'of'>;
+  readonly taskLogs: Pick<DiskTaskLogs, 'list' | 'follow' | 'window' | 'text'>;
   readonly webhooks: {
     readonly receiver: Pick<WebhookReceiver, 'receive'>;
     readonly registry: Pick<WebhookRegistry, 'add' | 'remove'>;
@@ -157,11 +162,6 @@ export interface HttpParts {
   readonly services: ServicesPart;
   readonly router: { status(signal: AbortSignal): Promise<RouterStatus> };
   readonly server: ServerPart;
-  readonly taskTokens: Pick<TaskTokens, 'answer'>;
-  readonly workerJobs: Pick<WorkerJobs, 'take' | 'begin' | 'beat' | 'log' | 'end' | 'sourceFolder'>;
-  readonly executionGraph: (id: string) => Promise<ExecutionGraph>;
-  readonly pipelineHealth: Pick<PipelineHealth, 'all' | 'of'>;
-  readonly taskLogs: Pick<DiskTaskLogs, 'list' | 'follow' | 'window' | 'text'>;
   /** Files of the page by the path they are served at. */
   readonly page: ReadonlyMap<string, PageFile>;
   readonly clock: Clock;
