@@ -1,10 +1,12 @@
 /**
- * Durable state transitions of the pipeline executor, transitions per commit, how late a Wait wakes, and the memory of
+ * Durable state transitions of the pipeline executor (embedded, and by two servers on one Postgres), transitions per commit, how late a Wait wakes, and the memory of
  * executions that wait.
  *
  *   node bench/pipeline.ts [--json]
  */
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,23 +15,17 @@ import type { ExecutionAppend } from '../src/domain/ports/executions.ts';
 import type { Store } from '../src/domain/ports/store.ts';
 import { loadStateMachine } from '../src/pipeline/asl/load.ts';
 import { Executor } from '../src/pipeline/executor.ts';
-import type { Task } from '../src/pipeline/task.ts';
+import { Machines } from '../src/pipeline/machines.ts';
 import { systemClock } from '../src/server/system-clock.ts';
 import { openStore } from '../src/store/open.ts';
+import { POSTGRES_MISSING, PrivatePostgres, postgresBinaries } from '../test/contracts/postgres.ts';
+import { answered } from './pipeline-task.ts';
 import { atLeast, atMost, type Row, report } from './result.ts';
 
 const EXECUTIONS = 400;
 const STATES = 50;
 const WAITING = 10_000;
 const WAIT_SECONDS = 2;
-
-const answered: Task = {
-  name: 'answered',
-  does: 'answers at once',
-  repeat: 'same-key',
-  takesPlace: false,
-  run: async () => 1,
-};
 
 function executorOn(store: Store): Executor {
   return new Executor({
@@ -46,8 +42,18 @@ function executorOn(store: Store): Executor {
   });
 }
 
-async function create(store: Store, executor: Executor, count: number, machine: object): Promise<void> {
-  const definition = await executor.machines.put(await loadStateMachine(machine));
+const LONG = {
+  StartAt: 'S0',
+  States: Object.fromEntries(
+    Array.from({ length: STATES }, (_, n) => [
+      `S${n}`,
+      { Type: 'Task', Resource: 'answered', ...(n === STATES - 1 ? { End: true } : { Next: `S${n + 1}` }) },
+    ]),
+  ),
+};
+
+async function create(store: Store, machines: Machines, count: number, machine: object): Promise<void> {
+  const definition = await machines.put(await loadStateMachine(machine));
   for (let n = 0; n < count; n += 1) {
     const origin = { id: `e${n}`, pipeline: 'bench', definition, input: { n }, priority: 0 };
     await store.executions.create(origin, 'queue', { actor: 'bench', atMs: systemClock.now() });
@@ -72,12 +78,8 @@ async function untilEnded(store: Store): Promise<void> {
 /** All states of all executions, one task each: an append for each. */
 function transitions(): Promise<readonly Row[]> {
   return withStore(async (store) => {
-    const states = Array.from({ length: STATES }, (_, n) => [
-      `S${n}`,
-      { Type: 'Task', Resource: 'answered', ...(n === STATES - 1 ? { End: true } : { Next: `S${n + 1}` }) },
-    ]);
     const executor = executorOn(store);
-    await create(store, executor, EXECUTIONS, { StartAt: 'S0', States: Object.fromEntries(states) });
+    await create(store, executor.machines, EXECUTIONS, LONG);
     const appends = countCommits(store);
     const began = performance.now();
     await executor.start();
@@ -90,6 +92,43 @@ function transitions(): Promise<readonly Row[]> {
       { what: 'pipeline, transitions a commit', value: events / appends(), unit: '', goal: atLeast(10) },
     ];
   });
+}
+
+/** The same on Postgres, by two servers that share the work. */
+async function sharedTransitions(): Promise<readonly Row[]> {
+  if (postgresBinaries() === undefined) throw new Error(POSTGRES_MISSING);
+  const postgres = await PrivatePostgres.start();
+  const settings = { kind: 'postgres', url: await postgres.database() } as const;
+  const store = await openStore(settings, { clock: systemClock });
+  const entry = join(import.meta.dirname, 'pipeline-server.ts');
+  const servers = ['one', 'two'].map((name) =>
+    spawn(process.execPath, [entry, JSON.stringify(settings), name], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    }),
+  );
+  const ended = servers.map((server) => once(server, 'exit'));
+  await Promise.all(servers.map(({ stdout }) => once(stdout, 'data')));
+  // Each claims what is there: so they come while both look.
+  const began = performance.now();
+  await create(store, new Machines(store.executions), EXECUTIONS, LONG);
+  await untilEnded(store);
+  const seconds = (performance.now() - began) / 1_000;
+  const { items } = await store.executions.list({}, { limit: EXECUTIONS });
+  const shares = Map.groupBy(items, ({ holder }) => holder);
+  for (const server of servers) server.kill('SIGTERM');
+  await Promise.all(ended);
+  await store.close();
+  await postgres.close();
+  if (shares.size !== 2) throw new Error('one of the servers did nothing');
+  const value = (EXECUTIONS * (STATES + 1)) / seconds;
+  return [
+    {
+      what: 'pipeline, durable transitions, two servers on Postgres',
+      value,
+      unit: '/s',
+      goal: atLeast(2_000),
+    },
+  ];
 }
 
 /** Appends that end in the same turn of the event loop were committed together. */
@@ -113,7 +152,7 @@ function countCommits(store: Store): () => number {
 function waits(): Promise<readonly Row[]> {
   return withStore(async (store) => {
     const executor = executorOn(store);
-    await create(store, executor, WAITING, {
+    await create(store, executor.machines, WAITING, {
       StartAt: 'Wait',
       States: { Wait: { Type: 'Wait', Seconds: 3_600, End: true } },
     });
@@ -133,7 +172,7 @@ function lateness(): Promise<readonly Row[]> {
   return withStore(async (store) => {
     const executor = executorOn(store);
     await executor.start();
-    await create(store, executor, 20, {
+    await create(store, executor.machines, 20, {
       StartAt: 'Wait',
       States: { Wait: { Type: 'Wait', Seconds: WAIT_SECONDS, End: true } },
     });
@@ -150,4 +189,4 @@ function lateness(): Promise<readonly Row[]> {
   });
 }
 
-report([...(await transitions()), ...(await lateness()), ...(await waits())]);
+report([...(await transitions()), ...(await sharedTransitions()), ...(await lateness()), ...(await waits())]);
