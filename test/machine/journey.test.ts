@@ -16,7 +16,9 @@ const missing =
 const LIMIT_MS = 300_000;
 /** Of this test process alone: others use the engine too. */
 const FOUNDATION = `kiln-test-machine-journey:${process.pid}`;
-const REGIONS = ['us-east-1', 'eu-west-1'];
+const PLACES = ['us-east-1', 'eu-west-1'].flatMap((region) =>
+  ['amd64', 'arm64'].map((arch) => ({ region, arch })),
+);
 
 const docker = (...argv: string[]): string =>
   execFileSync('docker', ['--host', `unix://${DOCKER_SOCKET}`, ...argv], { encoding: 'utf8' });
@@ -44,15 +46,15 @@ const ADVISORY = {
   ],
 };
 
-function amazon(region: string, endpoint: string): object {
+function amazon({ region, arch }: (typeof PLACES)[number], endpoint: string): object {
   return {
     type: 'amazon-ebs',
-    name: `${region}-amd64`,
+    name: `${region}-${arch}`,
     region,
     source_ami: 'ami-03cf127a',
     instance_type: 't3.small',
     communicator: 'none',
-    ami_name: '{{user `name`}}',
+    ami_name: `{{user \`name\`}}-${arch}`,
     access_key: 'test',
     secret_key: 'test',
     custom_endpoint_ec2: endpoint,
@@ -90,14 +92,16 @@ describe.skipIf(missing !== undefined)(
       const root = path.join(kiln.directory, 'root');
       const archive = path.join(kiln.directory, 'foundation.tar');
       await writeSmallMachine(root);
-      await archiveSmallMachine(archive, root, {
-        files: { 'var/lib/dpkg/status': PACKAGES, 'usr/lib/os-release': 'ID=debian\nVERSION_ID="12"\n' },
+      await writeTree(root, {
+        'var/lib/dpkg/status': PACKAGES,
+        'etc/os-release': 'ID=debian\nVERSION_ID="12"\n',
       });
+      await archiveSmallMachine(archive, root);
       docker('import', archive, FOUNDATION);
       component = path.join(kiln.directory, 'precise');
       await writeTree(component, {
         'kiln.yaml': kilnYaml('1.0.0', 'all.json', 'opt/test/good.bats'),
-        'all.json': template([ROOTFS, ...REGIONS.map((region) => amazon(region, moto.endpoint))]),
+        'all.json': template([ROOTFS, ...PLACES.map((place) => amazon(place, moto.endpoint))]),
         'rootfs.json': template([ROOTFS]),
         'test/good.bats': '@test "it is what it says" { [ "$KILN_VERSION" != "" ]; [ -x /bin/sh ]; }\n',
         'test/bad.bats': '@test "it has what nobody put there" { [ -e /opt/nothing ]; }\n',
@@ -130,12 +134,15 @@ describe.skipIf(missing !== undefined)(
           ['in-image', true],
         ]);
         await kiln.json('promote', 'precise@1.0.0', 'golden', '--why', 'proven');
-        for (const region of REGIONS) {
-          const query = `precise:golden arch=amd64 region=${region}`;
-          const found = await kiln.run('images', query, '--format', '{{reference}}');
-          expect(found.stdout.trim()).toMatch(/^ami-[0-9a-f]{8,17}$/);
-        }
-        const nowhere = await kiln.run('images', 'precise:golden arch=arm64 region=us-east-1');
+        const found = await Promise.all(
+          PLACES.map(async ({ region, arch }) => {
+            const query = `precise:golden arch=${arch} region=${region}`;
+            return (await kiln.run('images', query, '--format', '{{reference}}')).stdout.trim();
+          }),
+        );
+        for (const reference of found) expect(reference).toMatch(/^ami-[0-9a-f]{8,17}$/);
+        expect(new Set(found).size).toBe(PLACES.length);
+        const nowhere = await kiln.run('images', 'precise:golden arch=arm64 region=eu-north-1');
         expect(nowhere.stdout).not.toContain('ami-');
       },
       LIMIT_MS,

@@ -265,32 +265,40 @@ describe.skipIf(noMoto !== undefined)(
       if (moto.pid !== undefined) process.kill(-moto.pid, 'SIGKILL');
     });
 
-    test('one bake over two regions is one image with an AMI in each, tagged with what it is', async () => {
+    test('one bake over two regions and two architectures is one image of four AMIs, tagged with what it is', async () => {
       const component = await machineComponent(
         folder,
-        '{builder: amazon-ebs, source: ami-03cf127a, regions: [us-east-1, eu-west-1]}',
+        '{builder: amazon-ebs, source: ami-03cf127a, regions: [us-east-1, eu-west-1], architectures: [amd64, arm64]}',
       );
       const image = await amazon.baked(component);
-      expect(image.artifacts.map(({ arch, provider, region }) => [provider, region, arch])).toEqual(
-        expect.arrayContaining([
-          ['amazon', 'us-east-1', 'amd64'],
-          ['amazon', 'eu-west-1', 'amd64'],
-        ]),
-      );
-      expect(image.artifacts).toHaveLength(2);
-      for (const { reference = '', region = '' } of image.artifacts) {
+      expect(
+        image.artifacts.map(({ arch, provider, region }) => [provider, region, arch].join(' ')).sort(),
+      ).toEqual([
+        'amazon eu-west-1 amd64',
+        'amazon eu-west-1 arm64',
+        'amazon us-east-1 amd64',
+        'amazon us-east-1 arm64',
+      ]);
+      expect(new Set(image.artifacts.map(({ reference }) => reference)).size).toBe(4);
+      // Each build tells of itself, while the others go on; the log keeps every word.
+      const begun = amazon.lines.findIndex((line) => line.startsWith('amazon-ebs.eu-west-1.arm64: '));
+      const made = amazon.lines.findIndex((line) => line.startsWith('made: '));
+      expect(begun).toBeGreaterThan(-1);
+      expect(made).toBeGreaterThan(begun);
+      expect(amazon.lines.filter((line) => line.startsWith('made: '))).toHaveLength(4);
+      const kept = logsOf(amazon.state);
+      for (const { reference = '' } of image.artifacts) expect(kept).toContain(reference);
+      expect(kept).not.toContain(SECRET);
+      for (const { arch, reference = '', region = '' } of image.artifacts) {
         const found = await describeImage(endpoint, region, reference);
         expect(found).toContain(`<imageId>${reference}</imageId>`);
-        for (const [key, value] of Object.entries({ ...image.tags, arch: 'amd64' })) {
+        for (const [key, value] of Object.entries({ ...image.tags, arch })) {
           expect(found).toMatch(
             new RegExp(`<key>${key}</key>\\s*(<[^>]*>[^<]*</[^>]*>\\s*)*<value>${value}</value>`),
           );
         }
         const name = /<name>([^<]*)<\/name>/.exec(found)?.[1];
-        expect(name).toMatch(/^box-\d+-1\.0\.0-amd64-\d{14}$/);
-      }
-      for (const log of readdirSync(path.join(amazon.state, 'logs/bakes'))) {
-        expect(readFileSync(path.join(amazon.state, 'logs/bakes', log), 'utf8')).not.toContain(SECRET);
+        expect(name).toMatch(new RegExp(`^box-\\d+-1\\.0\\.0-${arch}-\\d{14}$`));
       }
       expect(amazon.lines.join('\n')).not.toContain(SECRET);
       expect(litter(amazon.state)).toEqual([]);
@@ -310,7 +318,9 @@ describe.skipIf(noMoto !== undefined)(
           AbortSignal.timeout(50_000),
         ),
       ).rejects.toMatchObject({ code: 'build.failed', message: expect.stringContaining('root device type') });
-      const parent = image.artifacts.find(({ region }) => region === 'eu-west-1')?.reference;
+      const parent = image.artifacts.find(
+        ({ arch, region }) => region === 'eu-west-1' && arch === 'amd64',
+      )?.reference;
       expect(lines.join('\n')).toContain(`Found Image ID: ${parent}`);
       const elsewhere = { ...base, artifacts: base.artifacts.filter(({ region }) => region === 'us-east-1') };
       const wrong = { definition, directory: child, base: elsewhere };
@@ -323,6 +333,13 @@ describe.skipIf(noMoto !== undefined)(
     });
   },
 );
+
+function logsOf(state: string): string {
+  const folder = path.join(state, 'logs/bakes');
+  return readdirSync(folder)
+    .map((log) => readFileSync(path.join(folder, log), 'utf8'))
+    .join('\n');
+}
 
 async function freePort(): Promise<number> {
   const server = createServer();
