@@ -17,6 +17,8 @@ const relative = z
     base: z.string().optional().openapi({ description: '`component@channel` that it was baked from' }),
     channels: z.array(channelNameText),
     revoked: z.boolean(),
+    outdated: z.boolean(),
+    follows: z.boolean().openapi({ description: 'True: it is baked again when its base moves on' }),
     createdAtMs: atMs,
   })
   .openapi('Relative');

@@ -77,6 +77,18 @@ export const channels = {
       .object({ approvals: z.array(z.object({ by: z.string(), why: z.string(), atMs })) })
       .openapi('Approvals'),
   },
+  'channels.back': {
+    params: z.strictObject(path),
+    body: z
+      .strictObject({
+        expected: imageReferenceText
+          .optional()
+          .openapi({ description: 'Only while the channel holds this image; absent: whatever it holds' }),
+        why: why.optional(),
+      })
+      .openapi('BackRequest'),
+    answer: promotionView,
+  },
   'channels.promote': {
     params: z.strictObject(path),
     body: z

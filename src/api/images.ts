@@ -59,11 +59,52 @@ const imageView = z
     tested: z.boolean().openapi({ description: 'True when the latest check of each kind passed' }),
     channels: z.array(channelNameText).openapi({ description: 'Channels that hold it now' }),
     revoked: z.object({ atMs, by: z.string(), why: z.string() }).optional(),
+    outdated: z
+      .boolean()
+      .openapi({
+        description: 'True: the channel it was baked from holds another image, or its base is outdated',
+      }),
+    source: z
+      .object({
+        directory: z.string(),
+        host: z.string().openapi({ description: 'Machine of the server that baked it' }),
+        commit: z.string().optional().openapi({ description: 'Where the folder held just that commit' }),
+        repository: z.string().optional(),
+      })
+      .optional()
+      .openapi({ description: 'What it was baked from' }),
     createdAtMs: atMs,
   })
   .openapi('Image');
 
+const policyView = z
+  .object({
+    checks: z.array(z.string()),
+    approvals: z.int(),
+    after: z.object({ channel: channelNameText, heldMs: z.number() }).optional(),
+  })
+  .openapi('ChannelDemands');
+
 export const images = {
+  'images.channels': {
+    params: z.strictObject({ reference: imageReferenceText }),
+    answer: z
+      .object({
+        image: z.object({ id: imageId, component: componentNameText, version: z.string() }),
+        channels: z.array(
+          z.object({
+            channel: channelNameText,
+            holds: imageId.optional(),
+            policy: policyView.optional().openapi({ description: 'What the server demands' }),
+            own: policyView.optional().openapi({ description: 'What its own kiln.yaml demands beside it' }),
+            missing: z
+              .array(z.string())
+              .openapi({ description: 'What it lacks, were it promoted now by whoever asks' }),
+          }),
+        ),
+      })
+      .openapi('ImageChannels'),
+  },
   'images.list': {
     query: z.strictObject({
       component: componentNameText.optional(),
@@ -98,6 +139,10 @@ export const images = {
               release: releaseNumber,
               image: z.string(),
               replacement: releaseNumber.optional(),
+              newer: z
+                .object({ id: imageId, version: z.string() })
+                .optional()
+                .openapi({ description: 'Where no release can take its place: the newest image that can' }),
               deployment: deploymentId.optional(),
               refused: z.string().optional().openapi({ description: 'Why its replacement was not started' }),
             }),

@@ -158,6 +158,13 @@ export const ROUTES = {
     summary: 'What an image was baked from, and what was baked from it',
     answers: 'json',
   },
+  'images.channels': {
+    method: 'get',
+    path: '/images/{reference}/channels',
+    role: 'viewer',
+    summary: 'What each channel demands, and what an image still lacks for it',
+    answers: 'json',
+  },
   'images.diff': {
     method: 'get',
     path: '/images/{reference}/diff',
@@ -247,6 +254,13 @@ export const ROUTES = {
     path: '/channels/{component}/{channel}',
     role: 'deployer',
     summary: 'Move a channel to a tested image, or back to one it held',
+    answers: 'json',
+  },
+  'channels.back': {
+    method: 'post',
+    path: '/channels/{component}/{channel}/back',
+    role: 'deployer',
+    summary: 'Move a channel back to what it held before',
     answers: 'json',
   },
   'channels.policy': {

@@ -5,6 +5,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { access, mkdir, open, symlink } from 'node:fs/promises';
 import path from 'node:path';
+import { PassThrough } from 'node:stream';
 import { promisify } from 'node:util';
 import { KilnError } from '../domain/errors.ts';
 import { GIT_ENVIRONMENT, gitArguments } from './git-command.ts';
@@ -111,7 +112,9 @@ async function writeFiles(
   ended.catch(() => undefined);
   child.stdin.on('error', () => undefined);
   child.stdin.end(files.map(({ object }) => `${object}\n`).join(''));
-  const contents = new BatchReader(child.stdout[Symbol.asyncIterator]());
+  // Read from the first moment on: what nobody reads by the time that git ends would be thrown away.
+  const read = child.stdout.pipe(new PassThrough());
+  const contents = new BatchReader(read[Symbol.asyncIterator]());
   try {
     for (const file of files) await writeOne(file, contents, destination);
   } finally {

@@ -43,7 +43,8 @@ export async function withRecordedSource<Result>(
     if (exported !== undefined) await rm(exported, { recursive: true, force: true });
   }
   const next = `Bake ${image.component} from where its source is now.`;
-  const from = repository === undefined ? '' : ` (commit ${commit} of ${repository})`;
+  const of = repository === undefined ? '' : ` of ${repository}`;
+  const from = commit === undefined ? '' : ` (it held commit ${commit}${of})`;
   if (!stands) {
     throw new KilnError(
       'not-found',

@@ -1,10 +1,12 @@
 /** What runs on images that were revoked, and what could run in its place. */
 import type { ComponentName, EnvironmentName, ReleaseNumber, ServerGroupName } from '../domain/ids.ts';
 import { type ServiceKey, serviceKey } from '../domain/ids.ts';
+import { asTested, type Image } from '../domain/image.ts';
+import type { ImageQuery } from '../domain/image-query.ts';
 import type { ReleaseWithState } from '../domain/ports/releases.ts';
 import type { Store } from '../domain/ports/store.ts';
 
-type Catalogue = Pick<Store, 'images' | 'releases' | 'services'>;
+type Catalogue = Pick<Store, 'images' | 'catalogue' | 'channels' | 'releases' | 'services'>;
 
 const PAGE = 100;
 
@@ -14,8 +16,10 @@ export interface RevokedUse {
   readonly group: ServerGroupName;
   readonly release: ReleaseNumber;
   readonly image: string;
-  /** The release that served last and whose image is fit; absent: there is none. */
+  /** The release that served last and whose image is fit. */
   readonly replacement?: ReleaseNumber;
+  /** Where there is none: the newest image that is fit and may be released there. Neither: nothing can replace it. */
+  readonly newer?: Image;
 }
 
 /** Every server group, in all environments, whose image is revoked. */
@@ -28,6 +32,7 @@ export async function runningOnRevoked(store: Catalogue): Promise<readonly Revok
       const image = release && (await store.images.get(release.image));
       if (image?.revoked === undefined) continue;
       const replacement = await lastGood(store, component, environment);
+      const newer = replacement === undefined ? await newestGood(store, image, environment) : undefined;
       found.push({
         component,
         environment,
@@ -35,6 +40,7 @@ export async function runningOnRevoked(store: Catalogue): Promise<readonly Revok
         release: group.release,
         image: image.id,
         ...(replacement === undefined ? {} : { replacement: replacement.number }),
+        ...(newer === undefined ? {} : { newer }),
       });
     }
   }
@@ -64,11 +70,38 @@ async function lastGood(
   return undefined;
 }
 
-/** One use of each service that has a release to go back to. */
+/** A protected environment takes only what its channel holds or held. */
+async function newestGood(
+  store: Catalogue,
+  { component, definition }: Image,
+  environment: EnvironmentName,
+): Promise<Image | undefined> {
+  const { channel } = definition.environments[environment] ?? definition.defaults;
+  if (channel !== undefined) {
+    for (const move of await store.channels.history(component, channel)) {
+      const image = await store.images.get(move.image);
+      if (image !== undefined && asTested(image) !== undefined) return image;
+    }
+    return undefined;
+  }
+  const tested: ImageQuery = {
+    conditions: [
+      { on: 'field', field: 'component', values: [component], negated: false },
+      { on: 'field', field: 'tested', values: ['true'], negated: false },
+      { on: 'field', field: 'revoked', values: ['false'], negated: false },
+    ],
+    versions: [],
+    order: 'newest',
+  };
+  return (await store.catalogue.search(tested, { limit: 1 })).items[0];
+}
+
+/** One use of each service that something can replace. */
 export function replaceable(uses: readonly RevokedUse[]): readonly RevokedUse[] {
   const services = new Map<ServiceKey, RevokedUse>();
   for (const use of uses) {
-    if (use.replacement !== undefined) services.set(serviceKey(use.component, use.environment), use);
+    if (use.replacement !== undefined || use.newer !== undefined)
+      services.set(serviceKey(use.component, use.environment), use);
   }
   return [...services.values()];
 }

@@ -10,6 +10,11 @@ export interface PolicyText {
   readonly after?: { readonly channel: ChannelName; readonly heldMs: number };
 }
 
+/** The same as the API answers it. */
+type Demands = Pick<PolicyText, 'checks' | 'approvals'> & {
+  readonly after?: PolicyText['after'] | undefined;
+};
+
 /** What is left out is not demanded. */
 export function readPolicy(text: string): PolicyText {
   let policy: PolicyText = { checks: [], approvals: 0 };
@@ -34,4 +39,35 @@ function unreadable(word: string): KilnError {
     next: 'Write it as "checks=smoke,scan approvals=1 after=proven:24h"; leave out what is not demanded.',
     faults: [{ path: '--policy', message: 'cannot be read', found: word }],
   });
+}
+
+/** As it is written; `-` where nothing is demanded. */
+export function demandsText(policy: Demands | undefined): string {
+  if (policy === undefined) return '-';
+  const { checks, approvals, after } = policy;
+  const words = [
+    ...(checks.length === 0 ? [] : [`checks=${checks.join(',')}`]),
+    ...(approvals === 0 ? [] : [`approvals=${approvals}`]),
+    ...(after === undefined
+      ? []
+      : [`after=${after.channel}${after.heldMs === 0 ? '' : `:${spanOf(after.heldMs)}`}`]),
+  ];
+  return words.join(' ') || '-';
+}
+
+/** In the largest unit that says it exactly. */
+function spanOf(ms: number): string {
+  for (const [unit, unitMs] of Object.entries(UNIT_MS).reverse())
+    if (ms % unitMs === 0) return `${ms / unitMs}${unit}`;
+  return `${ms / 1000}s`;
+}
+
+/** What `before` demands and `after` does not, or less of it. */
+export function loosened(before: Demands, after: Demands): readonly string[] {
+  const checks = before.checks.filter((kind) => !after.checks.includes(kind)).map((kind) => `check ${kind}`);
+  const approvals = after.approvals < before.approvals ? [`${before.approvals} approvals`] : [];
+  const keeps =
+    before.after === undefined ||
+    (after.after?.channel === before.after.channel && after.after.heldMs >= before.after.heldMs);
+  return [...checks, ...approvals, ...(keeps ? [] : [`time in ${before.after?.channel}`])];
 }

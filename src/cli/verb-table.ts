@@ -152,13 +152,27 @@ export const VERBS: readonly VerbEntry[] = [
     options: [
       ['--expected <ref>', 'only while the channel holds this image'],
       ['--why <text>', 'the reason, for the history'],
+      ['--back', 'move the channel back to what it held before; <image> is then a component'],
       ['--history', 'show the history of the channel instead; <image> is then a component'],
       ['--approve', 'approve of the image for the channel instead of moving it'],
       ['--policy [text]', 'show, or set, what the channel demands; <image> is then a component'],
     ],
     example:
-      'kiln promote storefront@1.2.0 proven --why "checked in stage/local"\n  kiln promote storefront golden --policy "checks=smoke,scan approvals=1 after=proven:24h"\n  kiln promote storefront@1.2.0 golden --approve',
+      'kiln promote storefront@1.2.0 proven --why "checked in stage/local"\n  kiln promote storefront golden --policy "checks=smoke,scan approvals=1 after=proven:24h"\n  kiln promote storefront@1.2.0 golden --approve\n  kiln promote storefront golden --back --why "it leaks"',
     load: () => import('./verbs/promote.ts'),
+  },
+  {
+    name: 'channels',
+    args: '[what] [dir]',
+    summary:
+      'what channels hold; what each demands and an image still lacks; or make the demands of a kiln.yaml those of the server',
+    options: [
+      ['--dry-run', 'of apply: only show what would change'],
+      ['--loosen', 'of apply: also where the server demands more than the file'],
+    ],
+    example:
+      'kiln channels storefront\n  kiln channels storefront@1.2.0\n  kiln channels apply examples/storefront --dry-run',
+    load: () => import('./verbs/channels.ts'),
   },
   {
     name: 'sbom',

@@ -39,6 +39,7 @@ describe('the answers keep to the contract', () => {
     ['transfers.cancel', 'POST', '/transfers/transfer-1/cancel'],
     ['terraform.state', 'GET', '/terraform/state?query=storefront'],
     ['images.lineage', 'GET', '/images/storefront@1.0.0/lineage'],
+    ['images.channels', 'GET', '/images/storefront@1.0.0/channels'],
     ['rebakes.list', 'GET', '/rebakes'],
     ['rebakes.retry', 'POST', '/images/storefront@1.0.0/rebake'],
     ['images.diff', 'GET', '/images/storefront@1.0.0/diff?with=storefront@1.0.0'],

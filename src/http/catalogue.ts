@@ -1,9 +1,11 @@
 import type { Answer } from '../api/contract.ts';
 import { differences, packagesIn, sizeOf, tagDifferences } from '../catalog/compare-images.ts';
 import { lineageOf } from '../catalog/lineage.ts';
+import { outdatedAmong } from '../catalog/outdated.ts';
 import { parseImageQuery } from '../catalog/query-language.ts';
 import { resolveImage } from '../catalog/resolve-image.ts';
 import { baseReference } from '../domain/component.ts';
+import type { ImageId } from '../domain/ids.ts';
 import type { ChannelMove, Image } from '../domain/image.ts';
 import type { Operations } from './operations.ts';
 import type { HttpParts } from './parts.ts';
@@ -20,10 +22,13 @@ export function serveCatalogue(operations: Operations, { store, imageFiles, sbom
     const image = await resolveImage(store, params.reference);
     const { ancestors, descendants, cut } = await lineageOf(store, image, MOST_DESCENDANTS);
     const moves = await store.channels.list();
+    const family = [image, ...ancestors, ...descendants.map((one) => one.image)];
+    const outdated = await outdatedAmong(store.catalogue, family);
+    const shown = (one: Image): Relative => relative(one, moves, outdated);
     return {
-      image: relative(image, moves),
-      ancestors: ancestors.map((one) => relative(one, moves)),
-      descendants: descendants.map((one) => ({ image: relative(one.image, moves), depth: one.depth })),
+      image: shown(image),
+      ancestors: ancestors.map(shown),
+      descendants: descendants.map((one) => ({ image: shown(one.image), depth: one.depth })),
       cut,
     };
   });
@@ -31,9 +36,10 @@ export function serveCatalogue(operations: Operations, { store, imageFiles, sbom
   operations.json('images.diff', async ({ params, query }, { signal }) => {
     const [from, to] = [await resolveImage(store, params.reference), await resolveImage(store, query.with)];
     const moves = await store.channels.list();
+    const outdated = await outdatedAmong(store.catalogue, [from, to]);
     return {
-      from: relative(from, moves),
-      to: relative(to, moves),
+      from: relative(from, moves, outdated),
+      to: relative(to, moves, outdated),
       sizeBytes: { from: sizeOf(from), to: sizeOf(to) },
       tags: tagDifferences(from, to),
       ...(await insides(from, to, signal)),
@@ -75,7 +81,11 @@ export function serveCatalogue(operations: Operations, { store, imageFiles, sbom
   });
 }
 
-function relative(image: Image, moves: readonly ChannelMove[]): Relative {
+function relative(
+  image: Image,
+  moves: readonly ChannelMove[],
+  outdated: ReadonlySet<ImageId>,
+): Relative {
   const { id, component, version, parent, createdAtMs } = image;
   const base = parent === undefined ? undefined : baseReference(image.definition.image);
   return {
@@ -85,6 +95,8 @@ function relative(image: Image, moves: readonly ChannelMove[]): Relative {
     ...present({ parent, base }),
     channels: moves.filter((move) => move.image === id).map((move) => move.channel),
     revoked: image.revoked !== undefined,
+    outdated: outdated.has(id),
+    follows: image.definition.image.rebake !== undefined,
     createdAtMs,
   };
 }

@@ -1,4 +1,5 @@
 import type { Answer } from '../api/contract.ts';
+import { goBack } from '../catalog/go-back.ts';
 import { promote } from '../catalog/promote.ts';
 import { resolveImage } from '../catalog/resolve-image.ts';
 import { NO_DEMANDS } from '../domain/channel-demands.ts';
@@ -44,6 +45,28 @@ export function serveChannels(operations: Operations, { store, clock }: HttpPart
     await store.channelPolicies.approve(component, channel, image.id, body.why, change);
     return { approvals: await store.channelPolicies.approvals(component, channel, image.id) };
   });
+
+  operations.json(
+    'channels.back',
+    async ({ params, body }, { actor, attempt }) => {
+      const expected =
+        body.expected === undefined ? undefined : (await resolveImage(store, body.expected)).id;
+      const why = body.why ?? `taken back by ${actor.name}`;
+      const change = { actor: actor.name, atMs: clock.now(), ...present({ attempt }) };
+      const { moved, move } = await goBack(store, { ...params, why, ...present({ expected }) }, change);
+      const [shown] = await withVersions([move]);
+      return { moved, move: shown ?? { ...move, version: 'swept' } };
+    },
+    {
+      // Carried out anew, it would go further back.
+      async recover(_made, { params }, { actor }) {
+        const history = await store.channels.history(params.component, params.channel);
+        const move = history.find((one) => one.by === actor.name);
+        const [shown] = move === undefined ? [] : await withVersions([move]);
+        return shown && { moved: true, move: shown };
+      },
+    },
+  );
 
   operations.json(
     'channels.promote',

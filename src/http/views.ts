@@ -4,11 +4,16 @@ import type { BakeOutcome, BakeView } from '../bakery/bake-record.ts';
 import type { CheckRun } from '../checks/check-runs.ts';
 import type { Deployment } from '../domain/deployment.ts';
 import type { KilnError } from '../domain/errors.ts';
-import { asTested, type ChannelMove, type Image } from '../domain/image.ts';
+import type { ImageId } from '../domain/ids.ts';
+import { asTested, type ChannelMove, type Image, type ImageSource } from '../domain/image.ts';
 import type { ReleaseWithState } from '../domain/ports/releases.ts';
 import type { ServiceStatus } from './parts.ts';
 
-export function imageView(image: Image, moves: readonly ChannelMove[]): Answer<'images.get'> {
+export function imageView(
+  image: Image,
+  moves: readonly ChannelMove[],
+  outdated: ReadonlySet<ImageId>,
+): Answer<'images.get'> {
   const { id, component, version, inputKey, parent, tags, artifacts, checks, revoked, createdAtMs } = image;
   return {
     id,
@@ -22,8 +27,14 @@ export function imageView(image: Image, moves: readonly ChannelMove[]): Answer<'
     tested: asTested(image) !== undefined,
     channels: moves.filter((move) => move.image === id).map((move) => move.channel),
     ...(revoked === undefined ? {} : { revoked }),
+    outdated: outdated.has(id),
+    ...present({ source: image.source && sourceView(image.source) }),
     createdAtMs,
   };
+}
+
+function sourceView({ server: _, ...source }: ImageSource): Answer<'images.get'>['source'] {
+  return source;
 }
 
 export function releaseView(release: ReleaseWithState): Answer<'releases.get'> {

@@ -6,6 +6,7 @@ import type { Answer } from '../../src/api/contract.ts';
 import { Kiln, until } from './kiln.ts';
 
 type Rebakes = Answer<'rebakes.list'>;
+type Revoked = Answer<'images.revoke'>;
 type Image = Answer<'images.get'>;
 
 const SERVER = `require('node:http').createServer((_, response) => response.end('well')).listen(process.env.PORT, process.env.HOST);
@@ -117,7 +118,53 @@ describe('images that follow their base', () => {
     await until('it has followed', async () => (await rebakes()).items.length === 0);
     expect(await parentIn('gone')).toBe((await image('base:golden')).id);
   });
+
+  test('revoking names what runs on it, replaces it by the last good release or else the newest good image; channels go back', async () => {
+    const still = await image('still@1.0.0');
+    await kiln.json('deploy', 'leaf', 'stage/local', '--image', 'leaf@1.0.0');
+    await kiln.json('deploy', 'leaf', 'stage/local', '--image', 'leaf:golden');
+    await kiln.json('deploy', 'still', 'stage/local', '--image', still.id);
+    await write('still', { text: 'stands on nothing' });
+    await kiln.json('bake', folder('still'), '--version', '1.1.0');
+    await kiln.json('check', 'still@1.1.0');
+    const [newest, fixed] = [await image('leaf:golden'), await image('still@1.1.0')];
+
+    const named = await kiln.json<Revoked>('revoke', 'base@2.0.0', '--why', 'a hole');
+    expect(named.images).toContain(newest.id);
+    expect(named.running).toMatchObject([
+      { component: 'leaf', environment: 'stage/local', release: 2, image: newest.id, replacement: 1 },
+    ]);
+    expect((await kiln.run('promote', 'leaf@1.0.0', 'golden', '--expected', still.id)).stderr).toContain(
+      '[input.conflict]',
+    );
+    const replaced = await kiln.json<Revoked>('revoke', still.id, '--replace');
+    expect(replaced.images).toEqual([still.id]);
+    expect(
+      replaced.running.map(({ component, replacement, newer }) => [component, replacement, newer?.id]),
+    ).toEqual(
+      expect.arrayContaining([
+        ['leaf', 1, undefined],
+        ['still', undefined, fixed.id],
+      ]),
+    );
+    for (const component of ['leaf', 'still']) {
+      const version = component === 'leaf' ? '1.0.0' : '1.1.0';
+      await until(`${component} runs ${version}`, async () => (await serving(component)) === version);
+    }
+    await kiln.json('promote', 'leaf', 'golden', '--back', '--why', 'a hole below');
+    expect((await image('leaf:golden')).version).toBe('1.0.0');
+    expect((await kiln.run('promote', 'leaf', 'golden', '--back')).stderr).toContain('[rollback.nothing]');
+    expect((await kiln.run('lineage', 'base@2.0.0')).stdout).toMatch(
+      /base@2\.0\.0 .*revoked\n +careful@1\.0\.0\+/,
+    );
+  });
 });
+
+async function serving(component: string): Promise<string | undefined> {
+  const answer = await kiln.call('GET', `/api/v1/services/${component}/stage/local`);
+  const { serving, deployment } = (await answer.json()) as Answer<'services.get'>;
+  return deployment === undefined ? serving?.version : undefined;
+}
 
 /** Nothing is left that this server could do. */
 async function settled(): Promise<boolean> {

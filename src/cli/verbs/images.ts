@@ -66,9 +66,14 @@ function list(context: Context, images: readonly Image[]): string {
   );
 }
 
+function sourceText({ directory, host, commit, repository }: NonNullable<Image['source']>): string {
+  const at = commit === undefined ? '' : ` at ${commit.slice(0, 12)}`;
+  return `${directory} on ${host}${at}${repository === undefined ? '' : ` of ${repository}`}`;
+}
+
 function verdict({ terminal: { colors } }: Context, image: Image): string {
   if (image.revoked !== undefined) return colors.red('revoked');
-  if (image.tested) return colors.green('passed');
+  if (image.tested) return colors.green('passed') + (image.outdated ? colors.yellow(', outdated') : '');
   return image.checks.length === 0 ? colors.dim('none yet') : colors.red('failed');
 }
 
@@ -80,6 +85,8 @@ function detail(context: Context, image: Image): string {
       (one) =>
         `  artifact   ${one.kind} ${one.arch} ${one.digest ?? one.reference} (${sizeText(one.sizeBytes)})`,
     ),
+    ...(image.outdated ? ['  outdated   its base has moved on'] : []),
+    ...(image.source === undefined ? [] : [`  source     ${sourceText(image.source)}`]),
     `  channels   ${image.channels.join(', ') || '-'}`,
     ...Object.entries(image.tags).map(([key, value]) => `  tag        ${key}=${value}`),
     ...image.checks.map(

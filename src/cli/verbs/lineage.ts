@@ -26,5 +26,11 @@ function tree(context: Context, { ancestors, image, descendants, cut }: Lineage)
 function named({ terminal: { colors } }: Context, one: Lineage['image']): string {
   const held = one.channels.length === 0 ? '' : ` (${one.channels.join(', ')})`;
   const from = one.base === undefined ? '' : colors.dim(` from ${one.base}`);
-  return `${one.component}@${one.version}${held}${from}${one.revoked ? colors.red(' revoked') : ''}`;
+  return `${one.component}@${one.version}${held}${from}${stateOf(one, colors)}`;
+}
+
+function stateOf(one: Lineage['image'], colors: Context['terminal']['colors']): string {
+  if (one.revoked) return colors.red(' revoked');
+  if (!one.outdated) return '';
+  return colors.yellow(one.follows ? ' outdated, follows by itself' : ' outdated');
 }

@@ -10,6 +10,7 @@ export async function run(context: Context): Promise<number> {
   const client = context.client();
   const { signal, flags, progress } = context;
   if (isSet(flags, 'history')) return history(context, reference, channelText);
+  if (isSet(flags, 'back')) return back(context, reference, channel);
   const policy = flags.policy;
   if (policy !== undefined) return policyOf(context, componentName(reference), channel, policy);
   if (isSet(flags, 'approve')) return approve(context, reference, channel);
@@ -32,6 +33,16 @@ export async function run(context: Context): Promise<number> {
   else progress.end('same', `${component}:${channel} holds ${name} already`);
   hint(context, `next: kiln deploy ${component} live/local --image ${component}:${channel}`);
   return answer(context, promotion, () => undefined);
+}
+
+async function back(context: Context, component: string, channel: ChannelName): Promise<number> {
+  const { signal, flags, progress } = context;
+  const [expected, why] = [textFlag(flags, 'expected'), textFlag(flags, 'why')];
+  const params = { component: componentName(component), channel };
+  const body = { ...(expected === undefined ? {} : { expected }), ...(why === undefined ? {} : { why }) };
+  const found = await context.client().call('channels.back', { params, body }, { signal });
+  progress.end('done', `${component}:${channel} holds ${component}@${found.move.version} again`);
+  return answer(context, found, () => undefined);
 }
 
 async function history(context: Context, component: string, channel: string): Promise<number> {

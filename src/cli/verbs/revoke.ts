@@ -1,5 +1,13 @@
+import type { Answer } from '../../api/contract.ts';
 import { answer, type Context, hint, isSet, textFlag } from '../context.ts';
 import { table } from '../table.ts';
+
+type Use = Answer<'images.revoke'>['running'][number];
+
+function replacedBy({ component, replacement, newer }: Use): string | undefined {
+  if (replacement !== undefined) return `release ${replacement}`;
+  return newer && `${component}@${newer.version}`;
+}
 
 export async function run(context: Context): Promise<number> {
   const [reference = ''] = context.args;
@@ -19,12 +27,12 @@ export async function run(context: Context): Promise<number> {
             use.environment,
             String(use.release),
             use.deployment !== undefined
-              ? `${use.replacement} (deployment ${use.deployment})`
-              : use.replacement === undefined
-                ? terminal.colors.red('nothing: no other release served')
-                : use.refused === undefined
-                  ? `would be ${use.replacement}`
-                  : terminal.colors.red(use.refused),
+              ? `${replacedBy(use)} (deployment ${use.deployment})`
+              : use.refused !== undefined
+                ? terminal.colors.red(use.refused)
+                : replacedBy(use) === undefined
+                  ? terminal.colors.red('nothing: no release that served and no image is fit')
+                  : `would be ${replacedBy(use)}`,
           ]),
           terminal.colors,
         ),
