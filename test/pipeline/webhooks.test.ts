@@ -188,6 +188,19 @@ describe('a delivery', () => {
     });
   });
 
+  it('that nobody watches for yet is taken when it is delivered again later', async () => {
+    const repository = 'https://github.com/octocat/new';
+    await add('new', 'github', repository);
+    const body = JSON.stringify(githubPush({ repository: { full_name: 'octocat/new' } }));
+    const headers = headersOf('github', 'push', body, secrets.get('new') ?? '', 'early');
+    expect(await post('new', headers, body)).toMatchObject({
+      status: 200,
+      json: { outcome: 'ignored', why: `no pipeline watches ${repository} yet` },
+    });
+    await fixture.store.triggers.register(source('src-new', repository), [], { actor: 'x', atMs: 1 });
+    expect(await post('new', headers, body)).toMatchObject({ status: 202, json: { outcome: 'taken' } });
+  });
+
   it('of a fork’s pull request is told as what must not be trusted', async () => {
     expect(await tell('github', 'pull_request', githubPullRequest('opened', githubFork))).toMatchObject({
       status: 202,

@@ -32,7 +32,7 @@ export const bitbucketServer: Provider = {
   isSigned: ({ header, body }, secret) => isHexHmac(header('x-hub-signature'), 'sha256=', body, secret),
   deliveryId: (header) => header('x-request-id'),
   eventName: (header) => header('x-event-key'),
-  idIsSigned: () => false,
+  idIsSigned: false,
   read(event, payload) {
     if (event === 'diagnostics:ping') return { kind: 'ping' };
     if (event === 'repo:refs_changed') return readPush(payload, event);

@@ -44,7 +44,7 @@ export const bitbucket: Provider = {
   isSigned: ({ header, body }, secret) => isHexHmac(header('x-hub-signature'), 'sha256=', body, secret),
   deliveryId: (header) => header('x-request-uuid'),
   eventName: (header) => header('x-event-key'),
-  idIsSigned: () => false,
+  idIsSigned: false,
   read(event, payload) {
     if (event === 'repo:push') return readPush(payload, event);
     if (event === 'pullrequest:created' || event === 'pullrequest:updated') {

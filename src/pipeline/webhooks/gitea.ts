@@ -18,7 +18,7 @@ export const gitea: Provider = {
   },
   deliveryId: (header) => firstOf(header, 'delivery'),
   eventName: (header) => firstOf(header, 'event'),
-  idIsSigned: () => false,
+  idIsSigned: false,
   read(event, payload) {
     if (event === 'ping') return { kind: 'ping' };
     if (event === 'push') {

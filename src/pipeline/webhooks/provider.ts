@@ -36,6 +36,6 @@ export interface Provider {
   /** The event's name, as the provider calls it. */
   eventName(header: HeaderOf): string | undefined;
   read(event: string, payload: unknown): Reading;
-  /** True: the signature covers the delivery's id, or there is none; else a body is what tells a replay. */
-  readonly idIsSigned: (header: HeaderOf) => boolean;
+  /** False: only the body is, so a body that comes back under another id is a replay. */
+  readonly idIsSigned: boolean;
 }

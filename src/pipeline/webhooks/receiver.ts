@@ -69,7 +69,7 @@ export class WebhookReceiver {
       return { outcome: 'ignored', event, why };
     }
     const id = named(provider.deliveryId(delivery.header), DELIVERY_ID, 'its delivery');
-    const bodyDigest = provider.idIsSigned(delivery.header) ? {} : { bodyDigest: digestOf(delivery.body) };
+    const bodyDigest = provider.idIsSigned ? {} : { bodyDigest: digestOf(delivery.body) };
     const state = await this.#parts.store.receive({ webhook: name, id, ...bodyDigest }, delivery.atMs, KEPT);
     if (state.kind === 'replayed') throw replayed(state.firstAtMs);
     if (state.kind === 'known' && state.answer !== undefined) {
@@ -77,6 +77,10 @@ export class WebhookReceiver {
       return { outcome: 'taken', event, started: state.answer as readonly Taken[], again: true };
     }
     const started = await this.#take(webhook, id, reading.changes);
+    if (started.length === 0) {
+      // Not its last word: delivered again once somebody watches, it is taken.
+      return { outcome: 'ignored', event, why: `no pipeline watches ${webhook.repository} yet` };
+    }
     await this.#parts.store.answered({ webhook: name, id }, started);
     return { outcome: 'taken', event, started, again: false };
   }
