@@ -7,6 +7,9 @@ import { Activity } from './views/activity.tsx';
 import { ImageView } from './views/image.tsx';
 import { Images } from './views/images.tsx';
 import { ServiceView } from './views/service.tsx';
+import { ExecutionView } from './views/execution.tsx';
+import { PipelineView } from './views/pipeline.tsx';
+import { Pipelines } from './views/pipelines.tsx';
 import { Services } from './views/services.tsx';
 
 type Gate =
@@ -91,6 +94,7 @@ function Signed({ session, leave }: { session: Session; leave: (why?: string) =>
         <nav>
           <Tab name="Services" word="services" place={place} first />
           <Tab name="Images" word="images" place={place} />
+          <Tab name="Pipelines" word="pipelines" place={place} />
           <Tab name="Activity" word="activity" place={place} />
         </nav>
         <span
@@ -115,10 +119,13 @@ function Signed({ session, leave }: { session: Session; leave: (why?: string) =>
   );
 }
 
+/** Places that are reached from another tab's. */
+const BELONGS: Readonly<Record<string, string>> = { executions: 'pipelines' };
+
 function Tab(props: { name: string; word: string; place: readonly string[]; first?: boolean }) {
   const at = props.place[0] ?? (props.first ? props.word : '');
   return (
-    <a href={placeOf(props.word)} aria-current={at === props.word ? 'page' : undefined}>
+    <a href={placeOf(props.word)} aria-current={(BELONGS[at] ?? at) === props.word ? 'page' : undefined}>
       {props.name}
     </a>
   );
@@ -132,6 +139,11 @@ function Place({ place }: { place: readonly string[] }) {
   if (word === 'services') return <Services />;
   if (word === 'images' && first !== undefined) return <ImageView reference={first} />;
   if (word === 'images') return <Images />;
+  if (word === 'pipelines' && first !== undefined) return <PipelineView pipeline={first} />;
+  if (word === 'pipelines') return <Pipelines />;
+  if (word === 'executions' && first !== undefined) {
+    return <ExecutionView id={first} task={second} line={third} />;
+  }
   if (word === 'activity') return <Activity />;
   return (
     <p class="empty">

@@ -1,5 +1,7 @@
 /** The live page in a real browser: signs in by a code, shows what runs, and shows what it will do before it does it. */
 import { existsSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bakeShop } from './journey-shop.ts';
@@ -82,6 +84,54 @@ describe.skipIf(skipped)(
     test('follows the log of the instances', async () => {
       await page.getByRole('link', { name: /stage\/local/ }).click();
       await page.locator('.log').getByText('release 2 starts as well').first().waitFor();
+    });
+
+    test('shows a pipeline: its way through the graph, the approval, the log at any line', async () => {
+      const directory = path.join(kiln.directory, 'piped');
+      await mkdir(directory);
+      await writeFile(
+        path.join(directory, 'kiln.yaml'),
+        'component: piped\nimage: {kind: bundle, run: sleep 1}\nservice: {port: 8080}\n',
+      );
+      const commands = ["printf '\\033[32mgreen\\033[0m\\n'", "seq -f 'line %.0f' 2 30000"];
+      const States = {
+        Build: { Type: 'Task', Resource: 'cmd', Parameters: { commands }, ResultPath: null, Next: 'Ask' },
+        Ask: {
+          Type: 'Task',
+          Resource: 'approve',
+          Parameters: { message: 'go on' },
+          ResultPath: null,
+          Next: 'Sorry',
+        },
+        Sorry: { Type: 'Fail', Error: 'Piped.Sorry' },
+      };
+      await writeFile(path.join(directory, 'pipeline.yaml'), JSON.stringify({ StartAt: 'Build', States }));
+      const { id } = await kiln.json<{ id: string }>('pipeline', 'run', directory);
+
+      await page.getByRole('link', { name: 'Pipelines' }).click();
+      await page.getByRole('link', { name: /piped/ }).click();
+      await page.getByRole('link', { name: id.slice(0, 13) }).click();
+      await page.locator('[data-state=Build].succeeded').waitFor();
+      await page.locator('[data-state=Ask].waiting').waitFor();
+      const log = page.getByRole('log');
+      await log.locator('.ansi-2', { hasText: 'green' }).waitFor();
+      expect(await log.locator('.line').count()).toBeLessThan(200);
+      const logs = await kiln.call('GET', `/api/v1/executions/${id}/logs`);
+      const { items } = (await logs.json()) as { items: { task: string }[] };
+      await page.goto(`${page.url().replace(/#.*/, '')}#/executions/${id}/${items[0]?.task}/29000`);
+      await log.getByText('line 29000', { exact: true }).waitFor();
+
+      await page.getByRole('button', { name: 'Approve' }).click();
+      await page.locator('[data-state=Sorry].failed').waitFor();
+      await page.getByText('Piped.Sorry').first().waitFor();
+      await page.getByRole('link', { name: 'Pipelines' }).click();
+      await page.getByRole('link', { name: /piped.*failing/ }).click();
+      await page.getByRole('searchbox').fill('piped.sorry');
+      await page.getByRole('link', { name: id.slice(0, 13) }).waitFor();
+      await page.getByRole('searchbox').fill('nothing of this');
+      await page.getByText('Nothing fits.').waitFor();
+      await page.getByRole('link', { name: 'Services' }).click();
+      await page.getByRole('link', { name: /stage\/local/ }).click();
     });
 
     test('says that the server does not answer, and goes on when it does', async () => {
