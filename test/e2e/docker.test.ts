@@ -1,5 +1,6 @@
 /** Containers from the bake to live traffic: an image from a Dockerfile, and a bundle in a runtime image. */
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
@@ -26,11 +27,18 @@ if (!dockerAnswers) test.skip(`containers: ${NO_DOCKER}`);
 
 describe.runIf(dockerAnswers)('containers', { timeout: 240_000 }, () => {
   let kiln: Kiln;
+  let secrets: string;
   beforeAll(async () => {
-    kiln = await Kiln.create({ environment: { KILN_DOCKER_SOCKET: DOCKER_SOCKET } });
+    secrets = await mkdtemp(path.join(tmpdir(), 'kiln-secrets-'));
+    await writeFile(path.join(secrets, 'token'), 'of-the-server');
+    const environment = { KILN_DOCKER_SOCKET: DOCKER_SOCKET, KILN_BUILD_SECRETS: secrets };
+    kiln = await Kiln.create({ environment });
     await kiln.serve();
   });
-  afterAll(() => kiln.destroy());
+  afterAll(async () => {
+    await kiln.destroy();
+    await rm(secrets, { recursive: true, force: true });
+  });
 
   test('an image of a Dockerfile is baked, checked, released and replaced without a failed request', async () => {
     const folder = await exampleOnTestRuntime();
@@ -88,9 +96,14 @@ describe.runIf(dockerAnswers)('containers', { timeout: 240_000 }, () => {
       const other = await Kiln.create({ router: 'haproxy', environment });
       try {
         const folder = await exampleOnTestRuntime();
+        await rewrite(path.join(folder, 'kiln.yaml'), (text) =>
+          text.replace('{ args:', '{ secrets: [token], args:'),
+        );
         await writeTree(folder, { 'package-lock.json': LOCK, status: DPKG_STATUS });
         await rewrite(path.join(folder, 'Dockerfile'), (text) =>
-          text.replace('COPY server.js .', 'COPY server.js package-lock.json ./\nCOPY status /var/lib/dpkg/'),
+          text
+            .replace('COPY server.js .', 'COPY server.js package-lock.json ./\nCOPY status /var/lib/dpkg/')
+            .replace('ENTRYPOINT', 'RUN --mount=type=secret,id=token test -s /run/secrets/token\nENTRYPOINT'),
         );
         const to = `${registry.host}/team/greeter`;
         const digests: string[] = [];

@@ -1,9 +1,11 @@
 /** An image of an engine as blobs: its config and its layers as they are, and a manifest of ours above them. */
 import { createHash } from 'node:crypto';
 import { closeSync, createReadStream, createWriteStream, openSync, readSync, statSync } from 'node:fs';
-import { open, rm } from 'node:fs/promises';
+import { open, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { type Duplex, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { z } from 'zod';
 import type { EngineClient } from '../../docker/engine-client.ts';
 import { KilnError } from '../../domain/errors.ts';
@@ -12,6 +14,9 @@ import type { Artifact } from '../../domain/image.ts';
 import type { FileBlobStore } from '../blobs.ts';
 import { type Descriptor, writeContainerManifest } from '../oci-layout.ts';
 import { type PlacedEntry, tarEntries } from '../tar/tar-reader.ts';
+
+/** Of gzip (RFC 1952) and zstd (RFC 8878): enough to know them by. */
+const MAGIC_BYTES = 4;
 
 const savedShape = z.tuple([z.object({ Config: z.string(), Layers: z.array(z.string()) })]);
 const configShape = z.object({
@@ -58,21 +63,39 @@ export async function exportContainer(
   }
 }
 
-/** A layer that an earlier bake has stored already is not written again. */
+/**
+ * As it is unpacked, which is what the config names; engines that keep images in containerd give layers as they were
+ * sent. One that an earlier bake has stored already is not written again.
+ */
 async function adopt(
   blobs: FileBlobStore,
   file: string,
-  { offsetBytes, sizeBytes }: PlacedEntry,
+  entry: PlacedEntry,
   wanted: Digest,
   signal: AbortSignal,
 ): Promise<Descriptor> {
-  if (await blobs.has(wanted)) return { digest: wanted, sizeBytes };
+  if (await blobs.has(wanted))
+    return { digest: wanted, sizeBytes: (await stat(await blobs.path(wanted))).size };
   const staged = await blobs.stage();
   try {
     const hash = createHash('sha256');
-    const source = createReadStream(file, { start: offsetBytes, end: offsetBytes + sizeBytes - 1, signal });
-    source.on('data', (chunk) => hash.update(chunk));
-    await pipeline(source, createWriteStream(staged, { flags: 'wx', mode: 0o600 }), { signal });
+    let sizeBytes = 0;
+    const measured = new Transform({
+      transform: (chunk: Buffer, _encoding, done) => {
+        hash.update(chunk);
+        sizeBytes += chunk.length;
+        done(null, chunk);
+      },
+    });
+    const { offsetBytes } = entry;
+    const source = createReadStream(file, {
+      start: offsetBytes,
+      end: offsetBytes + entry.sizeBytes - 1,
+      signal,
+    });
+    const target = createWriteStream(staged, { flags: 'wx', mode: 0o600 });
+    const unpack = unpackerOf(withFile(file, (readAt) => readAt(offsetBytes, MAGIC_BYTES)));
+    await pipeline([source, ...(unpack === undefined ? [] : [unpack]), measured, target], { signal });
     if (`sha256:${hash.digest('hex')}` !== wanted) {
       throw new KilnError(
         'blob.damaged',
@@ -89,10 +112,16 @@ async function adopt(
       await handle.close();
     }
     await blobs.adopt(staged, wanted);
+    return { digest: wanted, sizeBytes };
   } finally {
     await rm(staged, { force: true });
   }
-  return { digest: wanted, sizeBytes };
+}
+
+/** Undefined: an archive as it is. */
+function unpackerOf(magic: Buffer): Duplex | undefined {
+  if (magic.readUInt16BE(0) === 0x1f8b) return createGunzip();
+  return magic.readUInt32LE(0) === 0xfd2fb528 ? createZstdDecompress() : undefined;
 }
 
 function savedEntries(file: string): ReadonlyMap<string, PlacedEntry> {
