@@ -30,6 +30,16 @@ export interface Replayed {
   readonly history: readonly HistoryRecord[];
   /** Where the machine itself was last, and with what. */
   readonly last?: Beginning;
+  /** In the order in which they ended. */
+  readonly tasks: readonly TaskEnded[];
+}
+
+/** One that said how it ended; a time-out is no such word. */
+export interface TaskEnded {
+  readonly state: string;
+  /** 0 for the first; those after it are retries with the same input. */
+  readonly attempt: number;
+  readonly succeeded: boolean;
 }
 
 /** The whole way from the beginning: the same events give the same history. */
@@ -41,16 +51,24 @@ export async function replay(
   let execution = firstState(record);
   let last: Beginning | undefined;
   const history: HistoryRecord[] = [];
-  for (const event of events) {
-    const advanced = await advance(machine, execution, event as ExecutionEvent);
+  const asked = new Map<string, Pick<TaskEnded, 'state' | 'attempt'>>();
+  const tasks: TaskEnded[] = [];
+  for (const event of events as readonly ExecutionEvent[]) {
+    const ended = event.type === 'taskSucceeded' || event.type === 'taskFailed' ? event.task : undefined;
+    const task = ended === undefined ? undefined : asked.get(ended);
+    if (task !== undefined) tasks.push({ ...task, succeeded: event.type === 'taskSucceeded' });
+    const advanced = await advance(machine, execution, event);
     execution = advanced.execution;
+    for (const effect of advanced.effects) {
+      if (effect.type === 'runTask') asked.set(effect.task, { state: effect.state, attempt: effect.attempt });
+    }
     for (const entry of advanced.history) history.push(entry);
     const main = execution.threads[MAIN];
     last = main
       ? { state: main.state, input: main.input, variables: main.variables }
       : lastEntered(machine, advanced.history, last);
   }
-  return { execution, history, ...(last && { last }) };
+  return { execution, history, tasks, ...(last && { last }) };
 }
 
 /** In a turn that ended the execution no thread is left: what it was at last is in the history. */
