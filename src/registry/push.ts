@@ -8,7 +8,7 @@ import { KilnError } from '../domain/errors.ts';
 import type { Digest } from '../domain/ids.ts';
 import { type Image, isStored } from '../domain/image.ts';
 import { severalAtATime } from './patience.ts';
-import type { Repository } from './repository.ts';
+import type { Manifest, Repository } from './repository.ts';
 import {
   type Attachment,
   artifactTag,
@@ -57,7 +57,7 @@ export async function pushImage(
   for (const manifest of shipment.manifests) await repository.putManifest(manifest.digest, manifest, signal);
   await parts.onIndex(shipment.index.digest);
   for (const { artifact } of artifacts) {
-    await repository.putManifest(artifactTag(artifact.digest), shipment.index, signal);
+    await putArtifactTag(repository, artifact.digest, shipment.index, signal);
   }
   await repository.putManifest(tag, shipment.index, signal);
   return { digest: shipment.index.digest, tag, blobs: files.map((file) => file.digest) };
@@ -80,6 +80,20 @@ async function sendBlobs(
     return files;
   } finally {
     letGo();
+  }
+}
+
+/** Where tags never move, the first image that had the artifact keeps the tag: the index is found without it. */
+async function putArtifactTag(
+  repository: Repository,
+  artifact: Digest,
+  index: Manifest,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await repository.putManifest(artifactTag(artifact), index, signal);
+  } catch (error) {
+    if (!(error instanceof KilnError) || error.code !== 'registry.refused') throw error;
   }
 }
 

@@ -48,23 +48,27 @@ async function answer(
   const gone = new AbortController();
   stream.once('close', () => gone.abort(new KilnError('aborted', 'The build has gone.')));
   let ending: Record<string, string> = { 'grpc-status': STATUS.ok };
-  stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
-  stream.once('wantTrailers', () => stream.sendTrailers(ending));
-  const method = methods[String(headers[':path'])];
   try {
+    stream.once('wantTrailers', () => {
+      if (!stream.closed) stream.sendTrailers(ending);
+    });
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+    const method = methods[String(headers[':path'])];
+    const call = {
+      headers,
+      messages: messagesOf(stream),
+      send: sender(stream, gone.signal),
+      signal: gone.signal,
+    };
     if (method === undefined) ending = { 'grpc-status': STATUS.unimplemented };
-    else
-      await method({
-        headers,
-        messages: messagesOf(stream),
-        send: sender(stream, gone.signal),
-        signal: gone.signal,
-      });
+    else await method(call);
   } catch (thrown) {
+    // Whoever called may have gone in the middle: then there is nobody to tell.
+    if (gone.signal.aborted || stream.destroyed) return;
     const error = asKilnError(thrown);
     const status = error.code === 'not-found' ? STATUS.notFound : STATUS.unknown;
-    ending = { 'grpc-status': status, 'grpc-message': encodeURIComponent(error.message) };
-    if (!gone.signal.aborted) onFailure(error);
+    ending = { 'grpc-status': status, 'grpc-message': encodeURIComponent(error.message.toWellFormed()) };
+    onFailure(error);
   }
   if (!stream.destroyed) stream.end();
 }
