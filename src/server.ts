@@ -70,6 +70,7 @@ import { assertListenIsFree, listenForApi, routerListen } from './server/sockets
 import { openStateDirectory, type StateDirectory } from './server/state-directory.ts';
 import { systemClock } from './server/system-clock.ts';
 import { targetReports } from './server/target-report.ts';
+import { VerbLogs } from './server/verb-logs.ts';
 import { unpackToScan } from './server/unpack-to-scan.ts';
 import { openWebhooks, reportStatuses } from './server/webhooks.ts';
 import type { Settings } from './settings.ts';
@@ -256,6 +257,7 @@ async function build(building: Building): Promise<KilnServer> {
   rebakes.start();
 
   const deployer = new Deployer(deploy, owners);
+  const taskLogs = new DiskTaskLogs(state.file('pipelines/logs'), systemClock, log);
   const verbs = pipelineVerbs({
     store,
     bakery,
@@ -265,11 +267,13 @@ async function build(building: Building): Promise<KilnServer> {
     holder,
     newId: randomUUID,
     images: imageVerbs({ store, scans, transfers, clock: systemClock }),
+    logs: new VerbLogs(taskLogs, log),
   });
-  const { pipelines, taskTokens, workerJobs, taskLogs, triggers } = await buildPipelines(building, {
+  const { pipelines, taskTokens, workerJobs, triggers } = await buildPipelines(building, {
     store,
     verbs,
     holder,
+    taskLogs,
   });
 
   const webhooks = await openWebhooks(store, systemClock, state.file('webhooks'));
@@ -433,20 +437,25 @@ function unpackInto(builder: Baker): Unpack {
   };
 }
 
+interface PipelineNeeds {
+  readonly store: Store;
+  readonly verbs: Verbs;
+  readonly holder: string;
+  readonly taskLogs: DiskTaskLogs;
+}
+
 async function buildPipelines(
   { settings, log, state, closers }: Building,
-  { store, verbs, holder }: { readonly store: Store; readonly verbs: Verbs; readonly holder: string },
+  { store, verbs, holder, taskLogs }: PipelineNeeds,
 ): Promise<{
   pipelines: Pipelines;
   taskTokens: TaskTokens;
   workerJobs: WorkerJobs;
-  taskLogs: DiskTaskLogs;
   triggers: Triggers;
 }> {
   const { path: searchPath, bwrap } = settings;
   const engine = new EngineClient(settings.dockerSocket);
   closers.push(() => engine.close());
-  const taskLogs = new DiskTaskLogs(state.file('pipelines/logs'), systemClock, log);
   const commands = new Commands({
     stateDirectory: state.path,
     searchPath,
@@ -512,7 +521,7 @@ async function buildPipelines(
     machines: executor.machines,
     clock: systemClock,
   });
-  return { pipelines, taskTokens, workerJobs, taskLogs, triggers };
+  return { pipelines, taskTokens, workerJobs, triggers };
 }
 
 async function buildTargets(

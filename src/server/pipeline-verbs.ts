@@ -13,11 +13,13 @@ import type { CallAttempt } from '../domain/change.ts';
 import type { Deployment } from '../domain/deployment.ts';
 import { KilnError } from '../domain/errors.ts';
 import {
+  type BakeId,
   channelName,
   componentName,
   type DeploymentId,
   type EnvironmentName,
   environmentName,
+  type Revision,
 } from '../domain/ids.ts';
 import { asTested } from '../domain/image.ts';
 import type { Clock } from '../domain/ports/clock.ts';
@@ -26,16 +28,18 @@ import { assertEnvironment } from '../http/auth.ts';
 import type { Json } from '../pipeline/asl/json.ts';
 import { isCancelled, type TaskCall } from '../pipeline/task.ts';
 import type { Verbs } from '../pipeline/verbs.ts';
+import { bakeSayings, deploymentSayings, type VerbLogs } from './verb-logs.ts';
 
 export interface PipelineVerbsParts {
   readonly store: Store;
-  readonly bakery: Pick<Bakery, 'start' | 'wait' | 'cancel'>;
+  readonly bakery: Pick<Bakery, 'start' | 'wait' | 'follow' | 'cancel'>;
   readonly checks: Pick<CheckRuns, 'start' | 'wait'>;
   readonly deployer: Pick<Deployer, 'deploy' | 'rollback' | 'wait' | 'cancel'>;
   readonly clock: Clock;
   readonly holder: string;
   readonly newId: () => string;
   readonly images: Pick<Verbs, 'scan' | 'push'>;
+  readonly logs: VerbLogs;
 }
 
 /** Longer than anything waits; what ends a task is its own time-out. */
@@ -54,6 +58,7 @@ export function pipelineVerbs(parts: PipelineVerbsParts): Verbs {
       const [component, environment] = [componentName(wish.component), environmentName(wish.environment)];
       assertMay(call, environment);
       const image = await imageFor(store, component, environment, wish.image);
+      const from = await store.events.revision();
       const deployment = await onceByKey(parts, call, signal, async (attempt) => {
         const request = {
           component,
@@ -68,7 +73,7 @@ export function pipelineVerbs(parts: PipelineVerbsParts): Verbs {
       const { version } = image;
       if (typeof deployment === 'number')
         return { component, environment, release: deployment, version, changed: false };
-      const { to } = await settled(parts, deployment, call, signal);
+      const { to } = await settled(parts, { deployment, from }, call, signal);
       return { component, environment, release: to, version, changed: true };
     },
     async rollback(wish, call, signal) {
@@ -76,10 +81,11 @@ export function pipelineVerbs(parts: PipelineVerbsParts): Verbs {
       assertMay(call, environment);
       const request = { component, environment, onConflict: 'queue', actor: call.actor } as const;
       const to = wish.to === undefined ? {} : { to: wish.to };
+      const from = await parts.store.events.revision();
       const deployment = await onceByKey(parts, call, signal, (attempt) =>
         parts.deployer.rollback({ ...request, ...to, attempt }),
       );
-      const ended = await settled(parts, deployment, call, signal);
+      const ended = await settled(parts, { deployment, from }, call, signal);
       return { component, environment, release: ended.to };
     },
   };
@@ -91,13 +97,27 @@ function assertMay({ actor, rights }: TaskCall, environment: EnvironmentName): v
 }
 
 async function bake(
-  { bakery }: PipelineVerbsParts,
+  { bakery, logs }: PipelineVerbsParts,
   { directory, version, kind }: Parameters<Verbs['bake']>[0],
-  { actor }: TaskCall,
+  call: TaskCall,
   signal: AbortSignal,
 ): Promise<Json> {
+  const { actor } = call;
   const request = { directory, verify: false, actor, ...(version !== undefined && { version }) };
   const { id } = await bakery.start(request);
+  return logs.within(
+    call,
+    ({ cut }) => bakeSayings(bakery.follow(id, cut)),
+    () => baked(bakery, id, kind, signal),
+  );
+}
+
+async function baked(
+  bakery: PipelineVerbsParts['bakery'],
+  id: BakeId,
+  kind: Parameters<Verbs['bake']>[0]['kind'],
+  signal: AbortSignal,
+): Promise<Json> {
   try {
     for (;;) {
       const { outcome } = await bakery.wait(id, ROUND_MS, signal);
@@ -201,9 +221,24 @@ async function onceByKey<Other>(
   }
 }
 
-async function settled(
+/** Its steps since that revision are in the task's log. */
+function settled(
+  parts: PipelineVerbsParts,
+  { deployment: { id }, from }: { readonly deployment: Deployment; readonly from: Revision },
+  call: TaskCall,
+  signal: AbortSignal,
+): Promise<Deployment> {
+  const { store, logs } = parts;
+  return logs.within(
+    call,
+    ({ ended }) => deploymentSayings(store.events, id, from, ended),
+    () => end(parts, id, call, signal),
+  );
+}
+
+async function end(
   { deployer }: PipelineVerbsParts,
-  { id }: Deployment,
+  id: DeploymentId,
   { actor }: TaskCall,
   signal: AbortSignal,
 ): Promise<Deployment> {

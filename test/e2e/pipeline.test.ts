@@ -79,6 +79,23 @@ describe('the default pipeline', () => {
       output: { approval: { approved: true, why: 'seen on stage' } },
     });
     expect((await kiln.ask('storefront.live.localhost')).status).toBe(200);
+    const logs = await kiln.run('pipeline', 'logs', run.id);
+    expect([logs.code, logs.stdout]).toEqual([0, expect.stringMatching(/traffic|weight|route/i)]);
+    expect(logs.stderr).toMatch(/Bake/);
+    const health = await kiln.run('pipeline', 'health', 'storefront');
+    expect(health.stdout).toMatch(/storefront: healthy[\s\S]*deployed to live\s+1 times/);
+    const found = await kiln.run(
+      'pipeline',
+      'list',
+      '--status',
+      'succeeded',
+      '--text',
+      'STOREFRONT',
+      '--since',
+      '1h',
+    );
+    expect(found.stdout).toContain(run.id);
+    expect((await kiln.run('pipeline', 'list', '--until', '1h')).stdout).not.toContain(run.id);
   });
 
   it('waits before it deploys to an environment that is paused, says so, and goes on afterwards', async () => {

@@ -120,7 +120,7 @@ export class DiskTaskLogs implements TaskLogs {
       const writer = await LogWriter.open({ folder, about, clock: this.#clock, onChange, onTrouble });
       const close = async (): Promise<void> => {
         await writer.close();
-        this.#live.delete(key);
+        if (this.#live.get(key) === live) this.#live.delete(key);
         onChange();
       };
       return {
