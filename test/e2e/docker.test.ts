@@ -69,25 +69,6 @@ describe.runIf(dockerAnswers)('containers', { timeout: 240_000 }, () => {
     expect([404, 503]).toContain((await kiln.ask(HOST)).status);
   });
 
-  test('a bundle runs in a runtime image: its code never goes through an image build', async () => {
-    const folder = await kiln.example('storefront');
-    const runtime = await runtimeImage();
-    await rewrite(path.join(folder, 'kiln.yaml'), (text) =>
-      text
-        .replace('  run: node server.js\n', `  run: node server.js\n  runtime: ${runtime}\n`)
-        .replaceAll('/local:\n', '/local:\n    target: docker\n'),
-    );
-    await kiln.json('bake', folder, '--version', '1.0.0');
-    await kiln.json('deploy', 'storefront@1.0.0', 'stage/local');
-    const page = await kiln.ask('storefront.stage.localhost');
-    expect(page.status).toBe(200);
-    expect(page.body).toContain('The Kiln Shop (stage)');
-    const owner = (await readFile(path.join(kiln.state, 'targets/docker/owner'), 'utf8')).trim();
-    expect(await containersOf(owner)).not.toEqual([]);
-    await kiln.run('down');
-    expect(await containersOf(owner)).toEqual([]);
-  });
-
   test.skipIf(noRegistry() !== undefined)(
     'an image goes to another machine by its digest, and is replaced there behind HAProxy without a failed request',
     async () => {
@@ -149,6 +130,25 @@ describe.runIf(dockerAnswers)('containers', { timeout: 240_000 }, () => {
       }
     },
   );
+
+  test('a bundle runs in a runtime image: its code never goes through an image build', async () => {
+    const folder = await kiln.example('storefront');
+    const runtime = await runtimeImage();
+    await rewrite(path.join(folder, 'kiln.yaml'), (text) =>
+      text
+        .replace('  run: node server.js\n', `  run: node server.js\n  runtime: ${runtime}\n`)
+        .replaceAll('/local:\n', '/local:\n    target: docker\n'),
+    );
+    await kiln.json('bake', folder, '--version', '1.0.0');
+    await kiln.json('deploy', 'storefront@1.0.0', 'stage/local');
+    const page = await kiln.ask('storefront.stage.localhost');
+    expect(page.status).toBe(200);
+    expect(page.body).toContain('The Kiln Shop (stage)');
+    const owner = (await readFile(path.join(kiln.state, 'targets/docker/owner'), 'utf8')).trim();
+    expect(await containersOf(owner)).not.toEqual([]);
+    await kiln.run('down');
+    expect(await containersOf(owner)).toEqual([]);
+  });
 
   async function exampleOnTestRuntime(): Promise<string> {
     const folder = await kiln.example('greeter');
