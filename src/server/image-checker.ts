@@ -11,6 +11,7 @@ import { KilnError } from '../domain/errors.ts';
 import { type Digest, type Fence, type ServiceKey, serviceParts } from '../domain/ids.ts';
 import type { CheckResult, Image } from '../domain/image.ts';
 import type { CheckTarget } from '../domain/ports/check-target.ts';
+import type { ReleaseSettings } from '../domain/release.ts';
 import { servicesOf } from './reachable.ts';
 
 /** Renewed while a check goes on, so that one of a server that crashed keeps nobody waiting for long. */
@@ -41,7 +42,7 @@ export class ImageChecker {
     const inItsTurn = () => {
       signal.throwIfAborted();
       return this.owning(service, (fence) =>
-        this.inPlace(image, settings.target, signal, (place) =>
+        this.inPlace(image, settings, signal, (place) =>
           checkImage({
             ...place,
             image,
@@ -80,14 +81,15 @@ export class ImageChecker {
   /** On the target of its settings; a machine in a place of its own, which is there for this check alone. */
   private async inPlace<Result>(
     image: Image,
-    targetName: string,
+    { processes, target: targetName }: ReleaseSettings,
     signal: AbortSignal,
     work: (place: { readonly target: CheckTarget; readonly artifact: Digest }) => Promise<Result>,
   ): Promise<Result> {
     const { machines } = this.parts;
     if (image.definition.image.kind === 'machine') {
       const { digest } = await machines.bootable(image);
-      return machines.in((target) => work({ target, artifact: digest }), signal);
+      const isIdle = processes.every(({ instances }) => instances.desired === 0);
+      return machines.in({ isIdle }, (target) => work({ target, artifact: digest }), signal);
     }
     const target = targetOf(this.parts, targetName);
     return work({ target, artifact: (await artifactFor(image, target, signal)).digest });

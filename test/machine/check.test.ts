@@ -56,6 +56,7 @@ beforeAll(async () => {
         '  [[ "$output" == *"version 1.2.3"* ]]',
         '}',
         '@test "it may write, to /tmp and elsewhere" { : >/tmp/a; : >/etc/b; }',
+        `@test "nothing of the host is there" { [ ! -e ${folder} ]; [ ! -e ${import.meta.filename} ]; }`,
       ].join('\n'),
       'opt/tests/bad.bats': '@test "one and one is three" { [ $((1 + 1)) = 3 ]; }\n',
       'opt/tests/ok.sh': 'test -d /opt/tests\n',
@@ -106,7 +107,9 @@ async function checked(image: Image, socket: string): Promise<readonly CheckResu
   const { digest } = await trials.bootable(image);
   const fixed = { fence: 1, release: 1, clock, newId: () => crypto.randomUUID(), signal: NEVER } as const;
   const files = [{ path: 'etc/box.conf', content: 'from Kiln\n' }];
+  const isIdle = image.definition.defaults.processes.every(({ instances }) => instances.desired === 0);
   return trials.in(
+    { isIdle },
     (target) =>
       checkImage({
         image,
@@ -145,7 +148,7 @@ describe.skipIf(missing !== undefined)(
     describe.for(ROOMS)('in $room', { timeout: LIMIT_MS }, ({ socket }) => {
       test('serves, answers its check file, and runs its own tests beside the service', async () => {
         const yaml =
-          'opt/tests/good.bats, opt/tests/*.sh]}\nservice: {run: "cat etc/box.conf; echo $COLOUR; exec perl /opt/serve", health: /, port: 8099}\nchecks: [smoke.yaml]\n';
+          'opt/tests/good.bats, opt/tests/*.sh]}\nservice: {run: "grep -q Kiln etc/box.conf && [ $COLOUR = red ] && exec perl /opt/serve", health: /, port: 8099}\nchecks: [smoke.yaml]\n';
         const smoke = {
           'smoke.yaml':
             'tests:\n  - {name: front, uri: /, outcomes: {response_body_contains: version 1.2.3}}\n',
@@ -154,7 +157,7 @@ describe.skipIf(missing !== undefined)(
           boot: { passedCount: 1, failures: [] },
           smoke: { passedCount: 2, failures: [] },
           'in-image': {
-            passedCount: 3,
+            passedCount: 4,
             failures: [expect.stringMatching(/^opt\/tests\/broken\.sh: ended with exit code 7: no good/)],
           },
         });
@@ -189,6 +192,15 @@ describe.skipIf(missing !== undefined)(
           { code: 'image.unfit', message: expect.stringMatching(/temporary files/) },
           { code: 'image.unfit', message: expect.stringMatching(/Nothing can be run/) },
         ]);
+        expectNothingLeft();
+      });
+
+      test('that runs nothing by itself is booted all the same', async () => {
+        const job = 'processes: {job: {run: "true", instances: 0}}\n';
+        const tested = await imageOf(whole, `opt/tests/ok.sh]}\n${job}`);
+        expect(outcomes(await checked(tested, socket))['in-image']).toEqual({ passedCount: 1, failures: [] });
+        const dead = await imageOf(unfit.at(-1) ?? expect.unreachable(), `]}\n${job}`);
+        await expect(checked(dead, socket)).rejects.toMatchObject({ code: 'image.unfit' });
         expectNothingLeft();
       });
 

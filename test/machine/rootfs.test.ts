@@ -57,9 +57,10 @@ const ADVISORY = {
     },
   ],
 };
-/** Its report begins with what it took the system for, which becomes a finding here. */
+/** Some of its tests, for they are slow; its report begins with what it took the system for, which becomes a finding. */
 const LYNIS_SCRIPT =
-  '/usr/sbin/lynis audit system --quick --quiet --no-colors --log-file /dev/null --report-file "$0"; ' +
+  '/usr/sbin/lynis audit system --quick --quiet --no-colors --tests-from-group authentication,banners ' +
+  '--log-file /dev/null --report-file "$0"; ' +
   'grep -E "^(os_fullname|hostname)=" "$0" | sed "s/^/suggestion[]=SYSTEM|/" >> "$0"';
 const LYNIS: ScannerSpec = {
   name: 'lynis',
@@ -228,6 +229,7 @@ describe.skipIf(missing !== undefined)(
         ]);
         const sets = await kitchen.store.findings.of(foundation.id);
         const said = sets.find(({ source }) => source === 'lynis')?.findings.map(({ summary }) => summary);
+        expect(said?.length).toBeGreaterThan(2);
         expect(said).toEqual(
           expect.arrayContaining([
             'hostname=image',

@@ -26,9 +26,13 @@ const spec = {
   desired: 1,
   retire: [],
 };
-await trialsAt(state, socket).in(async (trial) => {
-  await trial.prepare(spec.artifact, NEVER);
-  await trial.ensure(spec, 1 as Fence, { afresh: true }, NEVER);
-  process.send?.('booted');
-  await new Promise(() => undefined);
-}, NEVER);
+await trialsAt(state, socket).in(
+  { isIdle: false },
+  async (trial) => {
+    await trial.prepare(spec.artifact, NEVER);
+    await trial.ensure(spec, 1 as Fence, { afresh: true }, NEVER);
+    process.send?.('booted');
+    await new Promise(() => undefined);
+  },
+  NEVER,
+);

@@ -27,6 +27,8 @@ export interface MachineTrialParts {
   /** The archive of a root filesystem, by the digest of its artifact. */
   readonly archiveOf: (artifact: Digest) => Promise<string>;
   readonly clock: Clock;
+  /** None of its processes is started by the check: it is booted all the same. */
+  readonly isIdle: boolean;
 }
 
 interface Group {
@@ -49,7 +51,9 @@ export class MachineTrial implements CheckTarget {
   }
 
   async prepare(artifact: Digest, signal: AbortSignal): Promise<void> {
-    await this.#parts.room.open(await this.#parts.archiveOf(artifact), signal);
+    const { archiveOf, isIdle, room } = this.#parts;
+    await room.open(await archiveOf(artifact), signal);
+    if (isIdle) await room.boot({ name: 'idle', listens: false, port: undefined, files: [] }, signal);
   }
 
   async ensure(spec: GroupSpec, _fence: Fence, _options: object, signal: AbortSignal): Promise<void> {

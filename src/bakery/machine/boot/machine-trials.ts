@@ -15,7 +15,7 @@ import { isRootfs, rootfsArchive } from '../../oci-layout.ts';
 import type { MachineRoom } from './booted-machine.ts';
 import { type BubblewrapParts, BubblewrapRoom, removeUnpackedMachines } from './bubblewrap-room.ts';
 import { DockerRoom, removeMachines } from './docker-room.ts';
-import { MachineTrial } from './machine-trial.ts';
+import { MachineTrial, type MachineTrialParts } from './machine-trial.ts';
 
 const PREFIX = 'trial-';
 /** In a room's folder: something of it may be in the engine. */
@@ -63,7 +63,11 @@ export class MachineTrials {
   }
 
   /** Calls `work` with a place of its own, which is gone when this returns or fails. */
-  async in<Result>(work: (trial: MachineTrial) => Promise<Result>, signal: AbortSignal): Promise<Result> {
+  async in<Result>(
+    { isIdle }: Pick<MachineTrialParts, 'isIdle'>,
+    work: (trial: MachineTrial) => Promise<Result>,
+    signal: AbortSignal,
+  ): Promise<Result> {
     const { blobs, clock, newId } = this.#parts;
     const name = `${PREFIX}${newId()}`;
     const folder = this.#folder(name);
@@ -72,6 +76,7 @@ export class MachineTrials {
       room: await this.#room(name, signal),
       archiveOf: async (artifact) => blobs.path(await rootfsArchive(blobs, artifact)),
       clock,
+      isIdle,
     });
     try {
       return await work(trial);
