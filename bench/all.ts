@@ -28,6 +28,7 @@ const BENCHES = [
   'janitor',
   'bake',
   'push',
+  'push-to-live',
 ];
 const WITH_TREE: ReadonlySet<string> = new Set(['footprint', 'bake', 'push']);
 

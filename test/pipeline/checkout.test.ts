@@ -102,11 +102,13 @@ describe('a checkout', () => {
     expect(await mirror.changedPaths(first, second, 'before', signal)).toEqual(['a.txt']);
     expect(await mirror.changedPaths('0'.repeat(40), second, 'before', signal)).toBeUndefined();
     expect(await mirror.fileAt(first, 'sub/b.txt', signal)).toBe('b');
-    expect(await mirror.facts(second, signal)).toMatchObject({
-      sha: second,
-      author: 'Tester <tester@example.com>',
-      message: 'second: «ü»',
+    const tagged = await mirror.look('v1', 'a.txt', signal);
+    expect(tagged).toMatchObject({
+      facts: { sha: second, author: 'Tester <tester@example.com>', message: 'second: «ü»' },
+      text: '2',
     });
+    expect(await mirror.look(first, 'sub', signal)).not.toHaveProperty('text');
+    expect(await mirror.look('f'.repeat(40), 'a.txt', signal)).toBeUndefined();
     expect(await workspaces.names()).toEqual(['exec-1']);
     await workspaces.remove('exec-1');
     expect(await workspaces.isThere('exec-1')).toBe(false);

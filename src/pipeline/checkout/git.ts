@@ -26,8 +26,8 @@ export interface GitCall {
 
 interface GitOutcome {
   readonly exitCode: number;
-  readonly stdout: string;
-  readonly stderr: string;
+  readonly stdout: Buffer;
+  readonly stderr: Buffer;
 }
 
 const OUTPUT_LIMIT_BYTES = 64 * 1024 * 1024;
@@ -81,15 +81,20 @@ export class Git {
 
   /** Its output. Fails with `checkout.failed`, `tool.missing`, `timeout` or the signal's reason. */
   async run(call: GitCall, signal: AbortSignal): Promise<string> {
+    return (await this.bytes(call, signal)).toString('utf8');
+  }
+
+  /** As `run`, where what it says is no text. */
+  async bytes(call: GitCall, signal: AbortSignal): Promise<Buffer> {
     const { exitCode, stdout, stderr } = await this.#outcome(call, signal);
     if (exitCode === 0) return stdout;
-    throw failed(call, exitCode, stderr);
+    throw failed(call, exitCode, stderr.toString('utf8'));
   }
 
   /** Undefined: git says no, which is an answer here. */
   async ask(call: GitCall, signal: AbortSignal): Promise<string | undefined> {
     const { exitCode, stdout } = await this.#outcome(call, signal);
-    return exitCode === 0 ? stdout : undefined;
+    return exitCode === 0 ? stdout.toString('utf8') : undefined;
   }
 
   async #outcome(call: GitCall, signal: AbortSignal): Promise<GitOutcome> {
@@ -108,14 +113,14 @@ export class Git {
     child.once('close', (code) => resolve(code ?? 137));
     const end = (): void => endGroup(child.pid);
     either.addEventListener('abort', end, { once: true });
-    const texts = [child.stdout, child.stderr].map((stream) => gathered(stream, end));
+    const [stdout, stderr] = [gathered(child.stdout, end), gathered(child.stderr, end)];
     // It may end without having read its input, which its exit code then tells.
     child.stdin.on('error', () => undefined).end(call.input ?? '');
     try {
       const exitCode = await closed;
       signal.throwIfAborted();
       if (limit.aborted) throw tooLong(call);
-      return { exitCode, stdout: texts[0]?.() ?? '', stderr: texts[1]?.() ?? '' };
+      return { exitCode, stdout: stdout(), stderr: stderr() };
     } catch (error) {
       if (!isSystemError(error, 'ENOENT')) throw error;
       throw new KilnError('tool.missing', 'There is no git on the server’s machine.', {
@@ -128,7 +133,7 @@ export class Git {
   }
 }
 
-function gathered(stream: NodeJS.ReadableStream, end: () => void): () => string {
+function gathered(stream: NodeJS.ReadableStream, end: () => void): () => Buffer {
   const chunks: Buffer[] = [];
   let bytes = 0;
   stream.on('data', (chunk: Buffer) => {
@@ -136,7 +141,7 @@ function gathered(stream: NodeJS.ReadableStream, end: () => void): () => string 
     if (bytes > OUTPUT_LIMIT_BYTES) end();
     else chunks.push(chunk);
   });
-  return () => Buffer.concat(chunks).toString('utf8');
+  return () => Buffer.concat(chunks);
 }
 
 function endGroup(pid: number | undefined): void {

@@ -156,16 +156,24 @@ export class Mirror {
     return undefined;
   }
 
-  async facts(commit: string, signal: AbortSignal): Promise<CommitFacts> {
-    const format = '--format=%H%x00%an <%ae>%x00%ct%x00%B';
-    const text = await this.#git.run(this.#call(['log', '-1', format, commit]), signal);
-    const [sha = commit, author = '', seconds = '0', message = ''] = text.split('\0');
-    return { sha, author, message: message.trim(), committedAtMs: Number(seconds) * 1_000 };
+  /** A commit, or what a tag names, with a file of it; undefined: it is not here. One process tells it all. */
+  async look(
+    commit: string,
+    file: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly facts: CommitFacts; readonly text?: string } | undefined> {
+    const call = this.#call(['cat-file', '--batch']);
+    // Each question is a line.
+    if (`${commit}${file}`.includes('\n')) return undefined;
+    const input = `${commit}^{commit}\n${commit}:${file}\n`;
+    const [found, blob] = objectsIn(await this.#git.bytes({ ...call, input }, signal));
+    if (found === undefined) return undefined;
+    return { facts: commitFacts(found), ...(blob?.type === 'blob' && { text: blob.body.toString('utf8') }) };
   }
 
   /** Undefined: there is no such file. */
-  fileAt(commit: string, file: string, signal: AbortSignal): Promise<string | undefined> {
-    return this.#ask(['cat-file', 'blob', `${commit}:${file}`], signal);
+  async fileAt(commit: string, file: string, signal: AbortSignal): Promise<string | undefined> {
+    return (await this.look(commit, file, signal))?.text;
   }
 
   /** Files that differ; undefined: one of the two is not here, as where history is shallow. */
@@ -193,4 +201,36 @@ export class Mirror {
   #call(argv: readonly string[]) {
     return { argv: ['--git-dir', this.directory, ...argv], limitMs: LOOK_LIMIT_MS };
   }
+}
+
+interface GitObject {
+  readonly name: string;
+  readonly type: string;
+  readonly body: Buffer;
+}
+
+/** What `git cat-file --batch` says, in the order of the questions; undefined: there is no such object. */
+function objectsIn(output: Buffer): readonly (GitObject | undefined)[] {
+  const found: (GitObject | undefined)[] = [];
+  for (let at = 0; at < output.length; ) {
+    const end = output.indexOf('\n', at);
+    const [, name, type, size] = /^([0-9a-f]+) (\w+) (\d+)$/.exec(output.toString('utf8', at, end)) ?? [];
+    at = end + 1;
+    if (name === undefined || type === undefined) {
+      found.push(undefined);
+      continue;
+    }
+    found.push({ name, type, body: output.subarray(at, at + Number(size)) });
+    at += Number(size) + 1;
+  }
+  return found;
+}
+
+function commitFacts({ name, body }: GitObject): CommitFacts {
+  const text = body.toString('utf8');
+  const head = text.slice(0, text.indexOf('\n\n'));
+  const [, author = ''] = /^author (.*) \d+ [+-]\d{4}$/m.exec(head) ?? [];
+  const [, seconds = '0'] = /^committer .* (\d+) [+-]\d{4}$/m.exec(head) ?? [];
+  const message = text.slice(head.length).trim();
+  return { sha: name, author, message, committedAtMs: Number(seconds) * 1_000 };
 }

@@ -29,11 +29,13 @@ export class Workspaces {
     const into = this.#folder(name);
     const { commit, options } = wish;
     const mirror = await this.#mirrors.holding(wish.repository, { commit }, options.depth, signal);
-    const usesLfs = options.lfs && (await mirror.usesLfs(commit, signal));
-    if (usesLfs) await this.#requireLfs(wish, signal);
     await rm(into, { recursive: true, force: true });
     await mkdir(this.#directory, { recursive: true, mode: 0o700 });
-    await this.#copy(mirror, wish, into, signal);
+    const [usesLfs] = await Promise.all([
+      options.lfs && mirror.usesLfs(commit, signal),
+      this.#copy(mirror, wish, into, signal),
+    ]);
+    if (usesLfs) await this.#requireLfs(wish, signal);
     if (options.submodules) await this.#submodules(wish, into, signal);
     if (usesLfs) await this.#largeFiles(wish, into, signal);
     return into;
@@ -81,10 +83,11 @@ export class Workspaces {
       await run(['init', '--quiet', '--template=', '--', into]);
       const wanted = [`--depth=${options.depth}`, '--', `file://${mirror.directory}`, commit];
       await run(['-C', into, 'fetch', '--quiet', '--no-tags', ...wanted]);
-      await run(['-C', into, 'remote', 'add', 'origin', url]);
     }
-    await run(['-C', into, 'remote', 'set-url', 'origin', url]);
-    await run(['-C', into, 'checkout', '--quiet', '--force', '--detach', commit]);
+    await Promise.all([
+      run(['-C', into, 'config', 'remote.origin.url', url]),
+      run(['-C', into, 'checkout', '--quiet', '--force', '--detach', commit]),
+    ]);
   }
 
   /** By the protocol of the repository and no other: one from afar cannot name a folder of this machine. */

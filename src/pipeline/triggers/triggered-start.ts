@@ -6,7 +6,7 @@ import { KilnError } from '../../domain/errors.ts';
 import type { TakenEvent, TriggerOutcome, TriggerStore } from '../../domain/ports/triggers.ts';
 import type { PipelineSource, PullRequestEvent, TriggerEvent } from '../../domain/trigger.ts';
 import type { JsonObject } from '../asl/json.ts';
-import type { Mirror, Mirrors } from '../checkout/mirrors.ts';
+import type { CommitFacts, Mirror, Mirrors } from '../checkout/mirrors.ts';
 import { folderWithin } from '../checkout/workspaces.ts';
 import { NO_RIGHTS, PIPELINE_FILE, type Pipelines, type StartWish } from '../pipelines.ts';
 import { executionOf } from './event-key.ts';
@@ -77,6 +77,13 @@ function groupOf(event: TriggerEvent, branch: string): string {
   return event.kind === 'pull-request' ? `pull request ${event.number}` : `refs/heads/${branch}`;
 }
 
+interface Found {
+  readonly mirror: Mirror;
+  readonly facts: CommitFacts;
+  /** Of its pipeline. */
+  readonly text?: string;
+}
+
 class RepositoryStart {
   readonly #parts: TriggeredStartParts;
   readonly #source: PipelineSource;
@@ -103,11 +110,11 @@ class RepositoryStart {
     const isOwnBranch = this.#isOwnBranch(event);
     const early = isOwnBranch ? undefined : passedOver(this.#source, event);
     if (early !== undefined) return { kind: 'passed-over', why: early };
-    const { mirror, commit } = await this.#commitOf(event);
-    const source = isOwnBranch ? await this.#refreshed(mirror, commit) : this.#source;
-    const why = passedOver(source, await this.#withPaths(source, event, mirror, commit));
+    const { mirror, facts, text } = await this.#commitOf(event);
+    const source = isOwnBranch ? await this.#refreshed(text) : this.#source;
+    const why = passedOver(source, await this.#withPaths(source, event, mirror, facts.sha));
     if (why !== undefined) return { kind: 'passed-over', why };
-    return this.#start(source, event, mirror, commit);
+    return this.#start(source, event, mirror, facts);
   }
 
   #isOwnBranch(event: TriggerEvent): boolean {
@@ -116,18 +123,23 @@ class RepositoryStart {
     return !('at' in event) || event.at === undefined;
   }
 
-  async #commitOf(event: TriggerEvent): Promise<{ mirror: Mirror; commit: string }> {
+  async #commitOf(event: TriggerEvent): Promise<Found> {
     const { mirrors } = this.#parts;
     const { branch, checkout } = this.#source;
     if (event.kind === 'push' || event.kind === 'pull-request') {
       if (event.kind === 'pull-request') this.#assertSameHost(event);
       const mirror = await mirrors.holding(this.#url, event, checkout.depth, this.#signal);
-      return { mirror, commit: (await mirror.resolve(event.commit, this.#signal)) ?? event.commit };
+      return this.#look(mirror, event.commit, event.commit);
     }
     const at = ('at' in event ? event.at : undefined) ?? branch;
     const mirror = await mirrors.fresh(this.#url, checkout.depth, this.#signal);
-    const commit = await mirror.resolve(at, this.#signal);
-    if (commit !== undefined) return { mirror, commit };
+    return this.#look(mirror, await mirror.resolve(at, this.#signal), at);
+  }
+
+  async #look(mirror: Mirror, commit: string | undefined, at: string): Promise<Found> {
+    const { directory, file = PIPELINE_FILE } = this.#source;
+    const found = commit && (await mirror.look(commit, pathWithin(directory, file), this.#signal));
+    if (found) return { mirror, ...found };
     throw new KilnError('checkout.failed', `${this.#url} has no branch, tag or commit ${at}.`, {
       next: 'Name one that it has.',
     });
@@ -144,9 +156,7 @@ class RepositoryStart {
   }
 
   /** As the file says now. It may be at fault, which then is what became of the event. */
-  async #refreshed(mirror: Mirror, commit: string): Promise<PipelineSource> {
-    const { directory, file = PIPELINE_FILE } = this.#source;
-    const text = await mirror.fileAt(commit, pathWithin(directory, file), this.#signal);
+  async #refreshed(text: string | undefined): Promise<PipelineSource> {
     const declared = await declaredBy(text, this.#source);
     const source = { ...this.#source, ...declared };
     if (JSON.stringify(source) !== JSON.stringify(this.#source)) await this.#note(source);
@@ -185,15 +195,15 @@ class RepositoryStart {
     source: PipelineSource,
     event: TriggerEvent,
     mirror: Mirror,
-    commit: string,
+    commit: CommitFacts,
   ): Promise<TriggerOutcome> {
     // What a stranger's commit names elsewhere is not fetched with this server's keys.
     const isTrusted = event.kind !== 'pull-request' || event.trusted;
     const options = isTrusted ? source.checkout : { ...source.checkout, submodules: false, lfs: false };
-    const wish = { repository: this.#url, commit, options };
+    const wish = { repository: this.#url, commit: commit.sha, options };
     const execution = this.#execution;
     const definition = await this.#foreignDefinition(source, event, mirror);
-    const { sha, author, message, committedAtMs } = await mirror.facts(commit, this.#signal);
+    const { sha, author, message, committedAtMs } = commit;
     return this.#parts.folders.within(execution, wish, this.#signal, async (root) => {
       const directory = await folderWithin(root, source.directory);
       if (this.#isOwnBranch(event)) await this.#describeAgain(source, directory);
