@@ -2,25 +2,26 @@
 
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DOCKER_SOCKET, dockerAnswers, NO_DOCKER, shellImage } from '../../../test/docker.ts';
 import { EngineClient } from '../../docker/engine-client.ts';
 import type { Json, JsonObject } from '../asl/json.ts';
+import { DiskTaskLogs } from '../logs/task-logs.ts';
 import type { TaskCall } from '../task.ts';
 import type { TaskParts } from '../task-parts.ts';
 import { cmd } from '../tasks/cmd.ts';
 import { Commands } from './commands.ts';
 import { CommandGroups } from './limits.ts';
-import { plainLogs } from './plain-logs.ts';
 import { MarkedOutput } from './script.ts';
 import { secretFolder } from './secret-folder.ts';
 import { Services } from './services.ts';
 
 const BWRAP = ['/usr/bin/bwrap', '/usr/local/bin/bwrap'].find((file) => existsSync(file));
 const never = new AbortController().signal;
+const clock = { now: () => Date.now(), monotonic: () => performance.now(), sleep: () => Promise.resolve() };
 
 let root = '';
 let state = '';
@@ -46,9 +47,9 @@ function open(): Commands {
     searchPath: process.env.PATH ?? '/usr/bin:/bin',
     bwrap: BWRAP,
     secrets: secretFolder(path.join(state, 'secrets')),
-    logs: plainLogs(path.join(state, 'logs')),
+    logs: taskLogs(),
     services: new Services(engine, state),
-    clock: { now: () => Date.now(), monotonic: () => performance.now(), sleep: () => Promise.resolve() },
+    clock,
     newId: () => randomUUID().slice(0, 8),
   });
 }
@@ -86,7 +87,19 @@ function run(given: JsonObject, role?: 'viewer'): Promise<Json> {
   return cmd(parts).run(call(given, role), never);
 }
 
-const log = () => readFile(path.join(state, `logs/exec-${count}/task-1.log`), 'utf8');
+const taskLogs = () => new DiskTaskLogs(path.join(state, 'logs'), clock, { warn: console.error });
+
+/** Of the last call. */
+async function log(): Promise<string> {
+  const text: Uint8Array[] = [];
+  for await (const bytes of taskLogs().text(`exec-${count}`, 'task-1', never)) text.push(bytes);
+  return Buffer.concat(text).toString();
+}
+
+async function groups(): Promise<readonly string[] | undefined> {
+  const [facts] = await taskLogs().list(`exec-${count}`);
+  return facts?.groups.map(({ title }) => title);
+}
 
 describe('secrets', () => {
   it('are variables and files of the commands, and in no result, no log and no argument', async () => {
@@ -117,9 +130,11 @@ describe('secrets', () => {
 describe('the script', () => {
   it('is one shell, with a group in the log for each command', async () => {
     await run({ commands: ['A=1; cd /tmp', 'echo "$A $PWD"'] });
-    expect(await log()).toBe('$ source\n$ A=1; cd /tmp\n$ echo "$A $PWD"\n1 /tmp\n');
+    expect(await groups()).toEqual(['source', 'A=1; cd /tmp', 'echo "$A $PWD"']);
+    expect(await log()).toBe('1 /tmp\n');
     await run({ commands: ['if true', 'then echo yes', 'fi'] });
-    expect(await log()).toBe('$ source\n$ if true\nyes\n');
+    expect(await groups()).toEqual(['source', 'if true']);
+    expect(await log()).toBe('yes\n');
   });
 
   it('finds its groups however the output is cut', () => {

@@ -4,7 +4,7 @@ import type { ExecutionStatus } from '../../domain/ports/executions.ts';
 export type Standing = 'unknown' | 'healthy' | 'failing' | 'red';
 
 /** Failures in a row that make a pipeline red. */
-export const RED_AFTER = 3;
+const RED_AFTER = 3;
 
 /**
  * Of its ends, newest first. What was cancelled, or superseded by a newer one, says nothing of it; one failure may be
