@@ -27,6 +27,8 @@ const { values } = parseArgs({
   },
 });
 
+/** As `kiln serve` starts the server. */
+const SERVER_FLAGS = ['--max-semi-space-size=2'];
 const DAY_MS = 24 * 3600_000;
 /** By then the notice of whatever the first pass has announced is over. */
 const NOTICE_DAYS = 7;
@@ -87,7 +89,8 @@ if (values.pass !== undefined) {
 
 /** In a process that does nothing else: this one has grown while it wrote the images. */
 function passAlone(file: string, days: number): Passed {
-  const child = spawnSync(process.execPath, [import.meta.filename, '--pass', file, '--days', String(days)], {
+  const args = [...SERVER_FLAGS, import.meta.filename, '--pass', file, '--days', String(days)];
+  const child = spawnSync(process.execPath, args, {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
   });
