@@ -42,6 +42,7 @@ import { DiskTaskLogs } from './pipeline/logs/task-logs.ts';
 import { Machines } from './pipeline/machines.ts';
 import { deploymentHeldUpBy, PauseGate } from './pipeline/pause-gate.ts';
 import { Pipelines } from './pipeline/pipelines.ts';
+import { SingleTasks } from './pipeline/single-tasks.ts';
 import { startOther } from './pipeline/start-other.ts';
 import { makeTasks } from './pipeline/task-registry.ts';
 import { TaskTokens } from './pipeline/task-tokens.ts';
@@ -269,7 +270,7 @@ async function build(building: Building): Promise<KilnServer> {
     images: imageVerbs({ store, scans, transfers, clock: systemClock }),
     logs: new VerbLogs(taskLogs, log),
   });
-  const { pipelines, taskTokens, workerJobs, triggers } = await buildPipelines(building, {
+  const { pipelines, taskTokens, singleTasks, workerJobs, triggers } = await buildPipelines(building, {
     store,
     verbs,
     holder,
@@ -312,6 +313,7 @@ async function build(building: Building): Promise<KilnServer> {
     deployer,
     pipelines,
     taskTokens,
+    singleTasks,
     workerJobs,
     taskLogs,
     executionGraph: (id) =>
@@ -450,6 +452,7 @@ async function buildPipelines(
 ): Promise<{
   pipelines: Pipelines;
   taskTokens: TaskTokens;
+  singleTasks: SingleTasks;
   workerJobs: WorkerJobs;
   triggers: Triggers;
 }> {
@@ -516,12 +519,10 @@ async function buildPipelines(
   closers.push(() => executor.close());
   const triggers = openTriggers(around, checkouts, pipelines, holder);
   closers.push(() => triggers.keeper.close());
-  const taskTokens = new TaskTokens({
-    store: store.executions,
-    machines: executor.machines,
-    clock: systemClock,
-  });
-  return { pipelines, taskTokens, workerJobs, triggers };
+  const known = { store: store.executions, machines: executor.machines, clock: systemClock };
+  const taskTokens = new TaskTokens(known);
+  const singleTasks = new SingleTasks(known);
+  return { pipelines, taskTokens, singleTasks, workerJobs, triggers };
 }
 
 async function buildTargets(

@@ -14,8 +14,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   processes: [],
   /** A client of the Docker engine, for whoever builds or runs containers. */
   docker: [],
+  /** What signs requests to Amazon's services. */
+  amazon: [],
   component: [],
-  bakery: ['component', 'docker'],
+  bakery: ['amazon', 'component', 'docker'],
   checks: ['component', 'config'],
   catalog: ['checks'],
   config: ['component'],
@@ -25,7 +27,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   scan: ['bakery'],
   targets: ['docker'],
   store: [],
-  pipeline: ['component', 'docker'],
+  pipeline: ['amazon', 'component', 'docker'],
   api: [],
   http: [
     'api',

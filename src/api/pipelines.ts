@@ -102,6 +102,16 @@ export const pipelines = {
       .openapi('ExecutionRequest'),
     answer: executionView,
   },
+  'executions.runTask': {
+    body: z
+      .strictObject({
+        task: z.string().min(1).max(80).openapi({ description: 'As the resource of a Task names it' }),
+        input: z.unknown().openapi({ description: 'Its arguments' }),
+        key: z.string().min(1).max(200).openapi({ description: 'It is begun once for a key' }),
+      })
+      .openapi('TaskRequest'),
+    answer: executionView,
+  },
   'executions.list': {
     query: z.strictObject({
       ...pageQuery,

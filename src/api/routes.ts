@@ -407,6 +407,13 @@ export const ROUTES = {
     answers: 'json',
     begins: true,
   },
+  'executions.runTask': {
+    method: 'post',
+    path: '/executions/tasks',
+    role: 'deployer',
+    summary: 'Run one task by itself, as an execution of its own',
+    answers: 'json',
+  },
   'executions.list': {
     method: 'get',
     path: '/executions',

@@ -111,7 +111,7 @@ export const VERBS: readonly VerbEntry[] = [
     name: 'pipeline',
     args: '<action> [what] [more]',
     summary:
-      'run a pipeline, look after its executions (list, show, why, logs, health, cancel, retry, approve, reject), have it started by what happens (watch, sources, events, start, unwatch, hook), hold them back from an environment (pause, resume, paused), eject the default one, or try or draw one without a server',
+      'run a pipeline, look after its executions (list, show, why, logs, health, cancel, retry, approve, reject), have it started by what happens (watch, sources, events, start, unwatch, hook), hold them back from an environment (pause, resume, paused), eject the default one, or try, draw or export one without a server',
     options: [
       ['--file <file>', 'of run and watch: a file of the folder, instead of pipeline.yaml'],
       ['--parameters <list>', 'of run, watch and start: NAME=VALUE,NAME=VALUE'],
@@ -139,6 +139,10 @@ export const VERBS: readonly VerbEntry[] = [
       ['--mocks <file>', 'of try: task results by resource or state, JSON'],
       ['--context <file>', 'of try: the context object, JSON'],
       ['--format <format>', 'of graph: mermaid (default) or svg'],
+      ['--aws', 'of export: for AWS Step Functions, with Kiln’s tasks as Activities'],
+      ['--region <region>', 'of export (AWS_REGION)'],
+      ['--account <id>', 'of export: the account of the Activities'],
+      ['--prefix <text>', 'of export: of the Activities’ names (default kiln-)'],
     ],
     example:
       'kiln pipeline run ./shop\n  kiln pipeline watch https://example.com/team/shop.git --poll 1m\n  kiln pipeline logs exec-4f1c Build -f\n  kiln pipeline approve exec-4f1c --why "looks good"\n  kiln pipeline try --definition pipeline.yaml --input input.json --mocks mocks.json --json\n  kiln pipeline graph --definition pipeline.yaml --format svg',
@@ -384,6 +388,11 @@ export const VERBS: readonly VerbEntry[] = [
       ['--labels <list>', 'what it offers: a command runs here when these hold all of its runsOn'],
       ['--name <name>', 'for people; one of a name on a machine (default its host name)'],
       ['--slots <n>', 'commands at once (default 2)'],
+      ['--activities <list>', 'serve these tasks as Activities of AWS Step Functions instead, such as cmd,deploy'],
+      ['--region <region>', 'of the Activities (AWS_REGION)'],
+      ['--account <id>', 'of the Activities'],
+      ['--prefix <text>', 'of the Activities’ names (default kiln-)'],
+      ['--heartbeat <seconds>', 'of the Activities (default 15)'],
       STATE,
     ],
     example: 'KILN_URL=https://kiln.example.com kiln worker --labels linux,gpu --slots 4',

@@ -18,6 +18,7 @@ import type { ExecutionGraph } from '../pipeline/execution-graph.ts';
 import type { PipelineHealth } from '../pipeline/health/pipeline-health.ts';
 import type { DiskTaskLogs } from '../pipeline/logs/task-logs.ts';
 import type { Pipelines } from '../pipeline/pipelines.ts';
+import type { SingleTasks } from '../pipeline/single-tasks.ts';
 import type { TaskTokens } from '../pipeline/task-tokens.ts';
 import type { Poller } from '../pipeline/triggers/poller.ts';
 import type { Sources } from '../pipeline/triggers/sources.ts';
@@ -147,6 +148,7 @@ export interface HttpParts {
   readonly rebakes: Pick<Rebakes, 'status' | 'recent' | 'retry'>;
   readonly janitor: Pick<Janitor, 'run' | 'explain' | 'policy'>;
   readonly pipelines: Pick<Pipelines, 'start' | 'again' | 'show' | 'history' | 'cancel' | 'decide' | 'wait'>;
+  readonly singleTasks: Pick<SingleTasks, 'run'>;
   readonly taskTokens: Pick<TaskTokens, 'answer'>;
   readonly workerJobs: Pick<WorkerJobs, 'take' | 'begin' | 'beat' | 'log' | 'end' | 'sourceFolder'>;
   readonly executionGraph: (id: string) => Promise<ExecutionGraph>;

@@ -11,7 +11,7 @@ import type { HttpParts } from './parts.ts';
 import { starterOf } from './starter.ts';
 import { present } from './views.ts';
 
-export function servePipelines(operations: Operations, { pipelines, store }: HttpParts): void {
+export function servePipelines(operations: Operations, { pipelines, singleTasks, store }: HttpParts): void {
   const view = async (id: string) => executionView(await pipelines.show(id));
 
   operations.begins('executions.start', {
@@ -24,6 +24,10 @@ export function servePipelines(operations: Operations, { pipelines, store }: Htt
     ended: hasEnded,
     wait: async ({ id }, timeoutMs, signal) => view((await pipelines.wait(id, timeoutMs, signal)).id),
   });
+
+  operations.json('executions.runTask', async ({ body: { task, input = null, key } }, caller) =>
+    view((await singleTasks.run({ task, input, key }, starterOf(caller))).id),
+  );
 
   operations.json('executions.list', async ({ query }) => {
     const { open, limit, cursor, status: statuses, from: fromMs, before: beforeMs, ...same } = query;

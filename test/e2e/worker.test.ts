@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { access, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { ActivitiesService } from './activities-service.ts';
 import { Kiln, ROOT, until } from './kiln.ts';
 
 interface Execution {
@@ -25,18 +26,19 @@ afterAll(async () => {
   await kiln.destroy();
 });
 
-async function startWorker(name: string, labels: string): Promise<ChildProcess> {
+async function startWorker(
+  name: string,
+  options: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<ChildProcess> {
   const { url } = (await kiln.serverFile()) ?? { url: '' };
   const token = (await readFile(path.join(kiln.state, 'token'), 'utf8')).trim();
   const state = path.join(kiln.directory, 'elsewhere');
-  const worker = spawn(
-    path.join(ROOT, 'bin/kiln'),
-    ['worker', '--labels', labels, '--name', name, '--slots', '1', '--state', state],
-    {
-      env: { PATH: process.env.PATH, KILN_URL: url, KILN_TOKEN: token },
-      stdio: ['ignore', 'ignore', 'pipe'],
-    },
-  );
+  const args = ['worker', ...options, '--name', name, '--slots', '1', '--state', state];
+  const worker = spawn(path.join(ROOT, 'bin/kiln'), args, {
+    env: { PATH: process.env.PATH, KILN_URL: url, KILN_TOKEN: token, ...environment },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   workers.push(worker);
   let said = '';
   worker.stderr?.on('data', (text) => {
@@ -46,7 +48,6 @@ async function startWorker(name: string, labels: string): Promise<ChildProcess> 
   return worker;
 }
 
-/** A launcher may start another process: the one that works is the last of them. */
 async function killHard(worker: ChildProcess): Promise<void> {
   const exited = new Promise((resolve) => worker.once('exit', resolve));
   worker.kill('SIGKILL');
@@ -87,13 +88,17 @@ const isThere = (file: string) =>
   );
 
 it('a worker with the labels runs a command with its source and secrets; one without them does not', async () => {
-  await startWorker('near', 'linux');
-  const id = await begin('fits', ['cat kiln.yaml', 'echo "it is $WORD"; printf %s "$WORD" | wc -c | grep -qx 11'], {
-    secrets: { WORD: 'deploy' },
-  });
+  await startWorker('near', ['--labels', 'linux']);
+  const id = await begin(
+    'fits',
+    ['cat kiln.yaml', 'echo "it is $WORD"; printf %s "$WORD" | wc -c | grep -qx 11'],
+    {
+      secrets: { WORD: 'deploy' },
+    },
+  );
   const why = await kiln.run('pipeline', 'why', id);
   expect(why.stdout).toContain('waits for a worker with the labels linux, far');
-  await startWorker('far', 'linux,far,big');
+  await startWorker('far', ['--labels', 'linux,far,big']);
   const { status, output } = await ended(id);
   expect([status, output?.output]).toEqual(['SUCCEEDED', expect.stringContaining('it is ***')]);
   const logs = await kiln.run('pipeline', 'logs', id);
@@ -122,7 +127,7 @@ it('a worker that dies leaves an outcome that nobody knows, and the next one goe
   const id = await begin('dies', commands, {}, { ...retry, End: true });
   await until('it runs', () => isThere(begun));
   if (far !== undefined) await killHard(far);
-  await startWorker('next', 'linux,far');
+  await startWorker('next', ['--labels', 'linux,far']);
   expect(await ended(id)).toMatchObject({ output: { exitCode: 0 }, status: 'SUCCEEDED' });
   const { history } = await kiln.json<{ history: { type: string; error?: string }[] }>(
     'pipeline',
@@ -133,4 +138,63 @@ it('a worker that dies leaves an outcome that nobody knows, and the next one goe
     'Kiln.OutcomeUnknown',
   ]);
   expect(await isThere(left)).toBe(false);
+}, 120_000);
+
+it('tasks are Activities of AWS Step Functions, for the definition that was exported', async () => {
+  const service = new ActivitiesService();
+  try {
+    const directory = path.join(kiln.directory, 'exported');
+    await mkdir(directory);
+    const file = path.join(directory, 'pipeline.yaml');
+    await writeFile(
+      file,
+      `Parameters: [{name: level, type: string, default: stage}]
+StartAt: Both
+States:
+  Both:
+    Type: Parallel
+    Branches:
+      - {StartAt: Build, States: {Build: {Type: Task, Resource: microtica.actions.docker.build, End: true}}}
+    Next: Run
+  Run: {Type: Task, Resource: cmd, TimeoutSeconds: 60, Parameters: {"commands.$": $.commands}, End: true}
+`,
+    );
+    const flags = ['--region', 'eu-west-2', '--account', '123456789012'];
+    const place = 'arn:aws:states:eu-west-2:123456789012:activity:kiln-';
+    const exported = await kiln.run('pipeline', 'export', '--aws', '--definition', file, ...flags);
+    const definition = JSON.parse(exported.stdout);
+    expect(Object.keys(definition)).toEqual(['StartAt', 'States']);
+    expect(definition.States.Both.Branches[0].States.Build.Resource).toBe(`${place}docker-build`);
+    expect(definition.States.Run).toMatchObject({ Resource: `${place}cmd`, TimeoutSeconds: 60 });
+
+    const environment = {
+      AWS_ENDPOINT_URL_SFN: await service.start(),
+      AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE',
+      AWS_SECRET_ACCESS_KEY: service.secret,
+    };
+    await startWorker('cloud', ['--activities', 'cmd', '--heartbeat', '1', ...flags], environment);
+    const { Resource: arn } = definition.States.Run;
+    const slow = service.ask(arn, { commands: ['sleep 3', 'echo done'] });
+    expect(await slow.ended).toMatchObject({
+      output: { exitCode: 0, output: expect.stringContaining('done') },
+    });
+    expect(slow.task.beats).toBeGreaterThan(0);
+    const broken = service.ask(arn, { commands: ['exit 7'] });
+    expect(await broken.ended).toMatchObject({
+      error: 'Cmd.Failed',
+      cause: expect.stringContaining('exit code 7'),
+    });
+    const wrong = service.ask(arn, { comands: [] });
+    expect(await wrong.ended).toMatchObject({ error: 'input.invalid' });
+    const endless = service.ask(arn, { commands: ['sleep 600'] });
+    await until('it runs', async () => endless.task.beats > 0);
+    endless.task.timedOut = true;
+    await until('it is cancelled', async () => {
+      const page = await kiln.json<{ items: Execution[] }>('pipeline', 'list', 'task cmd');
+      return page.items.some(({ status }) => status === 'ABORTED');
+    });
+    expect(new Set(service.refusals)).toEqual(new Set(['TaskTimedOut']));
+  } finally {
+    service.close();
+  }
 }, 120_000);

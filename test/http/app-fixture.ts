@@ -26,6 +26,7 @@ import { PipelineHealth } from '../../src/pipeline/health/pipeline-health.ts';
 import { DiskTaskLogs } from '../../src/pipeline/logs/task-logs.ts';
 import { Machines } from '../../src/pipeline/machines.ts';
 import { Pipelines } from '../../src/pipeline/pipelines.ts';
+import { SingleTasks } from '../../src/pipeline/single-tasks.ts';
 import { NOTHING_YET } from '../../src/registry/transfer-progress.ts';
 import type { Transfer } from '../../src/registry/transfers.ts';
 import type { ScanRun } from '../../src/scan/scans.ts';
@@ -229,6 +230,11 @@ function smallParts(
     pipelines: noPipelines(store),
     sources: oneSource(acts),
     poller: { stateOf: () => undefined },
+    singleTasks: new SingleTasks({
+      store: store.executions,
+      machines: new Machines(store.executions),
+      clock: systemClock,
+    }),
     taskTokens: { answer: async () => undefined },
     workerJobs: {
       take: async () => undefined,

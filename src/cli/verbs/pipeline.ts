@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { KilnError } from '../../domain/errors.ts';
 import { isObject, type Json, type JsonObject } from '../../pipeline/asl/json.ts';
 import type { Mocks } from '../../pipeline/asl/mocks.ts';
-import { answer, type Context, choiceFlag, textFlag } from '../context.ts';
+import { answer, type Context, choiceFlag, hint, isSet, textFlag } from '../context.ts';
 import { EXECUTION_ACTIONS } from './pipeline-executions.ts';
 import { PAUSE_ACTIONS } from './pipeline-pauses.ts';
 import { SOURCE_ACTIONS } from './pipeline-sources.ts';
@@ -15,6 +15,7 @@ const ACTIONS: Readonly<Record<string, (context: Context) => Promise<number>>> =
   ...PAUSE_ACTIONS,
   try: tryOut,
   graph: draw,
+  export: exportDefinition,
 };
 
 export async function run(context: Context): Promise<number> {
@@ -63,6 +64,22 @@ async function draw(context: Context): Promise<number> {
   const { svg } = await import('../../pipeline/definition/svg.ts');
   const text = format === 'svg' ? svg(graphOf(machine)) : mermaid(graphOf(machine));
   return answer(context, { format, text }, () => text.trimEnd());
+}
+
+/** The same definition for AWS Step Functions; its Activities are named, since they must exist before it does. */
+async function exportDefinition(context: Context): Promise<number> {
+  const { readPipeline } = await import('../../pipeline/definition/pipeline-file.ts');
+  const { exportForAws } = await import('../../pipeline/export/aws-definition.ts');
+  const { awsPlace } = await import('./aws-place.ts');
+  if (!isSet(context.flags, 'aws')) {
+    throw new KilnError('input.invalid', 'A pipeline is exported for AWS.', { next: 'Add --aws.' });
+  }
+  const file = definitionFile(context);
+  const { machine } = await readPipeline(await readText(file, '--definition'), file);
+  const exported = exportForAws(machine, awsPlace(context));
+  for (const { name } of exported.activities)
+    hint(context, `its activity: aws stepfunctions create-activity --name ${name}`);
+  return answer(context, exported, () => JSON.stringify(exported.definition, null, 2));
 }
 
 function definitionFile(context: Context): string {

@@ -21,6 +21,11 @@ export async function run(context: Context): Promise<number> {
   const { env, flags, signal, terminal } = context;
   const labels = (textFlag(flags, 'labels') ?? '').split(',').filter(Boolean);
   const name = textFlag(flags, 'name') ?? hostname();
+  const tasks = textFlag(flags, 'activities')?.split(',').filter(Boolean) ?? [];
+  if (tasks.length > 0) {
+    const { runActivities } = await import('./worker-activities.ts');
+    return runActivities(context, tasks, name);
+  }
   const searchPath = env.PATH ?? '/usr/local/bin:/usr/bin:/bin';
   const stateDirectory = path.join(context.stateDirectory, 'worker', name.replace(/[^\w.-]/g, '-'));
   await mkdir(stateDirectory, { recursive: true, mode: 0o700 });

@@ -13,19 +13,22 @@ export interface SignedRequest {
   readonly region: string;
   readonly service: string;
   readonly atMs: number;
+  /** Signed along; what is not a form says so by its content-type. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 const CONTENT_TYPE = 'application/x-www-form-urlencoded; charset=utf-8';
 
-/** Headers of a POST of a form. */
+/** Headers of a POST: of a form, unless they say otherwise. */
 export function signedHeaders(
-  { url, body, region, service, atMs }: SignedRequest,
+  { url, body, region, service, atMs, headers }: SignedRequest,
   { accessKey, secretKey, token }: AmazonCredentials,
 ): Record<string, string> {
   const time = new Date(atMs).toISOString().replace(/[-:]|\.\d{3}/g, '');
   const day = time.slice(0, 8);
   const signed: Record<string, string> = {
     'content-type': CONTENT_TYPE,
+    ...headers,
     host: url.host,
     'x-amz-date': time,
     ...(token === undefined ? {} : { 'x-amz-security-token': token }),
