@@ -1,4 +1,7 @@
-/** A Docker engine whose BuildKit is turned off, as `{"features": {"buildkit": false}}` in its daemon.json does: the real one behind a way that says so. */
+/**
+ * A Docker engine whose BuildKit is turned off, as `{"features": {"buildkit": false}}` in its daemon.json does: the real
+ * one behind a way that opens no session, and says so unless it is told not to.
+ */
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, request } from 'node:http';
@@ -11,13 +14,16 @@ export interface PlainEngine {
   close(): Promise<void>;
 }
 
-export async function plainEngine(): Promise<PlainEngine> {
+export async function plainEngine({ says = true } = {}): Promise<PlainEngine> {
   const folder = await mkdtemp(path.join(tmpdir(), 'kiln-engine-'));
   const socketPath = path.join(folder, 'docker.sock');
   const server = createServer((incoming, answer) => {
     const { method, url, headers } = incoming;
     const outgoing = request({ socketPath: DOCKER_SOCKET, method, path: url, headers }, (response) => {
-      answer.writeHead(response.statusCode ?? 502, { ...response.headers, 'builder-version': '1' });
+      answer.writeHead(response.statusCode ?? 502, {
+        ...response.headers,
+        ...(says ? { 'builder-version': '1' } : {}),
+      });
       response.pipe(answer);
       response.once('error', () => answer.destroy());
     });

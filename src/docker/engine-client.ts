@@ -101,6 +101,7 @@ export class EngineClient {
       headers: { host: 'docker', connection: 'Upgrade', upgrade: protocol, ...headers },
     });
     const stop = (): void => void outgoing.destroy();
+    const closed = (): void => reject(new Error('the connection was closed'));
     const ending = AbortSignal.any([signal, limit]);
     ending.addEventListener('abort', stop, { once: true });
     outgoing.once('upgrade', (_, socket, head) => {
@@ -108,10 +109,12 @@ export class EngineClient {
       resolve(socket);
     });
     outgoing.once('response', (answer) => {
+      // The connection may be gone before the reason has been read.
+      outgoing.off('close', closed);
       refusal(answer).then(reject, reject);
     });
     outgoing.once('error', reject);
-    outgoing.once('close', () => reject(new Error('the connection was closed')));
+    outgoing.once('close', closed);
     outgoing.end();
     try {
       return await promise;

@@ -194,5 +194,11 @@ describe.runIf(dockerAnswers)('a build in a session', { timeout: 120_000 }, () =
       code: 'target.unsupported',
       message: expect.stringContaining('Dockerfile:3'),
     });
+
+    const silent = await plainEngine({ says: false });
+    closers.push(() => silent.close());
+    await expect(build(builder({}, silent.socketPath))).rejects.toMatchObject({ code: 'target.unsupported' });
+    await write('{}', `FROM ${await shellImage()}\nCOPY . /app/\n`);
+    expect((await build(builder({}, silent.socketPath))).log).not.toEqual([]);
   });
 });

@@ -16,6 +16,7 @@ import { sha256 } from '../blobs.ts';
 import { type BuildContext, contextArchive, contextContent, OWN_DOCKERFILE } from './build-context.ts';
 import { pinned } from './dockerfile.ts';
 import { withoutSecrets } from './granted-secrets.ts';
+import { checkMounts } from './mounts.ts';
 
 /** By it is found what a build has left. */
 export const BUILD_LABEL = 'kiln.build';
@@ -66,8 +67,14 @@ export async function buildOnEngine(
   try {
     const file = ownDockerfile(build);
     const session = builder === 'classic' ? undefined : await openSession(client, build, file, both);
-    if (session === undefined) await buildClassically(client, build, onLine, both);
-    else await buildInSession(client, build, session, file, onLine, both);
+    if (session !== undefined) {
+      await buildInSession(client, build, session, file, onLine, both);
+      return;
+    }
+    // That it has no BuildKit an engine may say only now.
+    const { container, dockerfile } = build;
+    checkMounts(dockerfile, { file: container.dockerfile, container, builder: 'classic' });
+    await buildClassically(client, build, onLine, both);
   } catch (error) {
     signal.throwIfAborted();
     if (limit.aborted) {
