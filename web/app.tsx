@@ -4,12 +4,14 @@ import { LiveContext, useEvents } from './live.ts';
 import { placeOf, usePlace } from './place.ts';
 import { clientFor, keptSession, type Session, signIn, signOut, takeCode } from './session.ts';
 import { Activity } from './views/activity.tsx';
-import { ImageView } from './views/image.tsx';
-import { Images } from './views/images.tsx';
-import { ServiceView } from './views/service.tsx';
+import { Channels } from './views/channels.tsx';
 import { ExecutionView } from './views/execution.tsx';
+import { ImageView } from './views/image.tsx';
+import { ImageDiff } from './views/image-diff.tsx';
+import { Images } from './views/images.tsx';
 import { PipelineView } from './views/pipeline.tsx';
 import { Pipelines } from './views/pipelines.tsx';
+import { ServiceView } from './views/service.tsx';
 import { Services } from './views/services.tsx';
 
 type Gate =
@@ -94,6 +96,7 @@ function Signed({ session, leave }: { session: Session; leave: (why?: string) =>
         <nav>
           <Tab name="Services" word="services" place={place} first />
           <Tab name="Images" word="images" place={place} />
+          <Tab name="Channels" word="channels" place={place} />
           <Tab name="Pipelines" word="pipelines" place={place} />
           <Tab name="Activity" word="activity" place={place} />
         </nav>
@@ -137,8 +140,13 @@ function Place({ place }: { place: readonly string[] }) {
     return <ServiceView component={first} level={second} region={third} />;
   }
   if (word === 'services') return <Services />;
+  if (word === 'images' && first !== undefined && second === 'diff' && third !== undefined) {
+    return <ImageDiff from={first} to={third} />;
+  }
+  if (word === 'channels') return <Channels />;
+  if (word === 'images' && first === 'find') return <Images query={second ?? ''} />;
   if (word === 'images' && first !== undefined) return <ImageView reference={first} />;
-  if (word === 'images') return <Images />;
+  if (word === 'images') return <Images query="" />;
   if (word === 'pipelines' && first !== undefined) return <PipelineView pipeline={first} />;
   if (word === 'pipelines') return <Pipelines />;
   if (word === 'executions' && first !== undefined) {

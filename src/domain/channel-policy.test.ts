@@ -100,7 +100,11 @@ test('more demands never make fewer unmet, and approving oneself never helps', (
       const { unmet } = judgePromotion(policy, given);
       const stricter = { ...policy, checks: [...policy.checks, 'extra'], approvals: policy.approvals + 1 };
       expect(judgePromotion(stricter, given).unmet.length).toBeGreaterThan(unmet.length);
-      const own = [...approvals, { by: 'ann', why: 'me', atMs: 1 }];
+      const own = [
+        ...approvals,
+        { by: 'ann', why: 'me', atMs: 1 },
+        { by: 'page of ann', why: 'me', atMs: 1 },
+      ];
       expect(judgePromotion(policy, { ...given, approvals: own }).unmet).toEqual(unmet);
     }),
   );

@@ -4,6 +4,9 @@ import type { ImageId } from './ids.ts';
 import { type ChannelMove, type CheckResult, latestChecks } from './image.ts';
 import type { Approval, Evidence } from './promotion-evidence.ts';
 
+/** From here on hours say more than minutes. */
+const LONG_MS = 2 * 3_600_000;
+
 export interface PromotionFacts {
   readonly image: ImageId;
   readonly checks: readonly CheckResult[];
@@ -38,9 +41,7 @@ export function judgePromotion(policy: ChannelPolicy, facts: PromotionFacts): Po
   const { after } = policy;
   if (after !== undefined && heldMs === undefined) unmet.push(`the channel ${after.channel} never held it`);
   else if (after !== undefined && heldMs !== undefined && heldMs < after.heldMs) {
-    unmet.push(
-      `the channel ${after.channel} held it for ${minutes(heldMs)} of ${minutes(after.heldMs)} minutes`,
-    );
+    unmet.push(`the channel ${after.channel} held it for ${shareText(heldMs, after.heldMs)}`);
   }
   const earlier =
     after === undefined || heldMs === undefined ? {} : { earlier: { channel: after.channel, heldMs } };
@@ -64,8 +65,16 @@ export function joinVerdicts(verdicts: readonly PolicyVerdict[]): PolicyVerdict 
 /** One of each person; who promotes does not count. */
 function approvalsBy({ approvals, promoter }: PromotionFacts): readonly Approval[] {
   const first = new Map<string, Approval>();
-  for (const one of approvals) if (one.by !== promoter && !first.has(one.by)) first.set(one.by, one);
+  for (const one of approvals) {
+    const person = personOf(one.by);
+    if (person !== personOf(promoter) && !first.has(person)) first.set(person, one);
+  }
   return [...first.values()];
+}
+
+/** Whoever opened the page acts there under a name of the page's own, and is the same person. */
+function personOf(actor: string): string {
+  return actor.replace(/^(?:page of )+/, '');
 }
 
 /** The longest time without a break; undefined: the channel never held it. */
@@ -83,6 +92,8 @@ export function longestHeldMs(
   return longest;
 }
 
-function minutes(ms: number): number {
-  return Math.floor(ms / 60_000);
+/** `3 of 5 minutes` */
+function shareText(ms: number, ofMs: number): string {
+  const [unitMs, unit] = ofMs >= LONG_MS ? [3_600_000, 'hours'] : [60_000, 'minutes'];
+  return `${Math.floor(ms / unitMs)} of ${Math.round((ofMs / unitMs) * 10) / 10} ${unit}`;
 }

@@ -13,6 +13,14 @@ const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/go
 const LIMIT_MS = 30_000;
 const skipped = CHROMIUM === undefined && process.env.CI !== 'true';
 
+async function bakeChild(kiln: Kiln): Promise<void> {
+  const folder = path.join(kiln.directory, 'child');
+  await mkdir(folder);
+  const text = 'component: child\nimage: {base: shop@golden, run: node server.js}\nservice: {}\n';
+  await writeFile(path.join(folder, 'kiln.yaml'), text);
+  await kiln.json('bake', folder, '--version', '1.0.0');
+}
+
 describe.skipIf(skipped)(
   `the page${skipped ? ' (chromium is not installed: Debian package chromium)' : ''}`,
   () => {
@@ -35,8 +43,8 @@ describe.skipIf(skipped)(
       page.setDefaultTimeout(LIMIT_MS);
       page.on('pageerror', (error) => complaints.push(error.message));
       page.on('console', (message) => {
-        // Whatever breaks the content security policy is told here too.
-        if (message.type() === 'error' && !/net::ERR_|401/.test(message.text()))
+        // A query that cannot be read is answered with 400. Whatever breaks the content security policy is told here too.
+        if (message.type() === 'error' && !/net::ERR_|40[01]/.test(message.text()))
           complaints.push(message.text());
       });
     });
@@ -79,6 +87,53 @@ describe.skipIf(skipped)(
       await page.getByRole('link', { name: 'Services' }).click();
       await page.getByRole('link', { name: /stage\/local.*serving.*2\.0\.0/ }).waitFor();
       expect((await kiln.ask('shop.stage.localhost')).body).toContain('2.0.0');
+    });
+
+    test('finds images by query, shows lineage both ways, what differs, and what a channel still demands; takes it back', async () => {
+      for (const version of ['1.0.0', '2.0.0']) {
+        await kiln.json('check', `shop@${version}`);
+        await kiln.json('promote', `shop@${version}`, 'golden');
+        if (version === '1.0.0') await bakeChild(kiln);
+      }
+      await kiln.json('promote', 'shop', 'ready', '--policy', 'checks=scan approvals=1');
+
+      await page.getByRole('link', { name: 'Images' }).click();
+      await page.getByLabel('Query').fill('child outdtaed=true');
+      await page.getByRole('button', { name: 'Find' }).click();
+      await page.getByRole('alert').getByText('outdated').first().waitFor();
+      await page.getByLabel('Query').fill('child outdated=true');
+      await page.getByRole('button', { name: 'Find' }).click();
+      await page.getByRole('row', { name: /child 1\.0\.0 .*outdated/ }).waitFor();
+      await page.getByRole('row', { name: /child/ }).getByRole('link', { name: '1.0.0' }).click();
+      const tree = page.locator('.lineage');
+      await tree.getByText('from shop@golden').waitFor();
+      await tree.getByRole('link', { name: 'shop 1.0.0' }).click();
+      await tree.getByRole('link', { name: 'child 1.0.0' }).waitFor();
+
+      await page.getByRole('link', { name: '2.0.0', exact: true }).click();
+      await page
+        .getByRole('heading', { name: /1\.0\.0|2\.0\.0/ })
+        .first()
+        .waitFor();
+      await page
+        .locator('.differences')
+        .getByText('app/text.json')
+        .or(page.getByText('text.json'))
+        .first()
+        .waitFor();
+      await page.locator('.lead').getByRole('link', { name: '2.0.0' }).click();
+      const ready = page.locator('.channel-steps li', { hasText: 'ready' });
+      await ready.getByText('it has had no check of kind scan; 0 of 1 approvals').waitFor();
+      await page.locator('.channel-steps .held', { hasText: 'golden' }).waitFor();
+
+      await page.getByRole('link', { name: 'Channels' }).click();
+      const golden = page.getByRole('row', { name: /golden/ });
+      await golden.getByRole('link', { name: '2.0.0' }).waitFor();
+      await golden.getByRole('button', { name: 'Back' }).click();
+      await golden.getByRole('link', { name: '1.0.0' }).waitFor();
+      const { items } = await kiln.json<{ items: { version: string; by: string }[] }>('channels', 'shop');
+      expect(items).toMatchObject([{ version: '1.0.0', by: 'page of local' }]);
+      await page.getByRole('link', { name: 'Services' }).click();
     });
 
     test('follows the log of the instances', async () => {

@@ -41,15 +41,26 @@ async function write(
   await writeFile(path.join(folder(component), 'text.txt'), text);
 }
 
-/** Baked, checked, and held by golden. */
-async function golden(component: string, version: string): Promise<Image> {
-  await kiln.json('bake', folder(component), '--version', version);
-  await kiln.json('check', `${component}@${version}`);
-  await kiln.json('promote', `${component}@${version}`, 'golden');
+async function post(route: string, body: object): Promise<void> {
+  const answer = await kiln.call('POST', `/api/v1${route}`, body, { prefer: 'wait=60' });
+  const text = await answer.text();
+  if (answer.status !== 200) throw new Error(`${route} answered ${answer.status}: ${text}`);
+}
+
+async function tested(component: string, version: string): Promise<void> {
+  await post('/bakes', { directory: folder(component), version });
+  await post('/checks', { image: `${component}@${version}` });
+}
+
+/** Baked, checked, and held by the channel. */
+async function golden(component: string, version: string, channel = 'golden'): Promise<Image> {
+  await tested(component, version);
+  await post(`/channels/${component}/${channel}`, { image: `${component}@${version}` });
   return image(`${component}@${version}`);
 }
 
-const image = (reference: string) => kiln.json<Image>('images', '--image', reference);
+const image = async (reference: string): Promise<Image> =>
+  (await kiln.call('GET', `/api/v1/images/${reference}`)).json() as Promise<Image>;
 const rebakes = async (): Promise<Rebakes> =>
   (await kiln.call('GET', '/api/v1/rebakes')).json() as Promise<Rebakes>;
 const stateOf = async (component: string) =>
@@ -85,9 +96,7 @@ describe('images that follow their base', () => {
       rebake: { when: 'on-base-change', promote: ['candidate', 'golden'] },
       channels: { golden: { checks: ['boot'], approvals: 1 } },
     });
-    await kiln.json('bake', folder('careful'), '--version', '1.0.0');
-    await kiln.json('check', 'careful@1.0.0');
-    await kiln.json('promote', 'careful@1.0.0', 'candidate');
+    await golden('careful', '1.0.0', 'candidate');
   });
   afterAll(() => kiln?.destroy());
 
@@ -125,8 +134,7 @@ describe('images that follow their base', () => {
     await kiln.json('deploy', 'leaf', 'stage/local', '--image', 'leaf:golden');
     await kiln.json('deploy', 'still', 'stage/local', '--image', still.id);
     await write('still', { text: 'stands on nothing' });
-    await kiln.json('bake', folder('still'), '--version', '1.1.0');
-    await kiln.json('check', 'still@1.1.0');
+    await tested('still', '1.1.0');
     const [newest, fixed] = [await image('leaf:golden'), await image('still@1.1.0')];
 
     const named = await kiln.json<Revoked>('revoke', 'base@2.0.0', '--why', 'a hole');
@@ -154,9 +162,9 @@ describe('images that follow their base', () => {
     await kiln.json('promote', 'leaf', 'golden', '--back', '--why', 'a hole below');
     expect((await image('leaf:golden')).version).toBe('1.0.0');
     expect((await kiln.run('promote', 'leaf', 'golden', '--back')).stderr).toContain('[rollback.nothing]');
-    expect((await kiln.run('lineage', 'base@2.0.0')).stdout).toMatch(
-      /base@2\.0\.0 .*revoked\n +careful@1\.0\.0\+/,
-    );
+    const tree = (await kiln.run('lineage', 'base@2.0.0')).stdout;
+    expect(tree).toMatch(/base@2\.0\.0 .*revoked\n/);
+    expect(tree).toMatch(/\n {2}middle@1\.0\.0\+.*revoked\n {4}leaf@1\.0\.0\+.*revoked\n/);
   });
 });
 

@@ -2,14 +2,18 @@
 import { useState } from 'preact/hooks';
 import type { Answer } from '../../src/api/contract.ts';
 import { useLive, useLoaded } from '../live.ts';
+import { LineageTree } from '../parts/lineage.tsx';
 import { Shown } from '../parts/shown.tsx';
 import { sizeText } from '../parts/size.ts';
+import { ChannelSteps } from '../parts/standing.tsx';
 import { Ago } from '../parts/time.tsx';
 import { placeOf } from '../place.ts';
 import { DeployDialog, type Wish } from './deploy-dialog.tsx';
 import { Fitness } from './images.tsx';
 
 type Image = Answer<'images.get'>;
+
+const SIBLINGS = 8;
 
 export function ImageView({ reference }: { reference: string }) {
   const loaded = useLoaded(`image ${reference}`, (client, signal) =>
@@ -36,6 +40,7 @@ function Facts({ image }: { image: Image }) {
           baked <Ago atMs={image.createdAtMs} />
         </span>
       </p>
+      {image.outdated && <p class="warning">Outdated: what it was baked from has moved on.</p>}
       {image.revoked !== undefined && (
         <p class="problem">
           Revoked by {image.revoked.by}: {image.revoked.why}
@@ -58,6 +63,14 @@ function Facts({ image }: { image: Image }) {
               </dd>
             </>
           )}
+          {image.source !== undefined && (
+            <>
+              <dt>source</dt>
+              <dd>
+                <code>{image.source.directory}</code> on {image.source.host}
+              </dd>
+            </>
+          )}
           {image.artifacts.map((artifact) => (
             <>
               <dt>{artifact.kind}</dt>
@@ -75,10 +88,39 @@ function Facts({ image }: { image: Image }) {
           ))}
         </dl>
       </section>
+      <ChannelSteps reference={image.id} />
+      <LineageTree reference={image.id} />
+      <CompareWith image={image} />
       <Checks image={image} />
       <Destinations image={image} choose={setWish} />
       {wish !== undefined && <DeployDialog wish={wish} close={() => setWish(undefined)} />}
     </>
+  );
+}
+
+/** The component's other images, newest first, each one step from what differs. */
+function CompareWith({ image }: { image: Image }) {
+  const { component } = image;
+  const loaded = useLoaded(`siblings ${component}`, (client, signal) =>
+    client.call('images.list', { query: { component, limit: SIBLINGS } }, { signal }),
+  );
+  return (
+    <Shown loaded={loaded}>
+      {({ items }) => {
+        const others = items.filter(({ id }) => id !== image.id);
+        if (others.length === 0) return null;
+        return (
+          <p class="hint">
+            What changed since{' '}
+            {others.map((other) => (
+              <a class="compare" key={other.id} href={placeOf('images', other.id, 'diff', image.id)}>
+                {other.version}
+              </a>
+            ))}
+          </p>
+        );
+      }}
+    </Shown>
   );
 }
 

@@ -1,5 +1,4 @@
 /** The catalogue: images found by a query, newest first unless it says otherwise. */
-import { useState } from 'preact/hooks';
 import type { Answer } from '../../src/api/contract.ts';
 import { useLoaded } from '../live.ts';
 import { Shown } from '../parts/shown.tsx';
@@ -9,8 +8,8 @@ import { placeOf } from '../place.ts';
 
 type Image = Answer<'images.get'>;
 
-export function Images() {
-  const [query, setQuery] = useState('');
+/** `query`: out of the address, so that a question can be kept and passed on. */
+export function Images({ query }: { query: string }) {
   const loaded = useLoaded(`images ${query}`, (client, signal) =>
     client.call('images.list', { query: query === '' ? {} : { query } }, { signal }),
   );
@@ -20,32 +19,42 @@ export function Images() {
         class="search"
         onSubmit={(event) => {
           event.preventDefault();
-          setQuery(String(new FormData(event.currentTarget).get('query') ?? '').trim());
+          const asked = String(new FormData(event.currentTarget).get('query') ?? '').trim();
+          location.hash = asked === '' ? placeOf('images') : placeOf('images', 'find', asked);
         }}
       >
         <input
           type="search"
           name="query"
           aria-label="Query"
+          key={query}
+          defaultValue={query}
           placeholder="storefront version>=1.4 tested=true order=-version"
         />
         <button type="submit">Find</button>
       </form>
       <p class="hint">
-        Try <Example query="tested=true order=-version" use={setQuery} />,{' '}
-        <Example query="outdated=true" use={setQuery} /> or <Example query="git.dirty=true" use={setQuery} />.
-        All words must hold.
+        Try <Example query="tested=true channel=golden" />, <Example query="outdated=true" /> or{' '}
+        <Example query="kind=machine arch=amd64 order=oldest" />. All words must hold; any tag may be asked
+        for.
       </p>
-      <Shown loaded={loaded}>{({ items }) => <ImageTable images={items} />}</Shown>
+      <Shown loaded={loaded}>
+        {({ items, cursor }) => (
+          <>
+            <ImageTable images={items} />
+            {cursor !== undefined && <p class="hint">There are more: ask for less.</p>}
+          </>
+        )}
+      </Shown>
     </>
   );
 }
 
-function Example({ query, use }: { query: string; use: (query: string) => void }) {
+function Example({ query }: { query: string }) {
   return (
-    <button type="button" class="example" onClick={() => use(query)}>
+    <a class="example" href={placeOf('images', 'find', query)}>
       {query}
-    </button>
+    </a>
   );
 }
 
@@ -98,7 +107,16 @@ function ImageTable({ images }: { images: readonly Image[] }) {
 }
 
 export function Fitness({ image }: { image: Image }) {
+  return (
+    <>
+      <Verdict image={image} />{' '}
+      {image.outdated && image.revoked === undefined && <span class="state starting">outdated</span>}
+    </>
+  );
+}
+
+function Verdict({ image }: { image: Image }) {
   if (image.revoked !== undefined) return <span class="state failed">revoked</span>;
-  if (image.checks.length === 0) return <span class="state starting">not checked</span>;
+  if (image.checks.length === 0) return <span class="state">not checked</span>;
   return image.tested ? <span class="state ready">tested</span> : <span class="state failed">failed</span>;
 }

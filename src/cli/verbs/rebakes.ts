@@ -43,5 +43,5 @@ function list({ terminal: { colors } }: Context, items: readonly Rebake[]): stri
 function whyText({ why, next, unmet = [] }: Rebake): string {
   const demands = unmet.filter((one) => one.demands.length > 0);
   const all = demands.map(({ channel, demands }) => `${channel}: ${demands.join('; ')}`).join('. ');
-  return [why ?? all, next].filter((text) => text !== undefined && text !== '').join('. ');
+  return [why ?? all, next].flatMap((text) => text?.replace(/\.$/, '') || []).join('. ');
 }
