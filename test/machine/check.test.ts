@@ -1,5 +1,5 @@
 /** Machine images are booted fresh for their checks: in a real Docker engine, and in namespaces where there is none. */
-import { execFileSync, fork } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -15,7 +15,7 @@ import { DOCKER_SOCKET, dockerAnswers, NO_DOCKER } from '../docker.ts';
 import { clock, NEVER, scratch, writeTree } from '../e2e/bake-fixture.ts';
 import { buildProcesses, missingTool } from './machine-fixture.ts';
 import { archiveSmallMachine, type SmallMachine, writeSmallMachine } from './small-machine.ts';
-import { trialsAt } from './trial-fixture.ts';
+import { machinesInDocker, trialsAt } from './trial-fixture.ts';
 
 const missing = missingTool({ bwrap: 'bubblewrap', setpriv: 'util-linux', bats: 'bats', perl: 'perl-base' });
 const ROOMS = [
@@ -129,15 +129,7 @@ const outcomes = (results: readonly CheckResult[]) =>
 function expectNothingLeft(): void {
   expect(readdirSync(path.join(state, 'tmp'))).toEqual([]);
   expect(buildProcesses(state)).toEqual([]);
-  expect(inDocker()).toEqual('');
-}
-
-function inDocker(): string {
-  if (!dockerAnswers) return '';
-  const docker = (...argv: string[]): string =>
-    execFileSync('docker', ['--host', `unix://${DOCKER_SOCKET}`, ...argv], { encoding: 'utf8' });
-  const filter = ['--filter', 'label=kiln.machine-check', '--quiet'];
-  return docker('ps', '--all', ...filter) + docker('images', '--all', ...filter);
+  expect(machinesInDocker(state)).toEqual([]);
 }
 
 if (!dockerAnswers) test.skip(`in Docker: ${NO_DOCKER}`);
@@ -219,7 +211,7 @@ describe.skipIf(missing !== undefined)(
         child.kill('SIGKILL');
         await ended;
         expect(readdirSync(path.join(place, 'tmp'))).toHaveLength(1);
-        if (socket === DOCKER_SOCKET) expect(inDocker()).not.toBe('');
+        if (socket === DOCKER_SOCKET) expect(machinesInDocker(place)).not.toEqual([]);
         const deadline = performance.now() + 60_000;
         while (buildProcesses(place).length > 0 && performance.now() < deadline) await sleep(50);
         expect(buildProcesses(place)).toEqual([]);
@@ -227,7 +219,7 @@ describe.skipIf(missing !== undefined)(
         await next.sweep();
         next.close();
         expect(readdirSync(path.join(place, 'tmp'))).toEqual([]);
-        expectNothingLeft();
+        expect(machinesInDocker(place)).toEqual([]);
       });
     });
   },

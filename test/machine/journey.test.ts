@@ -8,6 +8,7 @@ import { Kiln } from '../e2e/kiln.ts';
 import { missingTool } from './machine-fixture.ts';
 import { Moto, noMoto } from './moto.ts';
 import { archiveSmallMachine, writeSmallMachine } from './small-machine.ts';
+import { machinesInDocker } from './trial-fixture.ts';
 
 const missing =
   missingTool({ packer: 'packer', setpriv: 'util-linux', bats: 'bats', docker: 'docker.io' }) ??
@@ -187,8 +188,7 @@ describe.skipIf(missing !== undefined)(
         expect(diff.stdout).toContain('opt/test/late.sh');
         const golden = await kiln.run('images', 'precise:golden', '--format', '{{version}}');
         expect(golden.stdout.trim().split('\n')).toContain('1.0.0');
-        expect(docker('ps', '--all', '--quiet', '--filter', 'label=kiln.machine-check')).toBe('');
-        expect(docker('images', '--quiet', '--filter', 'label=kiln.machine-check')).toBe('');
+        expect(machinesInDocker(kiln.state)).toEqual([]);
       },
       LIMIT_MS,
     );

@@ -10,7 +10,7 @@ import { KilnError } from '../../../domain/errors.ts';
 import { type Image, isStored, type StoredArtifact } from '../../../domain/image.ts';
 import type { Clock } from '../../../domain/ports/clock.ts';
 import { namesIn } from '../../../files/names-in.ts';
-import type { FileBlobStore } from '../../blobs.ts';
+import { type FileBlobStore, sha256 } from '../../blobs.ts';
 import { isRootfs, rootfsArchive } from '../../oci-layout.ts';
 import type { MachineRoom } from './booted-machine.ts';
 import { type BubblewrapParts, BubblewrapRoom, removeUnpackedMachines } from './bubblewrap-room.ts';
@@ -18,6 +18,7 @@ import { DockerRoom, removeMachines } from './docker-room.ts';
 import { MachineTrial, type MachineTrialParts } from './machine-trial.ts';
 
 const PREFIX = 'trial-';
+const OWNER_LENGTH = 12;
 /** In a room's folder: something of it may be in the engine. */
 const IN_DOCKER = 'docker';
 
@@ -68,8 +69,9 @@ export class MachineTrials {
     work: (trial: MachineTrial) => Promise<Result>,
     signal: AbortSignal,
   ): Promise<Result> {
-    const { blobs, clock, newId } = this.#parts;
-    const name = `${PREFIX}${newId()}`;
+    const { blobs, clock, newId, stateDirectory } = this.#parts;
+    // By its name it can be told, in the engine, whose it is.
+    const name = `${PREFIX}${sha256(stateDirectory).slice(-OWNER_LENGTH)}-${newId()}`;
     const folder = this.#folder(name);
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const trial = new MachineTrial({
