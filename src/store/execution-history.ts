@@ -1,5 +1,4 @@
 /** What executions are found by, and which of them are kept. */
-import { type SqlBool, sql } from 'kysely';
 import type { Change } from '../domain/change.ts';
 import { executionFacts } from '../domain/execution-facts.ts';
 import type { Page, PageRequest } from '../domain/page.ts';
@@ -10,31 +9,29 @@ import type {
   ExecutionSummary,
 } from '../domain/ports/execution-history.ts';
 import type { ExecutionAppend, ExecutionRecord } from '../domain/ports/executions.ts';
+import type { LongReads } from './catalogue/long-reads.ts';
 import type { Database } from './database.ts';
 import type { Reader, Writer } from './engine.ts';
-import { pageBounds, pageByOrdinal } from './page.ts';
-import { beginsWith } from './prefix.ts';
-import type { ExecutionFactsTable, ExecutionHeadTable } from './schema.ts';
+import { found, searchExecutions, summaryOf } from './execution-search.ts';
+import type { ExecutionFactsTable } from './schema.ts';
 
 const CAUSE_LENGTH = 2_000;
 
 export class ExecutionHistory implements ExecutionHistoryStore {
   readonly #database: Database;
+  readonly #reads: LongReads;
 
-  constructor(database: Database) {
+  constructor(database: Database, reads: LongReads) {
     this.#database = database;
+    this.#reads = reads;
   }
 
   search(search: ExecutionSearch, page: PageRequest): Promise<Page<ExecutionSummary>> {
-    const bounds = pageBounds(page);
-    return this.#database.read(async (db) => {
-      const rows = await found(db, search)
-        .where('facts.ordinal', '<', bounds.before)
-        .orderBy('facts.ordinal', 'desc')
-        .limit(bounds.fetch)
-        .execute();
-      return pageByOrdinal(rows, bounds, summaryOf);
-    });
+    const { pipeline: _, open: __, ...others } = search;
+    // What no index knows is looked for in every row: not where other reads wait for it.
+    if (Object.values(others).some((value) => value !== undefined))
+      return this.#reads.run({ kind: 'executions', search, page });
+    return this.#database.read((db) => searchExecutions(db, search, page));
   }
 
   newest(perPipeline: number, pipeline?: string): Promise<readonly ExecutionSummary[]> {
@@ -101,28 +98,6 @@ export async function noteFailure(db: Writer, { id, failure }: ExecutionAppend):
     .execute();
 }
 
-function found(db: Reader, search: ExecutionSearch) {
-  const { pipeline, open, statuses, trigger, commit, actor, text, fromMs, beforeMs } = search;
-  let query = db
-    .selectFrom('execution_facts as facts')
-    .innerJoin('execution_heads as head', 'head.id', 'facts.id')
-    .selectAll('facts')
-    .select(['head.status', 'head.ended_at_ms', 'head.sequence', 'head.group_name']);
-  if (pipeline !== undefined) query = query.where('facts.pipeline', '=', pipeline);
-  if (open !== undefined) query = query.where('head.ended_at_ms', open ? 'is' : 'is not', null);
-  if (statuses !== undefined) query = query.where('head.status', 'in', [...statuses]);
-  if (trigger !== undefined) query = query.where('facts.trigger_kind', '=', trigger);
-  if (commit !== undefined) query = query.where(beginsWith('facts.commit_sha', commit));
-  if (actor !== undefined) query = query.where('facts.created_by', '=', actor);
-  if (fromMs !== undefined) query = query.where('facts.created_at_ms', '>=', fromMs);
-  if (beforeMs !== undefined) query = query.where('facts.created_at_ms', '<', beforeMs);
-  if (text === undefined) return query;
-  const wanted = `%${text.toLowerCase().replace(/[\\%_]/g, '\\$&')}%`;
-  const like = (column: string) =>
-    sql<SqlBool>`lower(coalesce(${sql.ref(column)}, '')) like ${wanted} escape '\\'`;
-  return query.where(({ or }) => or([like('facts.text'), like('facts.error'), like('facts.cause')]));
-}
-
 async function pipelineNames(db: Reader): Promise<readonly string[]> {
   const rows = await db
     .selectFrom('execution_facts')
@@ -156,25 +131,4 @@ async function notKept(
     .limit(limit)
     .execute();
   return rows.map(({ id }) => id);
-}
-
-function summaryOf(
-  row: ExecutionFactsTable & Pick<ExecutionHeadTable, 'status' | 'ended_at_ms' | 'sequence' | 'group_name'>,
-): ExecutionSummary {
-  const { id, pipeline, status, sequence } = row;
-  return {
-    id,
-    pipeline,
-    status,
-    sequence,
-    createdAtMs: row.created_at_ms,
-    createdBy: row.created_by,
-    ...(row.ended_at_ms !== null && { endedAtMs: row.ended_at_ms }),
-    ...(row.group_name !== null && { group: row.group_name }),
-    ...(row.after_id !== null && { after: row.after_id }),
-    ...(row.trigger_kind !== null && { trigger: row.trigger_kind }),
-    ...(row.commit_sha !== null && { commit: row.commit_sha }),
-    ...(row.error !== null && { error: row.error }),
-    ...(row.cause !== null && { cause: row.cause }),
-  };
 }

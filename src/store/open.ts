@@ -119,7 +119,7 @@ class OpenStore implements Store {
     this.rebakes = new Rebakes(database);
     this.deployments = new Deployments(database);
     this.executions = new Executions(database);
-    this.executionHistory = new ExecutionHistory(database);
+    this.executionHistory = new ExecutionHistory(database, reads);
     this.triggers = new TriggerEvents(database);
     this.webhooks = new Webhooks(database);
     this.services = new Services(database);

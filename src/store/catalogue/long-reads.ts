@@ -1,5 +1,7 @@
-/** Reads of the catalogue by name, so that they can be asked of another thread. */
+/** Long reads by name, so that they can be asked of another thread. */
 import type { ImageQuery } from '../../domain/image-query.ts';
+import type { Page, PageRequest } from '../../domain/page.ts';
+import type { ExecutionSearch, ExecutionSummary } from '../../domain/ports/execution-history.ts';
 import {
   decideRetention,
   KEEP_REASONS,
@@ -9,11 +11,13 @@ import {
   type RetentionPolicy,
 } from '../../domain/retention.ts';
 import type { Engine, Reader } from '../engine.ts';
+import { searchExecutions } from '../execution-search.ts';
 import type { Found, SearchPage } from './found.ts';
 import { readRetentionView } from './retention-view.ts';
 import { search } from './search.ts';
 
 export type LongRead =
+  | { readonly kind: 'executions'; readonly search: ExecutionSearch; readonly page: PageRequest }
   | { readonly kind: 'search'; readonly query: ImageQuery; readonly page: SearchPage }
   | { readonly kind: 'retention'; readonly policy: RetentionPolicy; readonly nowMs: number }
   | {
@@ -24,6 +28,7 @@ export type LongRead =
     };
 
 export interface LongReadResults {
+  executions: Page<ExecutionSummary>;
   search: Found;
   retention: RetentionDecision;
   'keep-reason': { readonly reason: KeepReason | undefined };
@@ -35,6 +40,7 @@ export interface LongReads {
 }
 
 export async function performRead(db: Reader, read: LongRead): Promise<LongReadResults[LongRead['kind']]> {
+  if (read.kind === 'executions') return searchExecutions(db, read.search, read.page);
   if (read.kind === 'search') return search(db, read.query, read.page);
   const view = await readRetentionView(db, read.policy.releasesKept);
   if (read.kind === 'retention') return decideRetention(view, read.policy, read.nowMs);
