@@ -10,12 +10,10 @@ import { events } from './events.ts';
 import { images } from './images.ts';
 import { janitor } from './janitor.ts';
 import { page } from './page.ts';
-import { pipelineHealth } from './pipeline-health.ts';
 import { pauses } from './pauses.ts';
+import { pipelineHealth } from './pipeline-health.ts';
 import { pipelineLogs } from './pipeline-logs.ts';
 import { pipelines } from './pipelines.ts';
-import { taskTokens } from './task-tokens.ts';
-import { workers } from './workers.ts';
 import { rebakes } from './rebakes.ts';
 import { registry } from './registry.ts';
 import { releases } from './releases.ts';
@@ -24,8 +22,10 @@ import { scans } from './scans.ts';
 import { server } from './server.ts';
 import { services } from './services.ts';
 import { sources } from './sources.ts';
+import { taskTokens } from './task-tokens.ts';
 import { tokens } from './tokens.ts';
 import { webhooks } from './webhooks.ts';
+import { workers } from './workers.ts';
 
 export interface OperationSchemas {
   readonly params?: z.ZodObject;

@@ -59,11 +59,9 @@ const imageView = z
     tested: z.boolean().openapi({ description: 'True when the latest check of each kind passed' }),
     channels: z.array(channelNameText).openapi({ description: 'Channels that hold it now' }),
     revoked: z.object({ atMs, by: z.string(), why: z.string() }).optional(),
-    outdated: z
-      .boolean()
-      .openapi({
-        description: 'True: the channel it was baked from holds another image, or its base is outdated',
-      }),
+    outdated: z.boolean().openapi({
+      description: 'True: the channel it was baked from holds another image, or its base is outdated',
+    }),
     source: z
       .object({
         directory: z.string(),

@@ -9,11 +9,9 @@ const rebakeView = z
   .object({
     image: named.openapi({ description: 'The image that is behind' }),
     base: z.string().openapi({ description: '`component@channel` that it follows' }),
-    state: z
-      .enum(['waits', 'bakes', 'checks', 'promotes', 'held', 'failed', 'elsewhere'])
-      .openapi({
-        description: '`held`: baked and checked, and a channel demands more, or none is to be moved',
-      }),
+    state: z.enum(['waits', 'bakes', 'checks', 'promotes', 'held', 'failed', 'elsewhere']).openapi({
+      description: '`held`: baked and checked, and a channel demands more, or none is to be moved',
+    }),
     running: z.boolean().openapi({ description: 'True: this server is at it now' }),
     onto: named.optional().openapi({ description: 'What the base is now' }),
     made: named.optional().openapi({ description: 'The new image' }),

@@ -25,12 +25,10 @@ import { assertHostAndOrigin } from './origin.ts';
 import { servePage, servePageFiles } from './page.ts';
 import { PageCodes } from './page-codes.ts';
 import type { HttpParts } from './parts.ts';
-import { servePipelineHealth } from './pipeline-health.ts';
 import { servePauses } from './pauses.ts';
+import { servePipelineHealth } from './pipeline-health.ts';
 import { servePipelineLogs } from './pipeline-logs.ts';
 import { servePipelines } from './pipelines.ts';
-import { serveTaskTokens } from './task-tokens.ts';
-import { serveWorkers } from './workers.ts';
 import { serveRebakes } from './rebakes.ts';
 import { serveRegistry } from './registry.ts';
 import { serveReleases } from './releases.ts';
@@ -38,9 +36,11 @@ import { serveScans } from './scans.ts';
 import { serveServer } from './server.ts';
 import { serveServices } from './services.ts';
 import { serveSources } from './sources.ts';
+import { serveTaskTokens } from './task-tokens.ts';
 import { passwordAsBearer, serveTerraform } from './terraform.ts';
 import { serveTokens } from './tokens.ts';
 import { receiveWebhooks, serveWebhooks } from './webhooks.ts';
+import { serveWorkers } from './workers.ts';
 
 export interface App {
   /** What an HTTP server calls with each request. */

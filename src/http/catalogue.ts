@@ -81,11 +81,7 @@ export function serveCatalogue(operations: Operations, { store, imageFiles, sbom
   });
 }
 
-function relative(
-  image: Image,
-  moves: readonly ChannelMove[],
-  outdated: ReadonlySet<ImageId>,
-): Relative {
+function relative(image: Image, moves: readonly ChannelMove[], outdated: ReadonlySet<ImageId>): Relative {
   const { id, component, version, parent, createdAtMs } = image;
   const base = parent === undefined ? undefined : baseReference(image.definition.image);
   return {
