@@ -44,8 +44,13 @@ test('a full disk', { timeout: LIMIT_MS }, async (context) => {
       expect(refused.stderr).toContain('[disk.full]');
     }
     expect((await kiln.ask(HOST)).body).toContain('one');
+    // Nothing claims to be there that is not.
+    const before = await kiln.json<{ items: readonly { version: string }[] }>('images', 'shop');
+    expect(before.items.map(({ version }) => version)).toEqual(['2.0.0', '1.0.0']);
 
     await rm(ballast);
+    const whole = await kiln.run('images', 'verify');
+    expect(whole, whole.stderr).toMatchObject({ code: 0 });
     await kiln.json('deploy', 'shop@2.0.0', 'stage/local');
     expect((await kiln.ask(HOST)).body).toContain('two');
     await kiln.json('bake', folder, '--version', '3.0.0');
