@@ -57,6 +57,7 @@ import { Sboms } from './scan/sbom/sboms.ts';
 import { sweepScans } from './scan/scanners/scanner.ts';
 import { Scans } from './scan/scans.ts';
 import { ensureAdminToken } from './server/admin-token.ts';
+import { describeFolder } from './server/describe-folder.ts';
 import { artifactRemovals } from './server/artifact-removals.ts';
 import { stopEverything } from './server/down.ts';
 import { ImageChecker } from './server/image-checker.ts';
@@ -504,10 +505,7 @@ async function buildPipelines(
     machines: executor.machines,
     clock: systemClock,
     newId: randomUUID,
-    describe: async (directory) => {
-      const { component, environments } = (await readComponent(directory)).definition;
-      return { component, environments: Object.keys(environments) };
-    },
+    describe: describeFolder,
     commitOf: async (directory) => {
       const { sha = null, describe = null } =
         (await readGitFacts(directory, AbortSignal.timeout(GIT_LIMIT_MS))) ?? {};

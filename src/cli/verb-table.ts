@@ -388,7 +388,10 @@ export const VERBS: readonly VerbEntry[] = [
       ['--labels <list>', 'what it offers: a command runs here when these hold all of its runsOn'],
       ['--name <name>', 'for people; one of a name on a machine (default its host name)'],
       ['--slots <n>', 'commands at once (default 2)'],
-      ['--activities <list>', 'serve these tasks as Activities of AWS Step Functions instead, such as cmd,deploy'],
+      [
+        '--activities <list>',
+        'serve these tasks as Activities of AWS Step Functions instead, such as cmd,deploy',
+      ],
       ['--region <region>', 'of the Activities (AWS_REGION)'],
       ['--account <id>', 'of the Activities'],
       ['--prefix <text>', 'of the Activities’ names (default kiln-)'],

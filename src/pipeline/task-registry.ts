@@ -16,6 +16,7 @@ import { pipeline } from './tasks/pipeline.ts';
 import { promote } from './tasks/promote.ts';
 import { rollback } from './tasks/rollback.ts';
 import { scan } from './tasks/scan.ts';
+import { snapshot } from './tasks/snapshot.ts';
 
 export const TASKS: Readonly<Record<string, (parts: TaskParts) => Task>> = {
   approve,
@@ -31,6 +32,7 @@ export const TASKS: Readonly<Record<string, (parts: TaskParts) => Task>> = {
   promote,
   rollback,
   scan,
+  snapshot,
 };
 
 const NOT_YET: readonly TaskResource[] = [

@@ -19,6 +19,11 @@ export interface Verbs {
     signal: AbortSignal,
   ): Promise<Json>;
   promote(wish: { readonly image: string; readonly channel: string }, call: TaskCall): Promise<Json>;
+  snapshot(wish: {
+    readonly channel: string;
+    readonly components?: readonly string[] | undefined;
+    readonly environment?: string | undefined;
+  }): Promise<Json>;
   scan(wish: { readonly image: string }, call: TaskCall, signal: AbortSignal): Promise<Json>;
   push(
     wish: { readonly image: string; readonly to: string },

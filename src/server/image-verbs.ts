@@ -6,6 +6,7 @@ import type { Store } from '../domain/ports/store.ts';
 import type { Verbs } from '../pipeline/verbs.ts';
 import type { Transfers } from '../registry/transfers.ts';
 import type { Scans } from '../scan/scans.ts';
+import { snapshotVerb } from './snapshot-verb.ts';
 
 export interface ImageVerbsParts {
   readonly store: Store;
@@ -22,8 +23,10 @@ export function imageVerbs({
   scans,
   transfers,
   clock,
-}: ImageVerbsParts): Pick<Verbs, 'scan' | 'push'> {
+}: ImageVerbsParts): Pick<Verbs, 'scan' | 'push' | 'snapshot'> {
   return {
+    snapshot: snapshotVerb(store, clock),
+
     async scan(wish, { actor }, signal) {
       const image = await resolveImage(store, wish.image);
       const { id } = scans.start({ image, actor });

@@ -2,7 +2,6 @@
 import { randomUUID } from 'node:crypto';
 import { homedir } from 'node:os';
 import type { Logger } from 'pino';
-import { readComponent } from '../component/read.ts';
 import type { Store } from '../domain/ports/store.ts';
 import { Git } from '../pipeline/checkout/git.ts';
 import { Mirrors } from '../pipeline/checkout/mirrors.ts';
@@ -17,6 +16,7 @@ import { Sources } from '../pipeline/triggers/sources.ts';
 import { StoreFollower } from '../pipeline/triggers/store-follower.ts';
 import { actOn } from '../pipeline/triggers/triggered-start.ts';
 import type { Settings } from '../settings.ts';
+import { describeFolder } from './describe-folder.ts';
 import type { StateDirectory } from './state-directory.ts';
 import { systemClock } from './system-clock.ts';
 
@@ -80,8 +80,8 @@ export function openTriggers(
 }
 
 const describe: DescribeComponent = async (directory) => {
-  const { component, image } = (await readComponent(directory)).definition;
-  const [, base, channel] = /^([^@]+)@([^@]+)$/.exec(image.base ?? '') ?? [];
+  const { component, base: written } = await describeFolder(directory);
+  const [, base, channel] = /^([^@]+)@([^@]+)$/.exec(written ?? '') ?? [];
   if (base === undefined || channel === undefined) return { component };
   return { component, base: { component: base, channel } };
 };

@@ -38,7 +38,7 @@ export interface PipelineVerbsParts {
   readonly clock: Clock;
   readonly holder: string;
   readonly newId: () => string;
-  readonly images: Pick<Verbs, 'scan' | 'push'>;
+  readonly images: Pick<Verbs, 'scan' | 'push' | 'snapshot'>;
   readonly logs: VerbLogs;
 }
 

@@ -6,7 +6,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Kiln, until } from './kiln.ts';
+import { Kiln, ROOT, until } from './kiln.ts';
 
 interface Execution {
   readonly id: string;
@@ -14,7 +14,12 @@ interface Execution {
   readonly output?: unknown;
   readonly error?: string;
   readonly cause?: string;
-  readonly waits: readonly { readonly state: string; readonly kind: string; readonly text: string }[];
+  readonly waits: readonly {
+    readonly state: string;
+    readonly kind: string;
+    readonly text: string;
+    readonly evidence?: unknown;
+  }[];
 }
 
 let kiln: Kiln;
@@ -96,6 +101,29 @@ describe('the default pipeline', () => {
     );
     expect(found.stdout).toContain(run.id);
     expect((await kiln.run('pipeline', 'list', '--until', '1h')).stdout).not.toContain(run.id);
+  });
+
+  it('takes what is proven to an environment as a release train, without a component of its own', async () => {
+    const directory = path.join(kiln.directory, 'train');
+    await mkdir(directory);
+    const text = await readFile(path.join(ROOT, 'docs/pipeline.md'), 'utf8');
+    const [, train = ''] = /```yaml\n(Comment: what is proven goes live[^`]+)```/.exec(text) ?? [];
+    const file = path.join(directory, 'pipeline.yaml');
+    await writeFile(file, train.replaceAll('live/uk', 'train/local'));
+    const watched = await kiln.run('pipeline', 'watch', directory);
+    expect(watched.stdout).toMatch(/train: .*0 10 \* \* 1-5/);
+    const run = await kiln.json<Execution>('pipeline', 'run', directory);
+    expect(run.waits).toMatchObject([
+      { state: 'Approve', evidence: { items: [{ component: 'storefront' }] } },
+    ]);
+    await kiln.json('pipeline', 'approve', run.id);
+    expect(await ended(run.id)).toMatchObject({
+      status: 'SUCCEEDED',
+      output: [{ component: 'storefront', environment: 'train/local', changed: true }],
+    });
+    const next = await kiln.json<Execution>('pipeline', 'run', directory);
+    expect(next.waits).toMatchObject([{ evidence: { items: [] } }]);
+    await kiln.json('pipeline', 'cancel', next.id);
   });
 
   it('waits before it deploys to an environment that is paused, says so, and goes on afterwards', async () => {
