@@ -134,6 +134,7 @@ describe('the answers keep to the contract', () => {
     expect(untried).toEqual([
       'bakes.log',
       'waivers.delete',
+      'channels.back',
       'checks.get',
       'releases.get',
       'deployments.get',

@@ -3,7 +3,6 @@ import { useState } from 'preact/hooks';
 import type { Client } from '../../src/api/client.ts';
 import type { Answer } from '../../src/api/contract.ts';
 import { asKilnError, type KilnError } from '../../src/domain/errors.ts';
-import { channelName } from '../../src/domain/ids.ts';
 import { useLive, useLoaded } from '../live.ts';
 import { DemandTags } from './demands.tsx';
 import { Problem, Shown } from './shown.tsx';
@@ -29,7 +28,7 @@ function Steps({ standing }: { standing: Standing }) {
   if (standing.channels.length === 0) {
     return <p class="empty">Its component has no channel yet: kiln promote IMAGE CHANNEL makes one.</p>;
   }
-  const promote = (channel: string): void => {
+  const promote = (channel: Channel['channel']): void => {
     setFailure(undefined);
     promoteTo(client, standing, channel).catch((thrown: unknown) => setFailure(asKilnError(thrown)));
   };
@@ -57,8 +56,8 @@ function Steps({ standing }: { standing: Standing }) {
   );
 }
 
-async function promoteTo(client: Client, { image }: Standing, channel: string): Promise<void> {
-  const params = { component: image.component, channel: channelName(channel) };
+async function promoteTo(client: Client, { image }: Standing, channel: Channel['channel']): Promise<void> {
+  const params = { component: image.component, channel };
   await client.call('channels.promote', { params, body: { image: image.id } });
 }
 
