@@ -2,8 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { z } from 'zod';
-import { type EngineClient, filters, isRefusal } from '../../docker/engine-client.ts';
+import type { EngineClient } from '../../docker/engine-client.ts';
 import type { StopPolicy } from '../../domain/component.ts';
 import { KilnError } from '../../domain/errors.ts';
 import type { Digest, InstanceId, ServerGroupName, ServiceKey } from '../../domain/ids.ts';
@@ -16,7 +15,7 @@ import type { EngineInstance, InstanceEngine, LaunchRequest } from '../instance-
 import { LogFiles } from '../log-files.ts';
 import type { TargetLog } from '../target-log.ts';
 import { makeMountPoint } from '../unpacked-images.ts';
-import { containerBody, LABEL } from './container-body.ts';
+import { containerBody } from './container-body.ts';
 import { ContainerLogs } from './container-logs.ts';
 import { containerState } from './container-state.ts';
 import { type Container, Containers } from './containers.ts';
@@ -24,6 +23,7 @@ import type { DockerImages } from './images.ts';
 import type { DockerLayout } from './layout.ts';
 import { ListeningWatch } from './listening-watch.ts';
 import { checkVolume, writeFiles } from './mounted.ts';
+import { gone, removeVolumes } from './removal.ts';
 import { stopContainer } from './stopping.ts';
 
 export interface DockerEngineParts {
@@ -35,8 +35,6 @@ export interface DockerEngineParts {
 }
 
 const OWNER = /^[0-9a-f]{12}$/;
-const volumesShape = z.object({ Volumes: z.array(z.object({ Name: z.string() })).nullish() });
-
 /** What was begun in the engine under this Kiln's name. */
 interface Session {
   readonly owner: string;
@@ -185,14 +183,8 @@ export class DockerEngine implements InstanceEngine {
 
   async removeVolumes(service: ServiceKey): Promise<void> {
     if (this.#session === undefined) return;
-    const { client } = this.#parts;
     const { owner } = await this.#session;
-    const { signal } = this.#closing;
-    const query = filters({ label: [`${LABEL.owner}=${owner}`, `${LABEL.service}=${service}`] });
-    const { Volumes } = await client.json(volumesShape, { method: 'GET', path: '/volumes', query, signal });
-    for (const { Name } of Volumes ?? []) {
-      await gone(client.send({ method: 'DELETE', path: `/volumes/${encodeURIComponent(Name)}`, signal }));
-    }
+    await removeVolumes(this.#parts.client, { owner, service }, this.#closing.signal);
   }
 
   async tail(id: InstanceId, lines: number): Promise<readonly string[]> {
@@ -306,14 +298,5 @@ export class DockerEngine implements InstanceEngine {
 
   #warn(error: unknown, message: string): void {
     if (!this.#closing.signal.aborted) this.#parts.log.warn({ error: String(error) }, message);
-  }
-}
-
-/** What has gone already is as good as removed. */
-async function gone(removal: Promise<void>): Promise<void> {
-  try {
-    await removal;
-  } catch (error) {
-    if (!isRefusal(error, 404)) throw error;
   }
 }
