@@ -223,7 +223,7 @@ export async function startLoad(
   const script = path.join(import.meta.dirname, 'load-client.ts');
   const args = [script, address, host, requestPath, String(connections), String(newPerSecond)];
   if (pauseMs !== undefined) args.push(String(pauseMs));
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
   let output = '';
   child.stdout.on('data', (chunk: Buffer) => {
     output += chunk.toString();

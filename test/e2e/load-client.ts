@@ -1,7 +1,8 @@
 /**
  * Constant load from a process of its own: keep-alive connections that never pause unless told to, and new
- * connections all the time. Runs until SIGTERM, then prints one line of JSON. Counts as failed: a status of 500 or
- * more, a reset, a time-out, a body shorter than announced.
+ * connections all the time. Runs until SIGTERM, then prints one line of JSON; ends with its stdin too, for then nobody
+ * is left who would stop it. Counts as failed: a status of 500 or more, a reset, a time-out, a body shorter than
+ * announced.
  *
  * Usage: node load-client.ts HOST:PORT HOST_HEADER PATH CONNECTIONS NEW_CONNECTIONS_PER_SECOND [PAUSE_MS]
  */
@@ -142,6 +143,7 @@ const ticker = setInterval(() => {
   void once.finally(() => pending.delete(once));
 }, 1000 / Number(newPerSecond));
 
+process.stdin.once('end', () => process.exit(1)).resume();
 process.once('SIGTERM', async () => {
   stopping = true;
   clearInterval(ticker);
