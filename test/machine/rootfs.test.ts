@@ -61,7 +61,8 @@ const ADVISORY = {
 const LYNIS_SCRIPT =
   '/usr/sbin/lynis audit system --quick --quiet --no-colors --tests-from-group authentication,banners ' +
   '--log-file /dev/null --report-file "$0"; ' +
-  'grep -E "^(os_fullname|hostname)=" "$0" | sed "s/^/suggestion[]=SYSTEM|/" >> "$0"';
+  'grep -E "^(os_fullname|hostname)=" "$0" | sed "s/^/suggestion[]=SYSTEM|/" >> "$0"; ' +
+  'stat -c "suggestion[]=SYSTEM|%n %a" /tmp >> "$0"';
 const LYNIS: ScannerSpec = {
   name: 'lynis',
   argv: ['/bin/sh', '-c', LYNIS_SCRIPT, '{report}'],
@@ -233,6 +234,7 @@ describe.skipIf(missing !== undefined)(
         expect(said).toEqual(
           expect.arrayContaining([
             'hostname=image',
+            '/tmp 1777',
             expect.stringMatching(/^os_fullname=Debian GNU\/Linux 12/),
           ]),
         );
@@ -255,7 +257,7 @@ describe.skipIf(missing !== undefined)(
         '    - copy: {content: "by ansible\\n", dest: /etc/by-ansible, owner: www-data, mode: "0640"}',
       ].join('\n');
       const directory = await onFoundation(
-        '{run: "echo by run >/etc/by-run; date +%s%N >/tmp/scratch"}, {shell: steps/one.sh}, {file: {from: files, to: /srv/files}}, {ansible: play/site.yml}',
+        '{run: "echo by run >/etc/by-run; [ $(stat -c %a /tmp) = 1777 ]; date +%s%N >/tmp/scratch"}, {shell: steps/one.sh}, {file: {from: files, to: /srv/files}}, {ansible: play/site.yml}',
         {
           'steps/one.sh': '#!/bin/sh\nid -un >/etc/by-shell\n',
           'files/a': 'copied\n',

@@ -137,7 +137,7 @@ function scannerCommand(
     ...['--die-with-parent', '--new-session', '--hostname', 'image'],
     ...(at.isRoot ? READ_ALL : BECOME_ROOT),
     ...['--bind', at.root, '/'],
-    ...['--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp', '--tmpfs', '/run'],
+    ...['--proc', '/proc', '--dev', '/dev', '--perms', '1777', '--tmpfs', '/tmp', '--tmpfs', '/run'],
     ...['--bind', at.out, INSIDE],
     ...bring.flatMap((one) => ['--ro-bind', one, one]),
     ...['--clearenv', '--setenv', 'PATH', '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'],

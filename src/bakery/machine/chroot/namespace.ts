@@ -44,7 +44,7 @@ export function insideRootfs(isRoot: boolean, inside: Inside, script: string): s
   return asNamespaceRoot(isRoot, [
     'bwrap',
     ...['--bind', inside.root, '/', '--dev', '/dev', '--proc', '/proc'],
-    ...(inside.freshTemp ? ['--tmpfs', '/tmp', '--tmpfs', '/run'] : []),
+    ...(inside.freshTemp ? ['--perms', '1777', '--tmpfs', '/tmp', '--tmpfs', '/run'] : []),
     ...inside.shown.flatMap(({ from, to }) => ['--ro-bind', from, to]),
     ...['--unshare-pid', '--unshare-ipc', '--unshare-uts', '--hostname', 'kiln', '--die-with-parent'],
     ...(inside.network ? [] : ['--unshare-net']),
