@@ -59,7 +59,7 @@ async function untilAnswer(address: string, host: string, page: string, text: st
   const deadline = performance.now() + 60_000;
   while (!(await ask(address, host, page)).includes(text)) {
     if (performance.now() > deadline) throw new Error(`${address}${page} does not show ${text}`);
-    await sleep(3);
+    await sleep(10);
   }
 }
 

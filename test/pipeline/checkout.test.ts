@@ -88,6 +88,7 @@ describe('a checkout', () => {
       signal,
     );
     expect(await readFile(path.join(into, 'a.txt'), 'utf8')).toBe('2');
+    expect(path.relative(path.join(directory, 'plain/checkouts'), into)).toBe('exec-1/plain');
     expect(await folderWithin(into, 'sub')).toBe(path.join(into, 'sub'));
     await expect(folderWithin(into, '..')).rejects.toMatchObject({ code: 'path.escapes' });
     await expect(folderWithin(into, 'none')).rejects.toMatchObject({ code: 'checkout.failed' });

@@ -179,21 +179,14 @@ it('refuses every task of Kiln’s own to who may change nothing', async () => {
   // Nothing of it is reached: a task that looked at its parts would fail differently.
   const tasks = makeTasks({} as TaskParts);
   const call = { rights: { role: 'viewer', environments: [] }, arguments: {} } as unknown as TaskCall;
-  const refused: string[] = [];
+  const allowed: string[] = [];
   for (const [name, task] of tasks) {
     const error: unknown = await task.run(call, signal).catch((thrown: unknown) => thrown);
-    if (error instanceof Error && 'code' in error && error.code === 'auth.denied') refused.push(name);
+    const isRefused = error instanceof Error && 'code' in error && error.code === 'auth.denied';
+    if (!isRefused) allowed.push(name);
   }
-  expect(refused).toEqual([
-    'bake',
-    'check',
-    'deploy',
-    'docker.build',
-    'docker.push',
-    'promote',
-    'rollback',
-    'scan',
-  ]);
+  // A task that is added later is refused until somebody has thought about it.
+  expect(allowed).toEqual(['approve', 'cmd', 'http', 'notify', 'pipeline']);
 });
 
 it('starts one execution for an event, wherever a crash cuts it', async () => {

@@ -24,13 +24,17 @@ export class Workspaces {
     this.#directory = directory;
   }
 
-  /** Checked out afresh: what a crash has left of it is removed first. Its path. */
+  /**
+   * Checked out afresh: what a crash has left of it is removed first. Its path ends with the repository's name, which
+   * a pipeline without a component is called by.
+   */
   async make(name: string, wish: CheckoutWish, signal: AbortSignal): Promise<string> {
-    const into = this.#folder(name);
+    const folder = this.#folder(name);
+    const into = path.join(folder, nameOf(wish.repository));
     const { commit, options } = wish;
     const mirror = await this.#mirrors.holding(wish.repository, { commit }, options.depth, signal);
-    await rm(into, { recursive: true, force: true });
-    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+    await rm(folder, { recursive: true, force: true });
+    await mkdir(folder, { recursive: true, mode: 0o700 });
     const [usesLfs] = await Promise.all([
       options.lfs && mirror.usesLfs(commit, signal),
       this.#copy(mirror, wish, into, signal),
@@ -131,6 +135,12 @@ export class Workspaces {
   #folder(name: string): string {
     return path.join(this.#directory, name);
   }
+}
+
+/** The last part of its address. */
+function nameOf(repository: string): string {
+  const [, last = ''] = /([^/:]+?)(?:\.git)?\/*$/.exec(repository) ?? [];
+  return /^\w[\w.-]*$/.test(last) ? last : 'source';
 }
 
 /** A folder of the checkout, whose links lead nowhere else. */
