@@ -4,11 +4,11 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DOCKER_SOCKET, dockerAnswers, NO_DOCKER } from '../docker.ts';
 import { writeTree } from '../e2e/bake-fixture.ts';
-import { Kiln } from '../e2e/kiln.ts';
+import { Kiln, until } from '../e2e/kiln.ts';
 import { missingTool } from './machine-fixture.ts';
 import { Moto, noMoto } from './moto.ts';
 import { archiveSmallMachine, writeSmallMachine } from './small-machine.ts';
-import { machinesInDocker } from './trial-fixture.ts';
+import { machinesInDocker, runningMachines } from './trial-fixture.ts';
 
 const missing =
   missingTool({ packer: 'packer', setpriv: 'util-linux', bats: 'bats', docker: 'docker.io' }) ??
@@ -188,6 +188,36 @@ describe.skipIf(missing !== undefined)(
         expect(diff.stdout).toContain('opt/test/late.sh');
         const golden = await kiln.run('images', 'precise:golden', '--format', '{{version}}');
         expect(golden.stdout.trim().split('\n')).toContain('1.0.0');
+        expect(machinesInDocker(kiln.state)).toEqual([]);
+      },
+      LIMIT_MS,
+    );
+
+    it(
+      'whose check a dying server leaves behind is gone once the next one serves',
+      async () => {
+        await until(
+          'the server dies while a machine runs',
+          async () => {
+            let isOver = false;
+            const check = kiln.run('check', 'precise@1.0.0').then(() => {
+              isOver = true;
+            });
+            await until(
+              'a machine runs, or the check is over',
+              async () => {
+                return isOver || runningMachines(kiln.state).length > 0;
+              },
+              LIMIT_MS,
+            );
+            if (isOver) return false;
+            await kiln.kill();
+            await check;
+            return true;
+          },
+          LIMIT_MS,
+        );
+        await kiln.serve();
         expect(machinesInDocker(kiln.state)).toEqual([]);
       },
       LIMIT_MS,

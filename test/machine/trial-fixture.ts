@@ -22,10 +22,23 @@ export function trialsAt(state: string, socket: string): MachineTrials {
 /** Containers and images of a Kiln's checks of machines that the engine has now; others use the engine too. */
 export function machinesInDocker(state: string): readonly string[] {
   if (!dockerAnswers) return [];
-  const docker = (...argv: string[]): string =>
-    execFileSync('docker', ['--host', `unix://${DOCKER_SOCKET}`, ...argv], { encoding: 'utf8' });
   const labelled = ['--all', '--filter', 'label=kiln.machine-check', '--format'];
   const found =
     docker('ps', ...labelled, '{{.Label "kiln.machine-check"}}') + docker('images', ...labelled, '{{.Tag}}');
-  return found.split('\n').filter((name) => name.startsWith(`trial-${sha256(state).slice(-12)}-`));
+  return ownNames(state, found);
+}
+
+/** Those that have been started and run. */
+export function runningMachines(state: string): readonly string[] {
+  const format = ['--format', '{{.Label "kiln.machine-check"}}'];
+  const filter = ['--filter', 'label=kiln.machine-check', '--filter', 'status=running'];
+  return ownNames(state, docker('ps', ...filter, ...format));
+}
+
+function ownNames(state: string, names: string): readonly string[] {
+  return names.split('\n').filter((name) => name.startsWith(`trial-${sha256(state).slice(-12)}-`));
+}
+
+function docker(...argv: string[]): string {
+  return execFileSync('docker', ['--host', `unix://${DOCKER_SOCKET}`, ...argv], { encoding: 'utf8' });
 }
