@@ -38,6 +38,8 @@ const SETTINGS: Readonly<Record<string, string>> = {
   'core.hooksPath': '/dev/null',
   'core.fsmonitor': 'false',
   'init.templateDir': '',
+  // Tidied up when nobody waits for it: see mirrors.ts.
+  'maintenance.auto': 'false',
   'gc.autoDetach': 'false',
   'advice.detachedHead': 'false',
   'protocol.ext.allow': 'never',

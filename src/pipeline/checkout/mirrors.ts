@@ -13,6 +13,7 @@ import { type RepositoryUrl, repositoryUrl } from './repository-url.ts';
 const FETCH_LIMIT_MS = 30 * 60_000;
 const LOOK_LIMIT_MS = 60_000;
 const BRANCHES_AND_TAGS = ['+refs/heads/*:refs/heads/*', '+refs/tags/*:refs/tags/*'];
+const TIDY_EVERY_MS = 24 * 3_600_000;
 const DAMAGED = /\.lock'|not a git repository|corrupt|bad object|unable to read|loose object/i;
 
 /** A commit that somebody has told of, and where it is found when the branches do not hold it. */
@@ -26,6 +27,8 @@ export class Mirrors {
   readonly git: Git;
   readonly #directory: string;
   readonly #turns = new Map<string, Promise<unknown>>();
+  /** When each was tidied up last, of the process's own clock. */
+  readonly #tidiedMs = new Map<string, number>();
 
   constructor(git: Git, directory: string) {
     this.git = git;
@@ -82,6 +85,7 @@ export class Mirrors {
     const argv = ['--git-dir', mirror.directory, 'fetch', ...options, '--', url, ...refspecs];
     const fetch = { argv, protocol, limitMs: FETCH_LIMIT_MS };
     await this.#make(mirror, signal);
+    await this.#tidy(mirror, signal);
     try {
       await this.git.run(fetch, signal);
     } catch (error) {
@@ -90,6 +94,18 @@ export class Mirrors {
       await this.#make(mirror, signal);
       await this.git.run(fetch, signal);
     }
+  }
+
+  /** Packs what has come in small pieces, once a day; when there is little of that, git does nothing. */
+  async #tidy({ directory }: Mirror, signal: AbortSignal): Promise<void> {
+    const nowMs = performance.now();
+    const lastMs = this.#tidiedMs.get(directory);
+    this.#tidiedMs.set(directory, lastMs ?? nowMs);
+    if (lastMs === undefined || nowMs - lastMs < TIDY_EVERY_MS) return;
+    this.#tidiedMs.set(directory, nowMs);
+    const argv = ['--git-dir', directory, 'gc', '--auto', '--quiet'];
+    // A mirror that cannot be tidied can be fetched into, or that tells what is wrong with it.
+    await this.git.ask({ argv, limitMs: FETCH_LIMIT_MS }, signal);
   }
 
   /** In one step, so that a mirror that is there is whole. */

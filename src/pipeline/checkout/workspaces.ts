@@ -28,11 +28,11 @@ export class Workspaces {
    * Checked out afresh: what a crash has left of it is removed first. Its path ends with the repository's name, which
    * a pipeline without a component is called by.
    */
-  async make(name: string, wish: CheckoutWish, signal: AbortSignal): Promise<string> {
+  async make(name: string, wish: CheckoutWish, signal: AbortSignal, held?: Mirror): Promise<string> {
     const folder = this.#folder(name);
     const into = path.join(folder, nameOf(wish.repository));
     const { commit, options } = wish;
-    const mirror = await this.#mirrors.holding(wish.repository, { commit }, options.depth, signal);
+    const mirror = held ?? (await this.#mirrors.holding(wish.repository, { commit }, options.depth, signal));
     await rm(folder, { recursive: true, force: true });
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const [usesLfs] = await Promise.all([

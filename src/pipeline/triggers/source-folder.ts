@@ -6,6 +6,7 @@ import type { EventStore } from '../../domain/ports/events.ts';
 import type { ExecutionStore } from '../../domain/ports/executions.ts';
 import type { CheckoutOptions } from '../../domain/trigger.ts';
 import type { JsonObject } from '../asl/json.ts';
+import type { Mirror } from '../checkout/mirrors.ts';
 import type { CheckoutWish, Workspaces } from '../checkout/workspaces.ts';
 import { checkoutOf, checkoutSchema } from '../definition/trigger-declarations.ts';
 
@@ -70,16 +71,17 @@ export class SourceFolders {
     await this.#following;
   }
 
-  /** Checks out, and keeps the folder from being swept until `begin` has begun the execution that it is for. */
+  /** Checks out of a mirror that holds the commit, and keeps the folder from being swept until `begin` has begun the execution that it is for. */
   async within<Result>(
     workspace: string,
     wish: CheckoutWish,
+    held: Mirror,
     signal: AbortSignal,
     begin: (folder: string) => Promise<Result>,
   ): Promise<Result> {
     this.#inTheMaking.add(workspace);
     try {
-      return await begin(await this.#parts.workspaces.make(workspace, wish, signal));
+      return await begin(await this.#parts.workspaces.make(workspace, wish, signal, held));
     } catch (error) {
       if (!(await this.#isUsed(workspace))) await this.#parts.workspaces.remove(workspace);
       throw error;

@@ -204,7 +204,7 @@ class RepositoryStart {
     const execution = this.#execution;
     const definition = await this.#foreignDefinition(source, event, mirror);
     const { sha, author, message, committedAtMs } = commit;
-    return this.#parts.folders.within(execution, wish, this.#signal, async (root) => {
+    return this.#parts.folders.within(execution, wish, mirror, this.#signal, async (root) => {
       const directory = await folderWithin(root, source.directory);
       if (this.#isOwnBranch(event)) await this.#describeAgain(source, directory);
       const facts = {
