@@ -33,7 +33,7 @@ export const DEFAULT_RETENTION: RetentionPolicy = {
   unusedMs: 45 * DAY_MS,
   noticeWorkingDays: 3,
   share: 0.1,
-  sweptAtMost: 10_000,
+  sweptAtMost: 5_000,
   releasesKept: 10,
   staleMs: DAY_MS,
 };
