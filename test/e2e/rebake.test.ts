@@ -128,6 +128,29 @@ describe('images that follow their base', () => {
     expect(await parentIn('gone')).toBe((await image('base:golden')).id);
   });
 
+  test('what a kiln.yaml demands is taken over, and loosened only when somebody says so; a script asks for a digest', async () => {
+    const apply = ['channels', 'apply', folder('careful')];
+    expect((await kiln.run('promote', 'careful:candidate', 'golden')).stderr).toContain('0 of 1 approvals');
+    expect(await kiln.json(...apply)).toEqual({
+      component: 'careful',
+      changes: [{ channel: 'golden', from: '-', to: 'checks=boot approvals=1' }],
+    });
+    await write('careful', { base: 'base@golden', channels: { golden: { checks: ['boot', 'smoke'] } } });
+    expect(await kiln.run(...apply)).toMatchObject({
+      code: 4,
+      stderr: expect.stringContaining('1 approvals'),
+    });
+    expect(await kiln.json(...apply, '--loosen')).toMatchObject({ changes: [{ to: 'checks=boot,smoke' }] });
+    const standing = (await kiln.run('channels', 'careful:candidate')).stdout;
+    expect(standing).toMatch(
+      /golden +checks=boot,smoke +checks=boot approvals=1 +it has had no check of kind smoke/,
+    );
+
+    const digest = await kiln.run('images', 'leaf:golden kind=bundle', '--format', '{{digest}}');
+    expect(digest).toMatchObject({ code: 0, stdout: expect.stringMatching(/^sha256:[0-9a-f]{64}\n$/) });
+    expect((await kiln.run('images', 'leaf:golden kind=machine', '--format', '{{digest}}')).code).toBe(3);
+  });
+
   test('revoking names what runs on it, replaces it by the last good release or else the newest good image; channels go back', async () => {
     const still = await image('still@1.0.0');
     await kiln.json('deploy', 'leaf', 'stage/local', '--image', 'leaf@1.0.0');
