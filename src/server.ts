@@ -473,12 +473,12 @@ async function buildPipelines(
   await commands.sweep();
   const secrets = secretFolder(state.file('secrets'));
   const workerJobs = new WorkerJobs({ logs: taskLogs, secrets, newId: randomUUID });
-  const pauses = new PauseGate(store);
+  const pauses = new PauseGate({ pauses: store.pauses, events: store.events, clock: systemClock });
   const tasks = makeTasks({
     verbs,
     clock: systemClock,
     fetch,
-    mayDeploy: (environment, signal) => pauses.passes(environment, signal),
+    mayDeploy: (environment, sinceMs, signal) => pauses.passes(environment, sinceMs, signal),
     runCommand: (wish, call, signal) => commands.run(wish, call, signal),
     runOnWorker: (wish, labels, call, signal) => workerJobs.run(wish, labels, call, signal),
     startOther: (wish, call, signal) => startOther(pipelines, wish, call, signal),

@@ -1,15 +1,20 @@
 /** Holds deployments of pipelines back while their environment is paused. */
 import { asKilnError } from '../domain/errors.ts';
+import type { Clock } from '../domain/ports/clock.ts';
 import type { EventStore } from '../domain/ports/events.ts';
 import type { Pause, PauseStore } from '../domain/ports/pauses.ts';
 import { resourceName } from './definition/resources.ts';
+import { TaskFailed } from './task.ts';
 
+/** Waited for at most, from when the state was entered: a pause that is forgotten ends no pipeline otherwise. */
+const LIMIT_MS = 30 * 24 * 3_600_000;
 /** Looked again, though nothing was heard. */
 const ROUND_MS = 60_000;
 
 export interface PauseGateParts {
   readonly pauses: Pick<PauseStore, 'list'>;
   readonly events: Pick<EventStore, 'revision' | 'waitAfter'>;
+  readonly clock: Clock;
 }
 
 export class PauseGate {
@@ -19,13 +24,15 @@ export class PauseGate {
     this.#parts = parts;
   }
 
-  /** Resolves once it is not paused; what limits it is the task's own time. */
-  async passes(environment: string, signal: AbortSignal): Promise<void> {
-    const { events } = this.#parts;
+  /** Resolves once it is not paused; fails with `Kiln.Paused` after thirty days. */
+  async passes(environment: string, sinceMs: number, signal: AbortSignal): Promise<void> {
+    const { events, clock } = this.#parts;
     for (;;) {
       signal.throwIfAborted();
       const revision = await events.revision();
       if ((await this.pauseOf(environment)) === undefined) return;
+      if (clock.now() - sinceMs > LIMIT_MS)
+        throw new TaskFailed('Kiln.Paused', `${environment} was paused for more than thirty days.`);
       const limit = AbortSignal.timeout(ROUND_MS);
       await events.waitAfter(revision, AbortSignal.any([signal, limit])).catch((thrown: unknown) => {
         signal.throwIfAborted();

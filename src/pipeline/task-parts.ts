@@ -18,7 +18,7 @@ export interface TaskParts {
   readonly clock: Clock;
   readonly fetch: typeof fetch;
   /** Resolves once pipelines may deploy there. */
-  readonly mayDeploy: (environment: string, signal: AbortSignal) => Promise<void>;
+  readonly mayDeploy: (environment: string, sinceMs: number, signal: AbortSignal) => Promise<void>;
   readonly runCommand: (wish: CommandWish, call: TaskCall, signal: AbortSignal) => Promise<Json>;
   readonly runOnWorker: (
     wish: CommandWish,

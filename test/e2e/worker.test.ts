@@ -104,6 +104,9 @@ it('a worker with the labels runs a command with its source and secrets; one wit
   const logs = await kiln.run('pipeline', 'logs', id);
   expect(logs.stdout).toContain('component: fits');
   expect(logs.stdout + JSON.stringify(await kiln.json('pipeline', 'show', id))).not.toContain('swordfish');
+  // Neither the events nor what is kept of calls by their keys.
+  const kept = ['kiln.db', 'kiln.db-wal'].map((name) => readFile(path.join(kiln.state, name), 'latin1'));
+  expect((await Promise.all(kept)).join()).not.toContain('swordfish');
 });
 
 it('a command that nobody wants any more is ended on its worker', async () => {
@@ -119,7 +122,7 @@ it('a command that nobody wants any more is ended on its worker', async () => {
   });
 });
 
-it('a worker that dies leaves an outcome that nobody knows, and the next one goes on', async () => {
+it.concurrent('a worker that dies leaves an outcome that nobody knows, and the next one goes on', async () => {
   const [begun, left] = [path.join(kiln.directory, 'begun'), path.join(kiln.directory, 'left')];
   const far = workers.at(-1);
   const retry = { Retry: [{ ErrorEquals: ['Kiln.OutcomeUnknown'], IntervalSeconds: 1, MaxAttempts: 1 }] };
@@ -140,7 +143,7 @@ it('a worker that dies leaves an outcome that nobody knows, and the next one goe
   expect(await isThere(left)).toBe(false);
 }, 120_000);
 
-it('tasks are Activities of AWS Step Functions, for the definition that was exported', async () => {
+it.concurrent('tasks are Activities of AWS Step Functions, for the definition that was exported', async () => {
   const service = new ActivitiesService();
   try {
     const directory = path.join(kiln.directory, 'exported');

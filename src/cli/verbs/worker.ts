@@ -9,8 +9,9 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { EXIT } from '../../api/failures.ts';
 import { EngineClient } from '../../docker/engine-client.ts';
-import { KilnError } from '../../domain/errors.ts';
+import { asKilnError } from '../../domain/errors.ts';
 import { Services } from '../../pipeline/commands/services.ts';
+import { TaskFailed } from '../../pipeline/task.ts';
 import { type WorkerServer, work } from '../../pipeline/workers/worker.ts';
 import type { Offer } from '../../pipeline/workers/worker-jobs.ts';
 import { type Context, numberFlag, textFlag } from '../context.ts';
@@ -83,13 +84,23 @@ function serverOf(context: Context, worker: string, labels: readonly string[]): 
       await mkdir(folder, { recursive: true, mode: 0o700 });
       const args = ['--extract', '--file=-', '--no-same-owner', `--directory=${folder}`];
       const tar = spawn('tar', args, { stdio: ['pipe', 'ignore', 'ignore'] });
-      const ended = new Promise((resolve) => tar.once('close', resolve));
-      await pipeline(
-        Readable.from(client.text('workers.source', { params: { id }, query: { lease } }, { signal })),
-        tar.stdin,
+      const ended = new Promise<number | null>((resolve, reject) => {
+        tar.once('error', reject);
+        tar.once('close', resolve);
+      });
+      const text = client.text('workers.source', { params: { id }, query: { lease } }, { signal });
+      // tar ends at the end of the archive, and may not read what fills its last block: its own word counts.
+      const [sent, code] = await Promise.allSettled([pipeline(Readable.from(text), tar.stdin), ended]);
+      if (code.status === 'fulfilled' && code.value === 0) return;
+      throw new TaskFailed(
+        'Cmd.Source',
+        `The source could not be brought to the worker: ${whyOf(sent, code)}`,
       );
-      if ((await ended) !== 0)
-        throw new KilnError('internal', 'The source of the job could not be unpacked.');
     },
   };
+}
+
+function whyOf(...ends: readonly PromiseSettledResult<unknown>[]): string {
+  const reasons = ends.flatMap((end) => (end.status === 'rejected' ? [asKilnError(end.reason).message] : []));
+  return reasons.length === 0 ? 'it could not be unpacked.' : reasons.join('; ');
 }

@@ -18,7 +18,7 @@ export function deploy({ verbs, mayDeploy }: TaskParts): Task {
     takesPlace: false,
     run: async (call, signal) => {
       const wish = argumentsOf(shape, call);
-      await mayDeploy(wish.environment, signal);
+      await mayDeploy(wish.environment, call.sinceMs, signal);
       return verbs.deploy(wish, call, signal);
     },
   };

@@ -22,6 +22,8 @@ import { unlessStopped } from '../running-tasks.ts';
 import { OUTCOME_UNKNOWN, type TaskCall, TaskFailed } from '../task.ts';
 
 const SILENT_MS = 15_000;
+/** No worker with the labels in so long: there is none. */
+const WAIT_LIMIT_MS = 24 * 3_600_000;
 
 export interface WorkerJobsParts {
   readonly logs: TaskLogs;
@@ -109,12 +111,15 @@ export class WorkerJobs {
       silence: undefined,
     };
     this.#jobs.set(job.offer.id, job);
+    const limit = setTimeout(() => this.#tooLate(job), WAIT_LIMIT_MS);
+    limit.unref();
     try {
       this.#match();
       const end = await unlessStopped(ended.promise, signal);
       if ('error' in end) throw new TaskFailed(end.error, end.cause);
       return end.output;
     } finally {
+      clearTimeout(limit);
       clearTimeout(job.silence);
       this.#jobs.delete(job.offer.id);
       await log.close();
@@ -210,6 +215,14 @@ export class WorkerJobs {
     clearTimeout(job.silence);
     job.silence = setTimeout(() => this.#silent(job), this.#silentMs);
     job.silence.unref();
+  }
+
+  #tooLate({ state, labels, end }: Job): void {
+    if (state === 'running') return;
+    end({
+      error: 'Cmd.NoWorker',
+      cause: `No worker with the labels ${labels.join(', ')} came within a day.`,
+    });
   }
 
   #silent(job: Job): void {

@@ -72,9 +72,11 @@ async function runJob({ server, host, say }: WorkerParts, offer: Offer, signal: 
     const secrets = { read: async (name: string) => offer.secretValues[name] ?? '' };
     const commands = new Commands({ ...host, secrets, logs: { open: async () => log } });
     const isFolder = offer.wish.source?.startsWith('/') && offer.wish.commit === undefined;
-    if (isFolder) await server.fetchSource(offer, folder, either);
     const wish = isFolder ? { ...offer.wish, source: folder } : offer.wish;
-    const end = await endOf(() => commands.run(wish, callOf(offer), either));
+    const end = await endOf(async () => {
+      if (isFolder) await server.fetchSource(offer, folder, either);
+      return commands.run(wish, callOf(offer), either);
+    });
     await told(server, offer, end, either);
   } catch (thrown) {
     if (!either.aborted) throw thrown;
