@@ -18,6 +18,7 @@ const LINE_PX = 20;
 const CHUNK = 250;
 const CHUNKS_KEPT = 40;
 const OVERSCAN = 30;
+const DRAW_MS = 150;
 const FIRST_HEIGHT_PX = 480;
 
 interface Chunk {
@@ -77,6 +78,40 @@ class Lines {
   }
 }
 
+/** How long the log is, by what the server last told of it: at once while it is written. */
+function useExtent(id: string, log: Log): Pick<Log, 'lines' | 'sizeBytes'> {
+  const { client } = useLive();
+  const { task, live } = log;
+  const [heard, setHeard] = useState({ lines: 0, sizeBytes: 0 });
+  useEffect(() => {
+    if (!live) return;
+    const controller = new AbortController();
+    const { signal } = controller;
+    let latest = { lines: 0, sizeBytes: 0 };
+    // However fast lines come, they are drawn so often.
+    const timer = setInterval(() => setHeard(latest), DRAW_MS);
+    const follow = async (): Promise<void> => {
+      const input = { params: { id, task }, query: { from: -1 } };
+      for await (const { id: sizeBytes, event, data } of client.follow('executions.log', input, { signal })) {
+        if (event !== 'text' || data === undefined) continue;
+        const { line, text }: Answer<'executions.log'> = JSON.parse(data);
+        const newlines = text.split('\n').length - 1;
+        latest = {
+          lines: line + newlines - (text.endsWith('\n') ? 1 : 0),
+          sizeBytes: Number(sizeBytes),
+        };
+      }
+    };
+    // Where it cannot be followed, the list of logs is asked for anew all the same.
+    follow().catch(() => undefined);
+    return () => {
+      clearInterval(timer);
+      controller.abort();
+    };
+  }, [client, id, task, live]);
+  return heard.sizeBytes > log.sizeBytes ? heard : log;
+}
+
 export function TaskLog({ id, log, line }: { id: string; log: Log; line: number }) {
   const { client } = useLive();
   const { task } = log;
@@ -86,7 +121,7 @@ export function TaskLog({ id, log, line }: { id: string; log: Log; line: number 
   const [follows, setFollows] = useState(log.live && line === 0);
   const [error, setError] = useState<KilnError>();
   const [, setDrawn] = useState(0);
-  const count = log.lines;
+  const { lines: count, sizeBytes } = useExtent(id, log);
   const first = Math.max(1, Math.floor(scroll.top / LINE_PX) - OVERSCAN);
   const last = Math.min(count, Math.ceil((scroll.top + scroll.height) / LINE_PX) + OVERSCAN);
 
@@ -95,7 +130,7 @@ export function TaskLog({ id, log, line }: { id: string; log: Log; line: number 
     const controller = new AbortController();
     // A list that is scrolled past is not asked for.
     const timer = setTimeout(() => {
-      lines.bring(first, last, log.sizeBytes, controller.signal).then(
+      lines.bring(first, last, sizeBytes, controller.signal).then(
         (came) => came && setDrawn((drawn) => drawn + 1),
         (thrown: unknown) => controller.signal.aborted || setError(asKilnError(thrown)),
       );
@@ -104,7 +139,7 @@ export function TaskLog({ id, log, line }: { id: string; log: Log; line: number 
       clearTimeout(timer);
       controller.abort();
     };
-  }, [lines, first, last, log.sizeBytes]);
+  }, [lines, first, last, sizeBytes]);
   // To the end, as long as it is followed
   useEffect(() => {
     if (follows) box.current?.scrollTo(0, box.current.scrollHeight);
@@ -124,7 +159,7 @@ export function TaskLog({ id, log, line }: { id: string; log: Log; line: number 
   const numbers = Array.from({ length: Math.max(0, last - first + 1) }, (_, at) => first + at);
   return (
     <>
-      <Head id={id} log={log} follows={follows} setFollows={setFollows} />
+      <Head id={id} log={{ ...log, lines: count }} follows={follows} setFollows={setFollows} />
       {error !== undefined && <Problem error={error} />}
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it is scrolled by keys too */}
       <div class="task-log" ref={box} onScroll={onScroll} tabIndex={0} role="log" aria-label="Log">
