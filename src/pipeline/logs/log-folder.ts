@@ -80,13 +80,17 @@ export function endsOf(last: BlockEntry | undefined): Ends {
 }
 
 /** Those after the entries that are known already; a log without blocks has no index. */
-export async function readIndex(folder: string, known: readonly BlockEntry[] = []): Promise<BlockEntry[]> {
+export async function readIndex(
+  folder: string,
+  known: readonly BlockEntry[] = [],
+): Promise<readonly BlockEntry[]> {
   const file = await openIfThere(logFiles.index(folder));
-  const entries = [...known];
-  if (file === undefined) return entries;
+  if (file === undefined) return known;
   try {
     const from = known.length * ENTRY_BYTES;
     const { size } = await file.stat();
+    if (size < from + ENTRY_BYTES) return known;
+    const entries = [...known];
     const bytes = Buffer.alloc(Math.max(0, size - from));
     const { bytesRead } = await file.read(bytes, 0, bytes.length, from);
     for (let at = 0; at + ENTRY_BYTES <= bytesRead; at += ENTRY_BYTES) {

@@ -1,9 +1,9 @@
-/** Reads a log from its files, at any byte or line, while it is written too. Keeps one block in memory. */
+/** Reads a log from its files, at any byte or line, while it is written too. */
 import { stat } from 'node:fs/promises';
-import { promisify } from 'node:util';
-import { crc32, zstdDecompress } from 'node:zlib';
+import { crc32, zstdDecompressSync } from 'node:zlib';
 import { KilnError } from '../../domain/errors.ts';
 import { isMissing } from '../../files/system-error.ts';
+import type { BlockCache } from './block-cache.ts';
 import {
   type BlockEntry,
   endsOf,
@@ -15,9 +15,9 @@ import {
 } from './log-folder.ts';
 import { newlinesIn } from './masker.ts';
 
-const decompress = promisify(zstdDecompress);
 /** A reader that begins gives its first lines at once. */
 const PIECE_BYTES = 64 * 1024;
+const MIN_CHUNK_BYTES = 64;
 
 /** Bytes of the text that stand together. */
 export interface LogPiece {
@@ -27,11 +27,12 @@ export interface LogPiece {
 
 export class LogReader {
   readonly #folder: string;
+  readonly #blocks: BlockCache;
   #index: readonly BlockEntry[] = [];
-  #open: { readonly number: number; readonly text: Buffer } | undefined;
 
-  constructor(folder: string) {
+  constructor(folder: string, blocks: BlockCache) {
     this.#folder = folder;
+    this.#blocks = blocks;
   }
 
   /** Length of the whole text, and its newlines. */
@@ -112,18 +113,20 @@ export class LogReader {
     return low;
   }
 
-  async #block(number: number): Promise<Buffer> {
-    if (this.#open?.number === number) return this.#open.text;
+  #block(number: number): Promise<Buffer> {
     const entry = this.#index[number];
-    if (entry === undefined) throw this.#damaged({ newlinesBefore: 0, newlines: 0 });
+    if (entry === undefined) return Promise.reject(this.#damaged({ newlinesBefore: 0, newlines: 0 }));
+    return this.#blocks.get(`${this.#folder}:${entry.offset}:${entry.crc}`, () => this.#readBlock(entry));
+  }
+
+  async #readBlock(entry: BlockEntry): Promise<Buffer> {
     const file = await openIfThere(logFiles.blocks(this.#folder));
     if (file === undefined) throw this.#damaged(entry);
     try {
       const frame = await readFrom(file, entry.offset, entry.sizeBytes);
       if (frame.length < entry.sizeBytes || crc32(frame) !== entry.crc) throw this.#damaged(entry);
-      const text = await decompress(frame);
-      this.#open = { number, text };
-      return text;
+      // At once, into one buffer: a stream for each block would leave more behind than the block is.
+      return zstdDecompressSync(frame, { chunkSize: Math.max(MIN_CHUNK_BYTES, entry.textBytes) });
     } finally {
       await file.close();
     }

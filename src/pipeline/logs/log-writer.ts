@@ -14,6 +14,7 @@ import { appendFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import type { Clock } from '../../domain/ports/clock.ts';
 import type { TaskLog, TaskLogAbout } from '../../domain/ports/task-log.ts';
 import { isSystemError } from '../../files/system-error.ts';
+import { BlockCache } from './block-cache.ts';
 import { LogAppender } from './log-appender.ts';
 import { logFiles, NEWLINE } from './log-folder.ts';
 import { LogReader } from './log-reader.ts';
@@ -90,7 +91,7 @@ export class LogWriter implements TaskLog {
 
   async tail(limitBytes: number): Promise<string> {
     await this.#flushed();
-    const reader = new LogReader(this.#parts.folder);
+    const reader = new LogReader(this.#parts.folder, new BlockCache());
     const { textBytes } = await reader.extent();
     const pieces: Buffer[] = [];
     for (let at = Math.max(0, textBytes - limitBytes); at < textBytes; ) {

@@ -7,6 +7,7 @@ import type { Clock } from '../../domain/ports/clock.ts';
 import type { TaskLog, TaskLogAbout, TaskLogs } from '../../domain/ports/task-log.ts';
 import { readIfThere } from '../../files/durable-file.ts';
 import { namesIn } from '../../files/names-in.ts';
+import { BlockCache } from './block-cache.ts';
 import { logFiles, openIfThere, readFrom } from './log-folder.ts';
 import { hasLog, LogReader } from './log-reader.ts';
 import { LogWriter } from './log-writer.ts';
@@ -101,6 +102,7 @@ export class DiskTaskLogs implements TaskLogs {
   readonly #clock: Clock;
   readonly #log: LogsLog;
   readonly #live = new Map<string, Live>();
+  readonly #blocks = new BlockCache();
 
   constructor(directory: string, clock: Clock, log: LogsLog) {
     this.#directory = directory;
@@ -232,7 +234,7 @@ export class DiskTaskLogs implements TaskLogs {
 
   async #reader(execution: string, task: string): Promise<LogReader> {
     const folder = this.#folder(`${execution}/${task}`);
-    if (await hasLog(folder)) return new LogReader(folder);
+    if (await hasLog(folder)) return new LogReader(folder, this.#blocks);
     throw new KilnError('not-found', `Execution ${execution} has no log "${task}" on this server.`, {
       next: 'Logs are kept by the server that ran the task; see which there are: kiln pipeline logs EXECUTION',
     });
@@ -244,7 +246,7 @@ export class DiskTaskLogs implements TaskLogs {
     // A crash may have left either of them empty: what is not known is left out.
     const about = readShape(aboutShape, await readIfThere(logFiles.about(folder)));
     const end = readShape(endShape, await readIfThere(logFiles.end(folder)));
-    const reader = new LogReader(folder);
+    const reader = new LogReader(folder, this.#blocks);
     const { textBytes } = await reader.extent();
     return {
       task,
