@@ -17,6 +17,8 @@ export type RebakeCatalogue = Pick<
 export const REBAKER = 'rebake';
 
 const PAGE = 200;
+/** An engine that was down, a full disk. */
+const RETRY_AFTER_MS = 10 * 60_000;
 
 export interface Observed {
   readonly view: RebakeView;
@@ -42,7 +44,9 @@ export async function observeRebakes(
   const found = [...outdated.values()].flatMap((image) => subjectOf(image, moves, server));
   const images = new ImageReader(store, outdated);
   const heads = await headsOf(images, found, moves);
-  const records = await store.rebakes.of(found.map(({ image }) => image));
+  const records = (await store.rebakes.of(found.map(({ image }) => image))).filter(
+    ({ outcome, atMs }) => outcome.kind === 'made' || !outcome.retryable || nowMs - atMs < RETRY_AFTER_MS,
+  );
   const ancestry = new Map<ImageId, ReadonlySet<ComponentName>>();
   for (const head of heads.values()) ancestry.set(head, await componentsAbove(store, await images.get(head)));
   const made = new Map<ImageId, MadeImage>();

@@ -247,3 +247,22 @@ test('what a person takes back stays back; a demand of the channel is waited for
     await server.rebakes.close();
   });
 });
+
+test('what stood in the way and may have gone is tried again after a while; what is wrong is not', async () => {
+  await withFamily(async (all) => {
+    const { store } = all.fixture;
+    const base = await all.golden('base');
+    const middle = await store.channels.current(componentName('middle'), GOLDEN);
+    if (middle === undefined) throw new Error('it was promoted');
+    const key = { image: middle.image, onto: base.id };
+    const outcome = { kind: 'failed', code: 'target.unavailable', message: 'no engine' } as const;
+    const kinds = async (atMs: number, more: { readonly retryable?: true }) => {
+      await store.rebakes.record({ ...key, outcome: { ...outcome, ...more } }, { actor: 'rebake', atMs });
+      return (await all.server().rebakes.status()).map(({ step }) => step.kind);
+    };
+    const longAgo = Date.now() - 3_600_000;
+    expect(await kinds(longAgo, {})).toEqual(['waits', 'failed']);
+    expect(await kinds(Date.now(), { retryable: true })).toEqual(['waits', 'failed']);
+    expect(await kinds(longAgo, { retryable: true })).toEqual(['waits', 'bakes']);
+  });
+});

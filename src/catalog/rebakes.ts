@@ -206,12 +206,13 @@ export class Rebakes {
   async #recordFailure(image: ImageId, onto: ImageId, thrown: unknown, made?: ImageId): Promise<void> {
     // A server that stops has said nothing about the image: the next one tries.
     if (this.#closing.signal.aborted) throw thrown;
-    const { code, message, next } = asKilnError(thrown);
+    const { code, message, next, retryable } = asKilnError(thrown);
     const outcome = {
       kind: 'failed',
       code,
       message,
       ...(next === undefined ? {} : { next }),
+      ...(retryable ? { retryable } : {}),
       ...(made === undefined ? {} : { made }),
     } as const;
     await this.#parts.store.rebakes.record({ image, onto, outcome }, this.#change());

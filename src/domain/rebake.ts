@@ -11,6 +11,8 @@ export type RebakeOutcome =
       readonly code: ErrorCode;
       readonly message: string;
       readonly next?: string;
+      /** What stood in the way may have gone by itself: it is tried again after a while. */
+      readonly retryable?: true;
       readonly made?: ImageId;
     };
 
