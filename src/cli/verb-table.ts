@@ -398,7 +398,7 @@ export const VERBS: readonly VerbEntry[] = [
       ['--heartbeat <seconds>', 'of the Activities (default 15)'],
       STATE,
     ],
-    example: 'KILN_URL=https://kiln.example.com kiln worker --labels linux,gpu --slots 4',
+    example: 'kiln worker --labels linux,gpu --slots 4',
     interrupt: 'ends what runs here',
     load: () => import('./verbs/worker.ts'),
   },
