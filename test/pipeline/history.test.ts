@@ -14,6 +14,7 @@ import { DiskTaskLogs } from '../../src/pipeline/logs/task-logs.ts';
 import { type Task, TaskFailed } from '../../src/pipeline/task.ts';
 import { systemClock } from '../../src/server/system-clock.ts';
 import { openStore } from '../../src/store/open.ts';
+import { check, deployment, image, release, service } from '../contracts/store-samples.ts';
 
 const DAY = 86_400_000;
 const MACHINE = {
@@ -95,6 +96,54 @@ it('health is told from what the executor has stored', async () => {
   expect(report.durations?.p90Ms).toBeGreaterThan(900);
   expect(report.dora).toMatchObject({ days: 30, deployments: 0 });
   expect(await health.of('nobody', 7)).toMatchObject({ standing: 'unknown', recent: [], flakySteps: [] });
+});
+
+it('the four figures are told from deployments to live, and the commits of their images', async () => {
+  const hour = 3_600_000;
+  const begin = systemClock.now() - 10 * hour;
+  const at = (hours: number) => ({ actor: 'alice', atMs: begin + hours * hour });
+  for (const n of [1, 2, 3]) {
+    const tags = { 'git.committed-at': new Date(begin + (n - 2) * hour).toISOString() };
+    const made = await store.images.create({ ...image(n), tags }, at(0));
+    await store.images.recordCheck(made.id, check(true), at(0));
+    const of = { image: made.id, version: made.version };
+    await store.releases.create({ ...release(), ...of }, at(0));
+  }
+  const { fence = -1 } = (await store.leases.acquire(service, 'me', DAY, begin)) ?? {};
+  const deploy = async (
+    from: number,
+    to: number,
+    state: 'deployed' | 'failed',
+    reason: 'deploy' | 'rollback',
+  ) => {
+    const { id } = await store.deployments.create(deployment(to, { reason }), at(from));
+    await store.deployments.decide(id, { startedAtMs: at(from).atMs }, fence, at(from));
+    await store.deployments.finish(id, { state }, fence, at(from + 0.5));
+  };
+  await deploy(1, 1, 'deployed', 'deploy'); // committed 1 h before the beginning, live after 1.5 h
+  await deploy(2, 2, 'deployed', 'deploy'); // committed at the beginning, live after 2.5 h
+  await deploy(3, 1, 'deployed', 'rollback'); // 2 was bad for an hour
+  await deploy(4, 3, 'failed', 'deploy'); // Kiln went back by itself within half an hour
+  const health = new PipelineHealth({
+    history: store.executionHistory,
+    executions: store.executions,
+    deployments: store.deployments,
+    releases: store.releases,
+    images: store.images,
+    machines: executor.machines,
+    clock: systemClock,
+  });
+  const { dora } = await health.of('storefront', 1);
+  expect(dora).toEqual({
+    days: 1,
+    deployments: 2,
+    deploymentsPerDay: 2,
+    leadTimeMs: 2.5 * hour,
+    changes: 3,
+    failedChanges: 2,
+    changeFailureRate: 2 / 3,
+    restoreMs: 0.5 * hour,
+  });
 });
 
 it('what is not kept goes with its logs; logs of what the store does not know go too', async () => {
