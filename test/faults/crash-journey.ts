@@ -38,7 +38,6 @@ export class CrashJourney {
   readonly crash: CrashKiln;
   private readonly loads = new Set<Load>();
   private images: readonly string[] = [];
-  private turn = 0;
 
   private constructor(crash: CrashKiln) {
     this.crash = crash;
@@ -98,8 +97,8 @@ export class CrashJourney {
 
   /** A release of the image that does not serve, until all has settled or the server has died. */
   deploy = async (): Promise<void> => {
-    const image = this.images[this.turn % this.images.length];
-    this.turn += 1;
+    const serving = (await this.crash.service())?.serving?.image;
+    const image = this.images.find((one) => one !== serving);
     const wish = { component: this.crash.component, environment: ENVIRONMENT, image };
     const answer = await this.crash.call<{ deployment?: DeploymentView }>('POST', '/deployments', wish);
     await this.followed(answer?.status, answer?.body.deployment, answer?.body);

@@ -21,7 +21,7 @@ export interface InstanceView {
 
 export interface ServiceView {
   readonly verdict: string;
-  readonly serving?: { readonly release: number; readonly version: string };
+  readonly serving?: { readonly release: number; readonly version: string; readonly image: string };
   readonly deployment?: DeploymentView;
   readonly groups: readonly {
     readonly name: string;
