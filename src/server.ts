@@ -72,8 +72,8 @@ import { assertListenIsFree, listenForApi, routerListen } from './server/sockets
 import { openStateDirectory, type StateDirectory } from './server/state-directory.ts';
 import { systemClock } from './server/system-clock.ts';
 import { targetReports } from './server/target-report.ts';
-import { VerbLogs } from './server/verb-logs.ts';
 import { unpackToScan } from './server/unpack-to-scan.ts';
+import { VerbLogs } from './server/verb-logs.ts';
 import { openWebhooks, reportStatuses } from './server/webhooks.ts';
 import type { Settings } from './settings.ts';
 import { openStore } from './store/open.ts';
