@@ -56,8 +56,8 @@ export function serveSources(
     const delivery = attempt?.key ?? Buffer.from(randomBytes(16)).toString('hex');
     const { at, parameters } = body;
     const wish = { delivery: `${actor.name}/${delivery}`, parameters, ...present({ at }) };
-    const taken = await sources.ask(params.id, wish, actor.name);
-    return { ...present({ execution: taken?.execution }) };
+    const { execution } = await sources.ask(params.id, wish, actor.name);
+    return { execution };
   });
 
   operations.json('sources.pushed', async ({ params, body }, { actor }) => {

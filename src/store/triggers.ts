@@ -3,13 +3,16 @@ import type { Change } from '../domain/change.ts';
 import type { Revision } from '../domain/ids.ts';
 import type { Page, PageRequest } from '../domain/page.ts';
 import type { RefHead, TakenEvent, TriggerOutcome, TriggerStore } from '../domain/ports/triggers.ts';
-import type { PipelineSource, TriggerEvent } from '../domain/trigger.ts';
+import type { PipelineSource, PushEvent, TriggerEvent } from '../domain/trigger.ts';
 import type { ChangeTransaction } from './change.ts';
 import type { Database } from './database.ts';
 import type { Writer } from './engine.ts';
 import { asJson, fromJson } from './json.ts';
 import { pageBounds, pageByOrdinal } from './page.ts';
 import type { TriggerEventTable } from './schema.ts';
+
+/** So many later events at most may have come before an earlier one. */
+const OVERTAKEN_BY = 50;
 
 export class TriggerEvents implements TriggerStore {
   readonly #database: Database;
@@ -100,20 +103,28 @@ export class TriggerEvents implements TriggerStore {
     });
   }
 
-  forgetHead(source: string, ref: string): Promise<void> {
+  forgetHead(source: string, ref: string, commit?: string): Promise<void> {
     return this.#database.coordinate(async (db) => {
-      await db.deleteFrom('trigger_heads').where('source', '=', source).where('ref', '=', ref).execute();
+      let gone = db.deleteFrom('trigger_heads').where('source', '=', source).where('ref', '=', ref);
+      if (commit !== undefined) gone = gone.where('commit_id', '=', commit);
+      await gone.execute();
     });
   }
 
-  take(source: string, key: string, event: TriggerEvent, change: Change): Promise<Revision | undefined> {
+  take(
+    source: string,
+    key: string,
+    event: TriggerEvent,
+    change: Change,
+    since?: { readonly head: string | undefined },
+  ): Promise<Revision | undefined> {
     return this.#database.change(change, async (tx) => {
       const registered = await tx.db
         .selectFrom('pipeline_sources')
         .select('id')
         .where('id', '=', source)
         .executeTakeFirst();
-      if (registered === undefined || (await isKnown(tx, source, key, event))) return undefined;
+      if (registered === undefined || (await isKnown(tx, source, key, event, since))) return undefined;
       const ordinal = tx.event('trigger.taken', source, { kind: event.kind });
       const row = { ordinal, source, key, at_ms: change.atMs, body: asJson(event), outcome: null };
       await tx.db.insertInto('trigger_events').values(row).execute();
@@ -185,6 +196,7 @@ async function isKnown(
   source: string,
   key: string,
   event: TriggerEvent,
+  since: { readonly head: string | undefined } | undefined,
 ): Promise<boolean> {
   const same = await db
     .selectFrom('trigger_events')
@@ -199,7 +211,24 @@ async function isKnown(
     .where('source', '=', source)
     .where('ref', '=', event.ref)
     .executeTakeFirst();
-  return head?.commit_id === event.commit;
+  if (since !== undefined && head?.commit_id !== since.head) return true;
+  if (head?.commit_id === event.commit) return true;
+  const isInOrder = head === undefined || event.before === undefined || head.commit_id === event.before;
+  return !isInOrder && (await hasGoneOn(db, source, event));
+}
+
+/** Tellers may overtake each other: the ref is known to have gone on from there already. */
+async function hasGoneOn(db: Writer, source: string, { ref, commit }: PushEvent): Promise<boolean> {
+  const rows = await db
+    .selectFrom('trigger_events')
+    .select('body')
+    .where('source', '=', source)
+    .orderBy('ordinal', 'desc')
+    .limit(OVERTAKEN_BY)
+    .execute();
+  return rows
+    .map(({ body }) => fromJson<TriggerEvent>(body))
+    .some((one) => one.kind === 'push' && one.ref === ref && one.before === commit);
 }
 
 async function putHead(db: Writer, source: string, { ref, commit }: RefHead): Promise<void> {

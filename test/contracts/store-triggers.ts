@@ -47,6 +47,15 @@ export function triggersContract(underTest: () => StoreUnderTest): void {
       undefined,
       { kind: 'started', execution: 'exec-1' },
     ]);
+    // Found by comparing with what was noted before somebody else told of it.
+    expect(await triggers.take('src-1', 'push/6', push('b'), by, { head: 'b' })).toBeUndefined();
+    // b → c, which is told before a → b is: b is not where the ref stands.
+    await triggers.take('src-1', 'push/7', { ...push('c'), before: 'b' }, by);
+    expect(await triggers.take('src-1', 'push/8', { ...push('b'), before: 'a' }, by)).toBeUndefined();
+    expect(await triggers.take('src-1', 'push/9', { ...push('b'), before: 'c' }, by)).toBeDefined();
+    await triggers.take('src-1', 'push/10', { ...push('a'), before: 'b' }, by);
+    await triggers.forgetHead('src-1', 'refs/heads/main', 'b');
+    expect(await triggers.heads('src-1')).toHaveLength(1);
     await triggers.forgetHead('src-1', 'refs/heads/main');
     expect(await triggers.take('src-1', 'push/5', push('a'), by)).toBeDefined();
   });

@@ -375,6 +375,26 @@ describe('looking at repositories', () => {
     ];
     expect(await look(1_000)).toEqual(seen);
     expect(await look(10_000)).toEqual(seen);
+    // A hook that tells of a push while the poller has looked just before it: one event, and none back to what it saw.
+    const third = remote.commit('third');
+    const late = new Git({ searchPath: process.env.PATH ?? '', home: directory, network: {} });
+    const looked = late.run.bind(late);
+    late.run = async (call, until) => {
+      const text = await looked(call, until);
+      const told = {
+        kind: 'push',
+        repository: { source: 'polled' },
+        ref: 'refs/heads/main',
+        commit: third,
+      } as const;
+      await inbox.startFor(told, by);
+      return text;
+    };
+    const parts = { store: store.triggers, inbox, clock, random: () => 0.5 };
+    await new Poller({ ...parts, git: late }).round([polled], signal);
+    remote.push('main');
+    const hooked = [...seen, `refs/heads/main ${third.slice(0, 7)}`];
+    expect(await look(10_000)).toEqual(hooked);
     await rename(remote.bare, `${remote.bare}.away`);
     for (const [waitMs, failures] of [
       [10_000, 1],
@@ -390,7 +410,7 @@ describe('looking at repositories', () => {
     remote.push(':next');
     await look(600_000);
     remote.push('next');
-    expect(await look(10_000)).toEqual([...seen, `refs/heads/next ${second.slice(0, 7)}`]);
+    expect(await look(10_000)).toEqual([...hooked, `refs/heads/next ${second.slice(0, 7)}`]);
     expect(poller.stateOf(remote.url)).toMatchObject({ failures: 0 });
   });
 });

@@ -46,13 +46,20 @@ export interface TriggerStore {
   /** All of them, oldest first. */
   sources(): Promise<readonly PipelineSource[]>;
   heads(source: string): Promise<readonly RefHead[]>;
-  /** A ref that is gone: it may come back at the same commit. */
-  forgetHead(source: string, ref: string): Promise<void>;
+  /** A ref that is gone: it may come back at the same commit. With `commit`, only while it is noted there. */
+  forgetHead(source: string, ref: string, commit?: string): Promise<void>;
   /**
    * Durable when it resolves; answers the number it has, or undefined when it was taken before: its key is known, or
-   * it is a push and the ref was seen at that commit last.
+   * it is a push and the ref was seen at that commit last. With `since`, a push that was found by comparing with what
+   * was noted then: it is nothing any more when the ref is noted elsewhere meanwhile.
    */
-  take(source: string, key: string, event: TriggerEvent, change: Change): Promise<Revision | undefined>;
+  take(
+    source: string,
+    key: string,
+    event: TriggerEvent,
+    change: Change,
+    since?: { readonly head: string | undefined },
+  ): Promise<Revision | undefined>;
   /** Oldest first. */
   waiting(limit: number): Promise<readonly TakenEvent[]>;
   settle(number: Revision, outcome: TriggerOutcome, change: Change): Promise<void>;

@@ -19,6 +19,8 @@ interface Teller {
   readonly actor: string;
   /** Where it may be long ago: sources that were registered later are not meant. */
   readonly happenedAtMs?: number;
+  /** Of a push that was found by comparing: see `TriggerStore.take`. */
+  readonly since?: { readonly head: string | undefined };
 }
 
 export class TriggerInbox {
@@ -33,16 +35,17 @@ export class TriggerInbox {
   }
 
   /** Durable when it resolves. Answers one entry for each source that the event concerns; none: nobody watches that. */
-  async startFor(event: TriggerEvent, { actor, happenedAtMs }: Teller): Promise<readonly Taken[]> {
+  async startFor(event: TriggerEvent, teller: Teller): Promise<readonly Taken[]> {
     const sources = (await this.#store.sources()).filter(
-      (source) => concerns(source, event) && source.createdAtMs <= (happenedAtMs ?? source.createdAtMs),
+      (source) =>
+        concerns(source, event) && source.createdAtMs <= (teller.happenedAtMs ?? source.createdAtMs),
     );
-    return Promise.all(sources.map((source) => this.#take(source, event, actor)));
+    return Promise.all(sources.map((source) => this.#take(source, event, teller)));
   }
 
-  async #take({ id }: PipelineSource, event: TriggerEvent, actor: string): Promise<Taken> {
+  async #take({ id }: PipelineSource, event: TriggerEvent, { actor, since }: Teller): Promise<Taken> {
     const key = eventKey(event, this.#newId());
-    const number = await this.#store.take(id, key, event, { actor, atMs: this.#clock.now() });
+    const number = await this.#store.take(id, key, event, { actor, atMs: this.#clock.now() }, since);
     return { source: id, ...(number !== undefined && { execution: executionOf(id, key) }) };
   }
 }

@@ -4,7 +4,7 @@
  */
 import { asKilnError } from '../../domain/errors.ts';
 import type { Clock } from '../../domain/ports/clock.ts';
-import type { TriggerStore } from '../../domain/ports/triggers.ts';
+import type { RefHead, TriggerStore } from '../../domain/ports/triggers.ts';
 import type { PipelineSource, PushEvent } from '../../domain/trigger.ts';
 import type { Git } from '../checkout/git.ts';
 import { type RemoteRefs, remoteRefs } from '../checkout/remote-refs.ts';
@@ -62,8 +62,10 @@ export class Poller {
     const everyMs = Math.min(...sources.map(({ pollEveryMs = LONGEST_MS }) => pollEveryMs));
     this.#busy.add(url);
     try {
+      // Before it looks: what somebody else tells while it does is newer than what it sees.
+      const known = await Promise.all(sources.map(({ id }) => this.#parts.store.heads(id)));
       const refs = await remoteRefs(git, url, signal);
-      for (const source of sources) await this.#compare(source, refs);
+      for (const [at, source] of sources.entries()) await this.#compare(source, known[at] ?? [], refs);
       this.#state.set(url, { atMs: clock.now(), failures: 0, nextMs: clock.monotonic() + everyMs });
     } catch (error) {
       if (signal.aborted) return;
@@ -76,16 +78,17 @@ export class Poller {
     }
   }
 
-  async #compare({ id }: PipelineSource, { heads }: RemoteRefs): Promise<void> {
+  async #compare({ id }: PipelineSource, noted: readonly RefHead[], { heads }: RemoteRefs): Promise<void> {
     const { store, inbox } = this.#parts;
-    const known = new Map((await store.heads(id)).map(({ ref, commit }) => [ref, commit]));
+    const known = new Map(noted.map(({ ref, commit }) => [ref, commit]));
     const there = new Set(heads.map(({ ref }) => ref));
-    for (const ref of known.keys()) if (!there.has(ref)) await store.forgetHead(id, ref);
+    for (const { ref, commit } of noted) if (!there.has(ref)) await store.forgetHead(id, ref, commit);
     for (const { ref, commit } of heads) {
       const before = known.get(ref);
       if (before === commit) continue;
       const event: PushEvent = { kind: 'push', repository: { source: id }, ref, commit };
-      await inbox.startFor(before === undefined ? event : { ...event, before }, { actor: 'poll' });
+      const teller = { actor: 'poll', since: { head: before } };
+      await inbox.startFor(before === undefined ? event : { ...event, before }, teller);
     }
   }
 }

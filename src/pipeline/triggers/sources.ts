@@ -12,6 +12,7 @@ import { remoteRefs } from '../checkout/remote-refs.ts';
 import { repositoryUrl } from '../checkout/repository-url.ts';
 import { folderWithin, type Workspaces } from '../checkout/workspaces.ts';
 import { PIPELINE_FILE } from '../pipelines.ts';
+import { eventKey, executionOf } from './event-key.ts';
 import type { Taken, TriggerInbox } from './inbox.ts';
 import { type DescribeComponent, declaredBy, fileIn } from './source-facts.ts';
 
@@ -111,10 +112,12 @@ export class Sources {
       readonly parameters?: Readonly<Record<string, unknown>>;
     },
     actor: string,
-  ): Promise<Taken | undefined> {
+  ): Promise<Required<Taken>> {
     await this.get(id);
     const event = { kind: 'api', source: id, delivery, sender: actor, ...wish } as const;
-    return (await this.#parts.inbox.startFor(event, { actor }))[0];
+    await this.#parts.inbox.startFor(event, { actor });
+    // The same for the same wish, whether it was told before or not.
+    return { source: id, execution: executionOf(id, eventKey(event, '')) };
   }
 
   /** What a post-receive hook tells. */
