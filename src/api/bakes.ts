@@ -6,6 +6,8 @@ import {
   componentNameText,
   digestText,
   imageId,
+  tagKey,
+  tagValue,
   versionText,
   waitQuery,
 } from './names.ts';
@@ -64,6 +66,13 @@ export const bakes = {
             example: '/srv/storefront',
           }),
         version: versionText.optional(),
+        tags: z
+          .record(tagKey, tagValue)
+          .optional()
+          .openapi({
+            description: 'Tags for the image, also for one that is there already',
+            example: { env: 'stage' },
+          }),
         verify: z
           .boolean()
           .default(false)

@@ -11,6 +11,8 @@ import {
   pageOf,
   pageQuery,
   releaseNumber,
+  tagKey,
+  tagValue,
   why,
 } from './names.ts';
 
@@ -114,6 +116,17 @@ export const images = {
       ...pageQuery,
     }),
     answer: pageOf(imageView).openapi('ImagePage'),
+  },
+  'images.tag': {
+    params: z.strictObject({ reference: imageReferenceText }),
+    body: z
+      .strictObject({
+        tags: z
+          .record(tagKey, tagValue.nullable())
+          .openapi({ description: 'null takes the tag away', example: { expires: 'never', env: null } }),
+      })
+      .openapi('TagRequest'),
+    answer: imageView,
   },
   'images.revoke': {
     params: z.strictObject({ reference: imageReferenceText }),

@@ -122,6 +122,10 @@ export const waitQuery = {
   }),
 };
 
+/** The rules of keys and values are the domain's (`domain/image-tags.ts`). */
+export const tagKey = z.string().min(1).max(128);
+export const tagValue = z.string().min(1).max(200);
+
 export const why = z
   .string()
   .min(1)

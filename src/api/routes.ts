@@ -179,6 +179,13 @@ export const ROUTES = {
     summary: 'Find damaged and missing blobs of images',
     answers: 'json',
   },
+  'images.tag': {
+    method: 'post',
+    path: '/images/{reference}/tags',
+    role: 'deployer',
+    summary: 'Give an image tags, or take some away; `expires=never` pins it',
+    answers: 'json',
+  },
   'images.revoke': {
     method: 'post',
     path: '/images/{reference}/revoke',

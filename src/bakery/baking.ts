@@ -3,6 +3,7 @@ import { baseReference, type ComponentDefinition } from '../domain/component.ts'
 import { KilnError } from '../domain/errors.ts';
 import { channelName, componentName, type Digest, type ImageId } from '../domain/ids.ts';
 import type { Artifact, Image, ImageSource } from '../domain/image.ts';
+import type { Tags } from '../domain/image-tags.ts';
 import type {
   BuildDifference,
   Builder,
@@ -47,6 +48,8 @@ export interface BakeRequest {
   readonly actor: string;
   /** Build again without any cache and name what differs. */
   readonly verify?: boolean;
+  /** More tags for the image; one that is there already gets them too. They say nothing of what it is. */
+  readonly tags?: Tags;
 }
 
 /** One bake on its way, with all that was found out for it. */
@@ -89,7 +92,8 @@ export class Baking {
       const decided = await this.#decide(job);
       if (decided.image !== undefined) {
         if (!(await this.#isWhole(decided.image, job))) await this.#restore(job, decided.image);
-        return { kind: 'unchanged', image: decided.image, ...(await this.#verified(job, decided.image)) };
+        const image = await this.#tagged(decided.image, request);
+        return { kind: 'unchanged', image, ...(await this.#verified(job, image)) };
       }
       const naming = this.#naming(job, decided.version);
       const made = await this.#make(job, decided.reuse, naming);
@@ -185,7 +189,14 @@ export class Baking {
     const { component } = definition;
     const facts = { component, version, git, createdAtMs: atMs, builtBy: request.actor, parent };
     const { again } = request;
-    return { version, atMs, tags: imageTags({ ...facts, rebake: definition.image.rebake, again }) };
+    const { tags, rebake } = definition.image;
+    const given = { ...tags, ...request.tags };
+    return { version, atMs, tags: imageTags({ ...facts, given, rebake, again }) };
+  }
+
+  async #tagged(image: Image, { tags, actor }: BakeRequest): Promise<Image> {
+    if (tags === undefined || Object.keys(tags).length === 0) return image;
+    return this.#options.store.images.tag(image.id, tags, { actor, atMs: this.#options.clock.now() });
   }
 
   async #make(job: Job, reuse: Image | undefined, naming: BuildNaming): Promise<BuildResult> {

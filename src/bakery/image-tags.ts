@@ -2,6 +2,7 @@
 import type { RebakeSpec } from '../domain/component.ts';
 import type { ComponentName } from '../domain/ids.ts';
 import type { Image } from '../domain/image.ts';
+import type { Tags } from '../domain/image-tags.ts';
 import type { GitFacts } from './git-facts.ts';
 
 export interface TagFacts {
@@ -11,6 +12,8 @@ export interface TagFacts {
   readonly createdAtMs: number;
   readonly builtBy: string;
   readonly parent: Pick<Image, 'id' | 'component' | 'version'> | undefined;
+  /** Of the component's file, and of whoever bakes, which come over those. */
+  readonly given?: Tags | undefined;
   readonly rebake?: RebakeSpec | undefined;
   /** The image whose source was baked once more. */
   readonly again?: Pick<Image, 'id'> | undefined;
@@ -19,6 +22,7 @@ export interface TagFacts {
 export function imageTags(facts: TagFacts): Record<string, string> {
   const { git, parent, rebake, again } = facts;
   return {
+    ...facts.given,
     component: facts.component,
     version: facts.version,
     'created-at': new Date(facts.createdAtMs).toISOString(),

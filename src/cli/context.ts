@@ -50,6 +50,12 @@ export function textFlag(flags: Flags, name: string): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
+/** Of an option that may be given several times. */
+export function textsFlag(flags: Flags, name: string): readonly string[] {
+  const value: unknown = flags[name];
+  return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [];
+}
+
 export function isSet(flags: Flags, name: string): boolean {
   return flags[name] === true;
 }

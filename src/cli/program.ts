@@ -58,10 +58,16 @@ function describeProgram(terminal: Terminal, act: Action): Command {
       .description(verb.summary)
       .copyInheritedSettings(program)
       .addHelpText('after', helpAfter(verb));
-    for (const [flags, description] of verb.options) command.option(flags, description);
+    for (const [flags, description, repeated] of verb.options) {
+      if (repeated === undefined) command.option(flags, description);
+      else command.option(flags, description, (text: string, before: string[] = []) => [...before, text]);
+    }
     command.option('--json', 'answer with one JSON document on stdout; failures as JSON on stderr');
     command.action((...given: unknown[]) => {
-      const args = given.slice(0, -2).filter((one): one is string => typeof one === 'string');
+      const args = given
+        .slice(0, -2)
+        .flat()
+        .filter((one): one is string => typeof one === 'string');
       return act(verb, args, command.opts());
     });
   }

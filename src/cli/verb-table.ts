@@ -6,7 +6,7 @@ export interface VerbEntry {
   /** As commander reads them: `<needed>`, `[optional]`. */
   readonly args: string;
   readonly summary: string;
-  readonly options: readonly (readonly [flags: string, description: string])[];
+  readonly options: readonly (readonly [flags: string, description: string, repeated?: 'repeated'])[];
   readonly example: string;
   /** What the first Ctrl-C does, where it does more than end the command. */
   readonly interrupt?: string;
@@ -68,6 +68,7 @@ export const VERBS: readonly VerbEntry[] = [
     summary: 'make an image from a folder; unchanged input is not built again',
     options: [
       ['--version <version>', 'version of the image, instead of what kiln.yaml or git says'],
+      ['--tag <tag>', 'KEY=VALUE, for the image; may be given several times', 'repeated'],
       ['--verify', 'build again without any cache and name every file that differs'],
       DETACH,
     ],
@@ -236,6 +237,14 @@ export const VERBS: readonly VerbEntry[] = [
     options: [],
     example: 'kiln rebakes\n  kiln rebakes retry storefront@1.2.0',
     load: () => import('./verbs/rebakes.ts'),
+  },
+  {
+    name: 'tag',
+    args: '<image> <tags...>',
+    summary: 'give an image tags (KEY=VALUE) or take some away (KEY=); expires=never pins it',
+    options: [],
+    example: 'kiln tag storefront@1.2.0 expires=never env=stage\n  kiln tag storefront@1.2.0 expires=',
+    load: () => import('./verbs/tag.ts'),
   },
   {
     name: 'revoke',

@@ -115,6 +115,9 @@ function defineImage(image: ImageInput, written: Written): ImageSpec {
     include: image.include ?? [],
     exclude: image.exclude ?? [],
     tests: image.tests ?? [],
+    ...(Object.keys(image.tags ?? {}).length > 0 && {
+      tags: asTexts(image.tags ?? {}, ['image', 'tags'], written),
+    }),
     ...(image.rebake !== undefined && image.rebake !== 'never' && { rebake: defineRebake(image.rebake) }),
     ...(kind === 'container' && {
       container: {

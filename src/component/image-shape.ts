@@ -9,6 +9,7 @@ import {
   paths,
   scalar,
   size,
+  tagKey,
   variable,
   words,
 } from './plain-shapes.ts';
@@ -189,6 +190,12 @@ export const image = z.strictObject(
         'Paths or globs to leave out besides the defaults (.git, logs, caches, temporary files); "!path" takes one back.',
       ),
     tests: paths().optional().describe('Tests run inside the fresh image: globs of .bats and .sh files.'),
+    tags: z
+      .record(tagKey(), scalar, { error: 'a map of tags and values' })
+      .optional()
+      .describe(
+        'Tags of every image baked from this, by which it is found. Part of what makes the image: no secrets.',
+      ),
     rebake: z
       .union(
         [

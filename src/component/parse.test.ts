@@ -272,6 +272,14 @@ deploy: {strategy: blue-gren}
       'component: a\nimage: {run: x, rebake: on-base-change}\nservice: {}',
       '2:17 image.rebake: there is no base that could change',
     ],
+    [
+      'component: a\nimage:\n  run: x\n  tags: {env: stage, git.sha: abc}\nservice: {}',
+      '4:21 image.tags.git.sha: the tag "git.sha" is set by Kiln itself',
+    ],
+    [
+      'component: a\nimage: {run: x, tags: {env: ""}}\nservice: {}',
+      '2:29 image.tags.env: this cannot be the value of a tag',
+    ],
   ])('%j', (text, expected) => {
     expect(brief(text)).toContain(expected);
   });

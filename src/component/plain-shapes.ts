@@ -1,5 +1,6 @@
 /** The plain values of a `kiln.yaml`: names, paths, times, sizes. Each message completes the sentence "expected …". */
 import { z } from 'zod';
+import { isTagKey, TAG_KEY_RULE } from '../domain/image-tags.ts';
 import {
   DURATION_PATTERN,
   DURATION_RULE,
@@ -24,6 +25,7 @@ export const name = () => words(/^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/, NAME_RULE).ma
 export const inside = () => words(INSIDE, PATH_RULE).max(1024, { error: PATH_RULE });
 export const configKey = () => words(/^[A-Za-z][A-Za-z0-9_-]*$/, KEY_RULE).max(128, { error: KEY_RULE });
 export const variable = () => words(/^[A-Za-z_][A-Za-z0-9_]*$/, VARIABLE_RULE);
+export const tagKey = () => z.string({ error: TAG_KEY_RULE }).refine(isTagKey, { error: TAG_KEY_RULE });
 export const command = () =>
   words(/\S/, COMMAND_RULE)
     .max(8192, { error: COMMAND_RULE })

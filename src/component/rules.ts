@@ -1,5 +1,6 @@
 /** What no single field can tell: each rule sees the whole, in the component alone and in every environment. */
 import { isImageReference } from '../domain/component.ts';
+import { isOwnTag, isTagValue, TAG_VALUE_RULE } from '../domain/image-tags.ts';
 import { configFindings } from './config-rules.ts';
 import { defineEnvironment } from './definition.ts';
 import type { Finding } from './faults.ts';
@@ -134,7 +135,7 @@ function notYetFindings({ pipeline }: ComponentFile): readonly Finding[] {
 
 function imageFindings({ image = {} }: ComponentFile): readonly Finding[] {
   const kind = image.kind ?? 'bundle';
-  const findings: Finding[] = [];
+  const findings: Finding[] = [...tagFindings(image)];
   if (image.rebake !== undefined && image.rebake !== 'never' && !standsOnAnImage(image)) {
     findings.push(
       finding(['image', 'rebake'], 'there is no base that could change', {
@@ -168,6 +169,18 @@ function imageFindings({ image = {} }: ComponentFile): readonly Finding[] {
     );
   }
   return [...findings, ...machineFindings(image.machine)];
+}
+
+function tagFindings({ tags = {} }: ImageInput): readonly Finding[] {
+  return Object.entries(tags).flatMap(([key, value]) => {
+    const path = ['image', 'tags', key];
+    if (isOwnTag(key)) {
+      const expected = 'another key';
+      return [finding(path, `the tag "${key}" is set by Kiln itself`, { at: 'key', expected })];
+    }
+    if (isTagValue(String(value))) return [];
+    return [finding(path, 'this cannot be the value of a tag', { expected: TAG_VALUE_RULE })];
+  });
 }
 
 function standsOnAnImage({ base, machine }: ImageInput): boolean {

@@ -82,6 +82,8 @@ export interface ImageSpec {
   readonly exclude: readonly string[];
   /** In-image tests (globs of .bats and .sh files). */
   readonly tests: readonly string[];
+  /** Tags of every image baked from it, beside Kiln's own; part of the input key. */
+  readonly tags?: Readonly<Record<string, string>>;
   /** Bake again by itself when the base moves on; absent: never. */
   readonly rebake?: RebakeSpec;
   readonly container?: ContainerSpec;

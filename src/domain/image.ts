@@ -74,7 +74,7 @@ export interface ImageSource {
   readonly repository?: string;
 }
 
-/** What one bake made; immutable but for what is learned about it later (checks, revocation). */
+/** What one bake made; immutable but for what is learned about it later (checks, revocation) and for its tags. */
 export interface Image {
   readonly id: ImageId;
   readonly component: ComponentName;

@@ -91,6 +91,7 @@ describe('the answers keep to the contract', () => {
     ['audit.list', 'GET', '/audit'],
     ['audit.verify', 'GET', '/audit/verify'],
     ['images.revoke', 'POST', '/images/storefront@1.0.0/revoke', { why: 'a hole', replace: true }],
+    ['images.tag', 'POST', '/images/storefront@1.0.0/tags', { tags: { expires: 'never', env: null } }],
     ['executions.start', 'POST', '/executions', { directory: '/app' }],
     ['executions.list', 'GET', '/executions'],
     ['executions.get', 'GET', '/executions/exec-1'],

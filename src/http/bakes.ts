@@ -1,5 +1,6 @@
 import type { Answer } from '../api/contract.ts';
 import type { BakeId } from '../domain/ids.ts';
+import { checkTags } from '../domain/image-tags.ts';
 import { eventText, type StreamParts, streamAnswer } from './event-stream.ts';
 import type { Operations } from './operations.ts';
 import type { BakeryPart } from './parts.ts';
@@ -10,12 +11,14 @@ export function serveBakes(operations: Operations, parts: StreamParts): void {
 
   operations.begins('bakes.start', {
     async begin({ body }, { actor }) {
-      const { directory, verify, version } = body;
-      const { id } = await bakery.start({ directory, verify, actor: actor.name, ...present({ version }) });
+      const { directory, verify, version, tags } = body;
+      checkTags(tags ?? {});
+      const request = { directory, verify, actor: actor.name, ...present({ version, tags }) };
+      const { id } = await bakery.start(request);
       await store.audit.append(
         'bake.start',
         id,
-        { directory, verify },
+        { directory, verify, ...present({ tags }) },
         { actor: actor.name, atMs: clock.now() },
       );
       return bakeView(bakery.get(id));

@@ -37,6 +37,14 @@ export function serveImages(operations: Operations, { store, clock, deployer }: 
     return { image: { id, component, version }, channels };
   });
 
+  operations.json('images.tag', async ({ params, body }, { actor, attempt }) => {
+    const { id } = await resolveImage(store, params.reference);
+    const change = { actor: actor.name, atMs: clock.now(), ...present({ attempt }) };
+    const image = await store.images.tag(id, body.tags, change);
+    const moves = await store.channels.list(image.component);
+    return imageView(image, moves, await outdatedAmong(store.catalogue, [image]));
+  });
+
   operations.json('images.revoke', async ({ params, body }, { actor, attempt, assertMayChange }) => {
     const image = await resolveImage(store, params.reference);
     const change = { actor: actor.name, atMs: clock.now(), ...present({ attempt }) };

@@ -9,9 +9,10 @@ import {
   isStored,
   type Revocation,
 } from '../domain/image.ts';
+import { checkTags, type TagChanges, withTags } from '../domain/image-tags.ts';
 import type { Page, PageRequest } from '../domain/page.ts';
 import type { ImageStore } from '../domain/ports/images.ts';
-import { indexImage, setState } from './catalogue/index-image.ts';
+import { indexImage, indexTags, setState } from './catalogue/index-image.ts';
 import { refuseRevoked, revocationsOf, revokeWithDescendants } from './catalogue/revocations.ts';
 import { TESTED } from './catalogue/terms.ts';
 import type { ChangeTransaction } from './change.ts';
@@ -95,6 +96,25 @@ export class Images implements ImageStore {
       const { kind, where, passed, passedCount, failedCount } = result;
       tx.event('image.checked', id, { kind, where, passed, passedCount, failedCount });
       tx.audit('image.check', id, { kind, where, passed });
+    });
+  }
+
+  async tag(id: ImageId, changes: TagChanges, change: Change): Promise<Image> {
+    checkTags(changes);
+    return this.#database.change(change, async (tx) => {
+      await requireImage(tx.db, id);
+      const row = await tx.db.selectFrom('images').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
+      const image = fromJson<NewImage>(row.body);
+      const tags = withTags(image.tags, changes);
+      const body = toJson({ ...image, tags });
+      if (body !== row.body) {
+        await tx.db.updateTable('images').set({ body }).where('id', '=', id).execute();
+        await indexTags(tx.db, image, tags);
+        tx.event('image.tagged', id, { tags: changes });
+        tx.audit('image.tag', id, { tags: changes });
+      }
+      const [tagged] = await withChecks(tx.db, [{ ...row, body }]);
+      return tagged ?? { ...image, tags, checks: [] };
     });
   }
 

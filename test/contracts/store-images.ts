@@ -1,7 +1,9 @@
 import { expect, it } from 'vitest';
+import { parseImageQuery } from '../../src/catalog/query-language.ts';
 import type { ImageId } from '../../src/domain/ids.ts';
 import type { Image } from '../../src/domain/image.ts';
 import type { Page } from '../../src/domain/page.ts';
+import { DEFAULT_RETENTION } from '../../src/domain/retention.ts';
 import { by, candidate, check, checkout, digestOf, image, storefront } from './store-samples.ts';
 import type { StoreUnderTest } from './store-subjects.ts';
 
@@ -45,6 +47,37 @@ export function imagesContract(underTest: () => StoreUnderTest): void {
     await expect(store.images.recordCheck('none' as ImageId, check(true), by)).rejects.toMatchObject({
       code: 'not-found',
     });
+  });
+
+  it('changes tags: found by the new ones and no longer by the old, pinned while it says so, told once', async () => {
+    const { store } = underTest();
+    const [{ id }, other] = [
+      await store.images.create(image(1), by),
+      await store.images.create(image(2), by),
+    ];
+    const found = async (text: string) =>
+      (await store.catalogue.search(parseImageQuery(text), { limit: 9 })).items.map((one) => one.id);
+    const keptFor = () => store.janitor.keepReason(id, DEFAULT_RETENTION, by.atMs + 400 * 24 * 3600_000);
+    const tagged = await store.images.tag(id, { env: 'stage', expires: 'never' }, by);
+    expect(tagged).toEqual({
+      ...image(1),
+      tags: { ...image(1).tags, env: 'stage', expires: 'never' },
+      checks: [],
+    });
+    expect(await store.images.get(id)).toEqual(tagged);
+    expect(await found('env=stage')).toEqual([id]);
+    expect(await keptFor()).toBe('pinned');
+    await store.images.tag(id, { env: 'live', expires: null }, by);
+    expect(await found('env=stage')).toEqual([]);
+    expect(await found('expires=*')).toEqual([]);
+    expect(await found('env!=stage')).toEqual([other.id, id]);
+    expect(await found('env=live')).toEqual([id]);
+    expect(await keptFor()).toBeUndefined();
+    // Nothing that changes nothing is told, and what Kiln notes itself is its own.
+    await store.images.tag(id, { env: 'live' }, by);
+    expect((await store.events.after(0, 100)).filter((one) => one.kind === 'image.tagged')).toHaveLength(2);
+    await expect(store.images.tag(id, { version: '9' }, by)).rejects.toMatchObject({ code: 'input.invalid' });
+    await expect(store.images.tag('none' as ImageId, {}, by)).rejects.toMatchObject({ code: 'not-found' });
   });
 
   it('lists newest first, in pages that do not shift while images are added', async () => {

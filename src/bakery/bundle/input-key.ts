@@ -36,6 +36,7 @@ export function inputKeyOf(inputs: Inputs): Digest {
       inputs.source,
       // Only where it says something: keys of before stay what they are.
       ...(image.rebake === undefined ? [] : [image.rebake]),
+      ...(image.tags === undefined ? [] : [{ tags: sortedPairs(image.tags) }]),
     ]),
   );
 }

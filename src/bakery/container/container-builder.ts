@@ -102,7 +102,7 @@ export class ContainerBuilder implements Builder {
 
   async #prepare(request: BuildRequest, signal: AbortSignal): Promise<Prepared> {
     const { definition, directory } = request;
-    const { container } = definition.image;
+    const { container, tags } = definition.image;
     if (container === undefined)
       throw new KilnError('internal', 'An image of kind container has no settings.');
     const dockerfile = await readDockerfile(directory, container.dockerfile);
@@ -121,6 +121,9 @@ export class ContainerBuilder implements Builder {
         Object.entries(container.args).toSorted(([a], [b]) => (a < b ? -1 : 1)),
         rest,
         context.digest,
+        ...(tags === undefined
+          ? []
+          : [{ tags: Object.entries(tags).toSorted(([a], [b]) => (a < b ? -1 : 1)) }]),
       ]),
     );
     return { container, dockerfile, bases, context, inputKey };

@@ -1,8 +1,10 @@
 import path from 'node:path';
 import type { Client } from '../../api/client.ts';
 import { EXIT } from '../../api/failures.ts';
-import { answer, type Context, hint, isSet, textFlag } from '../context.ts';
+import type { Tags } from '../../domain/image-tags.ts';
+import { answer, type Context, hint, isSet, textFlag, textsFlag } from '../context.ts';
 import { type Bake, bakeFailure, failed, untilEnded } from '../ended-work.ts';
+import { readTags } from '../tags.ts';
 import { sizeText } from '../time.ts';
 
 export async function run(context: Context): Promise<number> {
@@ -10,11 +12,12 @@ export async function run(context: Context): Promise<number> {
   const verify = isSet(context.flags, 'verify');
   const client = context.client();
   const version = textFlag(context.flags, 'version');
+  const tags = readTags(textsFlag(context.flags, 'tag'), '--tag');
   if (isSet(context.flags, 'detach')) {
-    const begun = await start(context, client, { directory, version, verify });
+    const begun = await start(context, client, { directory, version, verify, tags });
     return answer(context, begun, () => `bake ${begun.id} goes on in the server`);
   }
-  const bake = await bakeFolder(context, client, { directory, version, verify });
+  const bake = await bakeFolder(context, client, { directory, version, verify, tags });
   const failure = bakeFailure(bake);
   if (failure !== undefined) return failed(context, failure);
   if ((bake.differences?.length ?? 0) > 0) return showDifferences(context, bake);
@@ -28,10 +31,17 @@ interface BakeWish {
   readonly directory: string;
   readonly version: string | undefined;
   readonly verify: boolean;
+  readonly tags?: Tags;
 }
 
-function start(context: Context, client: Client, { directory, version, verify }: BakeWish): Promise<Bake> {
-  const body = { directory, verify, ...(version === undefined ? {} : { version }) };
+function start(context: Context, client: Client, wish: BakeWish): Promise<Bake> {
+  const { directory, version, verify, tags = {} } = wish;
+  const body = {
+    directory,
+    verify,
+    ...(version === undefined ? {} : { version }),
+    ...(Object.keys(tags).length === 0 ? {} : { tags }),
+  };
   return client.call('bakes.start', { body }, { signal: context.signal });
 }
 

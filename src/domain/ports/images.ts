@@ -1,6 +1,7 @@
 import type { Change } from '../change.ts';
 import type { ComponentName, Digest, ImageId } from '../ids.ts';
 import type { CheckResult, Image } from '../image.ts';
+import type { TagChanges } from '../image-tags.ts';
 import type { Page, PageRequest } from '../page.ts';
 
 export interface ImageStore {
@@ -13,6 +14,11 @@ export interface ImageStore {
   /** Newest first. */
   list(filter: { component?: ComponentName }, page: PageRequest): Promise<Page<Image>>;
   recordCheck(id: ImageId, result: CheckResult, change: Change): Promise<void>;
+  /**
+   * Gives it tags and takes some away, and answers it as it is then; `expires=never` pins it. Fails with
+   * `input.invalid` on a tag that Kiln sets itself, or one that could not be asked for.
+   */
+  tag(id: ImageId, changes: TagChanges, change: Change): Promise<Image>;
   /**
    * Marks it unfit, and all that was baked from it, in one transaction; answers those that were not before. From then
    * on no release, deployment or move of a channel takes one of them: they fail with `image.unfit`.

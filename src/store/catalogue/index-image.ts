@@ -1,5 +1,6 @@
 /** Keeps the index in step with the images, in the transactions that change them. */
 import type { ChannelName, ComponentName, ImageId } from '../../domain/ids.ts';
+import type { Tags } from '../../domain/image-tags.ts';
 import { versionKey } from '../../domain/version-order.ts';
 import type { Writer } from '../engine.ts';
 import { addToEdge, followBase } from './edges.ts';
@@ -8,7 +9,7 @@ import { baseOf, fieldTerm, type NewImage, termsOf } from './terms.ts';
 import { insertPlace, placeOf } from './version-blocks.ts';
 
 /** A tag `expires=never` pins an image: the janitor leaves it alone. */
-function isPinned(tags: Readonly<Record<string, string>>): boolean {
+function isPinned(tags: Tags): boolean {
   return tags.expires === 'never';
 }
 
@@ -38,6 +39,27 @@ export async function indexImage(tx: Writer, image: NewImage): Promise<void> {
   await setTerms(tx, number, termsOf(image), true);
   await insertPlace(tx, image.component, place, number);
   if (parent !== undefined && base !== undefined) await addToEdge(tx, number, { parent, base });
+}
+
+/** The tags of an image have changed: `image` is as it was, `tags` what it has now. */
+export async function indexTags(tx: Writer, image: NewImage, tags: Tags): Promise<void> {
+  const number = await numberOf(tx, image.id);
+  if (number === undefined) return;
+  const [before, after] = [termsOf(image), termsOf({ ...image, tags })];
+  await setTerms(
+    tx,
+    number,
+    [...before].filter((term) => !after.has(term)),
+    false,
+  );
+  await setTerms(
+    tx,
+    number,
+    [...after].filter((term) => !before.has(term)),
+    true,
+  );
+  const pinned = Number(isPinned(tags));
+  await tx.updateTable('image_index').set({ pinned }).where('number', '=', number).execute();
 }
 
 /** What is learned of an image later, such as that its checks passed. */

@@ -1,0 +1,55 @@
+/** The catalogue as people meet it: tags, what is revoked, what is pinned, over a real server. */
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Kiln } from './kiln.ts';
+
+interface Bake {
+  readonly state: string;
+  readonly image: { readonly id: string; readonly version: string };
+}
+
+let kiln: Kiln;
+let app: string;
+beforeAll(async () => {
+  kiln = await Kiln.create();
+  await kiln.serve();
+  app = await kiln.example('storefront');
+});
+afterAll(() => kiln.destroy());
+
+const ids = async (query: string): Promise<readonly string[]> =>
+  (await kiln.json<{ items: { id: string }[] }>('images', query)).items.map(({ id }) => id);
+
+test('an image is found by its tags, and pinned by one', async () => {
+  const first = await kiln.json<Bake>(
+    'bake',
+    app,
+    '--version',
+    '1.0.0',
+    '--tag',
+    'env=stage',
+    '--tag',
+    'team=a b',
+  );
+  const { id } = first.image;
+  expect(await ids('env=stage team="a b"')).toEqual([id]);
+  expect(await kiln.json('janitor', 'explain', id)).not.toMatchObject({ kept: 'pinned' });
+  await kiln.json('tag', 'storefront@1.0.0', 'expires=never', 'team=');
+  expect((await kiln.run('janitor', 'explain', id)).stdout).toContain('pinned by expires=never');
+  expect(await ids('team=*')).toEqual([]);
+
+  // Another --tag is no other image; another tag in the file is one.
+  const same = await kiln.json<Bake>('bake', app, '--version', '1.0.0', '--tag', 'env=live');
+  expect(same).toMatchObject({ state: 'unchanged', image: { id } });
+  expect(await ids('env=live')).toEqual([id]);
+  const file = path.join(app, 'kiln.yaml');
+  const text = await readFile(file, 'utf8');
+  await writeFile(file, text.replace(/^image:$/m, 'image:\n  tags: {tier: 1.10}'));
+  const other = await kiln.json<Bake>('bake', app, '--version', '1.1.0');
+  expect(other.state).toBe('baked');
+  expect(await ids('tier=1.10')).toEqual([other.image.id]);
+
+  const refused = await kiln.run('tag', 'storefront@1.0.0', 'git.sha=0');
+  expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('set by Kiln itself') });
+});
