@@ -84,9 +84,9 @@ class OpenStore implements Store {
   readonly channels: Channels;
   readonly channelPolicies: ChannelPolicies;
   readonly findings: Findings;
-  readonly janitor: Janitor;
   readonly pauses: Pauses;
   readonly rebakes: Rebakes;
+  readonly janitor: Janitor;
   readonly releases: Releases;
   readonly deployments: Deployments;
   readonly executions: Executions;
@@ -113,10 +113,10 @@ class OpenStore implements Store {
     this.channels = new Channels(database);
     this.channelPolicies = new ChannelPolicies(database);
     this.findings = new Findings(database);
-    this.janitor = new Janitor(database, reads);
-    this.releases = new Releases(database);
     this.pauses = new Pauses(database);
     this.rebakes = new Rebakes(database);
+    this.janitor = new Janitor(database, reads);
+    this.releases = new Releases(database);
     this.deployments = new Deployments(database);
     this.executions = new Executions(database);
     this.executionHistory = new ExecutionHistory(database, reads);

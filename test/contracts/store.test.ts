@@ -44,10 +44,10 @@ function contract(makeSubject: () => Promise<StoreSubject>): void {
   describe('findings', () => findingsContract(underTest));
   describe('catalogue', () => catalogueContract(underTest));
   describe('revocation and janitor', () => janitorContract(underTest));
-  describe('releases and deployments', () => releasesContract(underTest));
-  describe('ownership', () => ownershipContract(underTest));
   describe('pauses', () => pausesContract(underTest));
   describe('rebakes and policies', () => rebakesContract(underTest));
+  describe('releases and deployments', () => releasesContract(underTest));
+  describe('ownership', () => ownershipContract(underTest));
   describe('journal', () => journalContract(underTest));
 }
 

@@ -255,11 +255,11 @@ function smallParts(
       clock: systemClock,
     }),
     taskLogs: new DiskTaskLogs(path.join(directory, 'logs'), systemClock, { warn: log }),
-    scans: noScans(acts),
     sboms: {
       of: async () => '{"bomFormat":"CycloneDX","specVersion":"1.6","components":[]}',
       openable: async () => undefined,
     },
+    scans: noScans(acts),
     transfers: noTransfers(acts),
     imageFiles: { changes: async () => [], verify: async () => ({ blobs: 0, faults: [] }) },
     rebakes: { status: async () => [], recent: async () => [], retry: async () => false },

@@ -31,9 +31,9 @@ export interface Store {
   readonly channels: ChannelStore;
   readonly channelPolicies: ChannelPolicyStore;
   readonly findings: FindingStore;
-  readonly janitor: JanitorStore;
   readonly pauses: PauseStore;
   readonly rebakes: RebakeStore;
+  readonly janitor: JanitorStore;
   readonly releases: ReleaseStore;
   readonly deployments: DeploymentStore;
   readonly executions: ExecutionStore;
