@@ -30,6 +30,13 @@ test('an image is the outputs of a state that the http backend reads, with the t
     },
   });
   expect((await get('component=nothing', token)).status).toBe(404);
+  await fixture.store.images.revoke(image.id, 'a hole', { actor: 'alice', atMs: 1 });
+  const revoked = await get('storefront', token);
+  expect(revoked.status).toBe(409);
+  expect(await membersOf(revoked)).toMatchObject({
+    code: 'image.unfit',
+    detail: expect.stringContaining('a hole'),
+  });
   expect((await get('storefront', 'wrong')).status).toBe(401);
   // A password opens nothing else.
   expect((await get('storefront', token, '/api/v1/images')).status).toBe(401);

@@ -25,6 +25,16 @@ export function serveTerraform(operations: Operations, { store }: HttpParts): vo
         next: 'Ask for less, or bake and promote one.',
       });
     }
+    if (image.revoked !== undefined) {
+      const name = `${image.component}@${image.version}`;
+      throw new KilnError(
+        'image.unfit',
+        `${name}, which fits "${query.query}", was revoked: ${image.revoked.why}`,
+        {
+          next: 'Promote another image, or ask for revoked=false.',
+        },
+      );
+    }
     return terraformState(fittingFirst(image, asked), await store.events.revision());
   });
 }

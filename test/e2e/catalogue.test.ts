@@ -18,6 +18,8 @@ beforeAll(async () => {
 });
 afterAll(() => kiln.destroy());
 
+const DIGEST = ['--format', '{{digest}}'] as const;
+
 const ids = async (query: string): Promise<readonly string[]> =>
   (await kiln.json<{ items: { id: string }[] }>('images', query)).items.map(({ id }) => id);
 
@@ -52,4 +54,20 @@ test('an image is found by its tags, and pinned by one', async () => {
 
   const refused = await kiln.run('tag', 'storefront@1.0.0', 'git.sha=0');
   expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('set by Kiln itself') });
+});
+
+test('what is revoked is handed to no script that does not know, and says so to people', async () => {
+  await kiln.json('check', 'storefront@1.0.0');
+  await kiln.json('promote', 'storefront@1.0.0', 'golden');
+  const held = await kiln.run('images', 'storefront:golden', ...DIGEST);
+  expect(held).toMatchObject({ code: 0, stdout: expect.stringMatching(/^sha256:[0-9a-f]{64}\n$/) });
+  await kiln.json('revoke', 'storefront@1.0.0', '--why', 'leaks its log');
+
+  const refused = await kiln.run('images', 'storefront:golden', ...DIGEST);
+  expect(refused).toMatchObject({
+    stdout: '',
+    stderr: expect.stringContaining('was revoked: leaks its log'),
+  });
+  expect(refused.code).not.toBe(0);
+  expect(await kiln.run('images', 'storefront:golden revoked=true', ...DIGEST)).toMatchObject(held);
 });

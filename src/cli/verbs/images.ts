@@ -30,6 +30,7 @@ export async function run(context: Context): Promise<number> {
   const page = await client.call('images.list', { query }, { signal });
   if (format !== undefined) {
     if (page.items.length === 0) throw noneFound(asked);
+    refuseRevoked(page.items, asked, format);
     for (const image of page.items) context.terminal.out(formatted(format, image));
     return EXIT.ok;
   }
@@ -48,6 +49,18 @@ function noneFound(asked: string | undefined): KilnError {
       next: 'Ask for less, or bake and promote one.',
     },
   );
+}
+
+/** Nor with what was revoked, unless the script says that it knows of that. */
+function refuseRevoked(images: readonly Image[], asked: string | undefined, format: string): void {
+  if (/(^|\s)revoked!?=/.test(asked ?? '') || /\{\{\s*revoked\s*\}\}/.test(format)) return;
+  const image = images.find(({ revoked }) => revoked !== undefined);
+  if (image === undefined) return;
+  const name = `${image.component}@${image.version}`;
+  throw new KilnError('image.unfit', `${name} fits, and was revoked: ${image.revoked?.why}`, {
+    next: 'Promote another image, or say revoked=false or revoked=true in the query.',
+    details: { image: image.id },
+  });
 }
 
 function list(context: Context, images: readonly Image[]): string {
