@@ -1,5 +1,6 @@
 /** A server of pipelines alone, for bench/pipeline.ts. Arguments: the store's settings as JSON, and its own name. */
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { writeSync } from 'node:fs';
 import { Executor } from '../src/pipeline/executor.ts';
 import { systemClock } from '../src/server/system-clock.ts';
@@ -24,6 +25,7 @@ process.once('SIGTERM', async () => {
   await executor.close();
   await store.close();
 });
-// Both have begun before there is anything to do: what is measured is not their start.
-await executor.start();
+// Both begin at once: what is measured is not their start.
 writeSync(1, 'ready\n');
+await once(process.stdin, 'data');
+await executor.start();
