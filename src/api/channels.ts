@@ -11,6 +11,10 @@ const channelMoveView = z
     by: z.string(),
     why: z.string(),
     atMs,
+    revoked: z
+      .object({ atMs, by: z.string(), why: z.string() })
+      .optional()
+      .openapi({ description: 'Present when that image is revoked' }),
     evidence: z
       .object({
         checks: z.array(z.string()).openapi({ description: 'Ids of the results that counted' }),

@@ -35,6 +35,7 @@ describe('promotion', () => {
     await fixture.store.images.recordCheck(untested.id, result, by);
     await expect(move(await resolveImage(fixture.store, untested.id))).rejects.toMatchObject({
       message: /last check failed: smoke at bake/,
+      next: 'See what failed: kiln images --image storefront@1.0.0',
     });
     expect(await fixture.store.channels.current(STOREFRONT, PROVEN)).toBeUndefined();
   });

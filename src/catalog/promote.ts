@@ -154,12 +154,14 @@ function refuseUntested(image: Image): never {
     });
   }
   const failed = latestChecks(image.checks).filter((check) => !check.passed);
-  const what =
-    failed.length === 0
-      ? 'it was never checked'
-      : `its last check failed: ${failed.map((check) => `${check.kind} at ${check.where}`).join(', ')}`;
-  throw new KilnError('image.unfit', `${name} cannot be promoted: ${what}.`, {
-    next: `Run: kiln check ${name}`,
+  if (failed.length === 0) {
+    throw new KilnError('image.unfit', `${name} cannot be promoted: it was never checked.`, {
+      next: `Run: kiln check ${name}`,
+    });
+  }
+  const which = failed.map(({ kind, where }) => `${kind} at ${where}`).join(', ');
+  throw new KilnError('image.unfit', `${name} cannot be promoted: its last check failed: ${which}.`, {
+    next: `See what failed: kiln images --image ${name}`,
   });
 }
 

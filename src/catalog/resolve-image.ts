@@ -7,6 +7,7 @@ import {
   componentName,
   type EnvironmentName,
   type ImageId,
+  isComponentName,
 } from '../domain/ids.ts';
 import { asTested, type Image } from '../domain/image.ts';
 import type { Store } from '../domain/ports/store.ts';
@@ -64,7 +65,7 @@ async function byIdOrPrefix(catalogue: Catalogue, prefix: string): Promise<Image
     for await (const image of allImages(catalogue)) if (image.id.startsWith(prefix)) found.push(image);
   }
   const [only, another] = found;
-  if (only === undefined) return missing(`There is no image "${prefix}".`, 'Run: kiln images');
+  if (only === undefined) return missingOrComponent(catalogue, prefix);
   if (another === undefined) return only;
   throw new KilnError('input.invalid', `"${prefix}" begins the ids of ${found.length} images.`, {
     next: `Give more of the id, such as ${only.id}, or component@version.`,
@@ -85,6 +86,19 @@ async function* allImages(
     yield* page.items;
     cursor = page.cursor;
   } while (cursor !== undefined);
+}
+
+async function missingOrComponent(catalogue: Catalogue, text: string): Promise<never> {
+  if (isComponentName(text)) {
+    const [newest] = (await catalogue.images.list({ component: text }, { limit: 1 })).items;
+    if (newest !== undefined) {
+      return missing(
+        `"${text}" is a component, and no image of it is named.`,
+        `Name one, such as ${text}@${newest.version}: kiln images ${text}`,
+      );
+    }
+  }
+  return missing(`There is no image "${text}".`, 'Run: kiln images');
 }
 
 /**

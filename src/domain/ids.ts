@@ -49,6 +49,10 @@ function refuse(what: string, text: string, expected: string): never {
 
 const NAME_RULE = `lower-case letters, digits and single dashes, beginning with a letter, at most ${NAME_LIMIT} characters`;
 
+export function isComponentName(text: string): text is ComponentName {
+  return isName(text);
+}
+
 export function componentName(text: string): ComponentName {
   return isName(text) ? (text as ComponentName) : refuse('a component name', text, NAME_RULE);
 }

@@ -14,8 +14,11 @@ export function serveChannels(operations: Operations, { store, clock }: HttpPart
   const withVersions = async (moves: readonly ChannelMove[]): Promise<readonly MoveView[]> => {
     const ids = [...new Set(moves.map((move) => move.image))];
     const images = await Promise.all(ids.map((id) => store.images.get(id)));
-    const versions = new Map(ids.map((id, index) => [id, images[index]?.version ?? 'swept']));
-    return moves.map((move) => ({ ...move, version: versions.get(move.image) ?? 'swept' }));
+    const found = new Map(ids.map((id, index) => [id, images[index]]));
+    return moves.map((move) => {
+      const { version = 'swept', revoked } = found.get(move.image) ?? {};
+      return { ...move, version, ...present({ revoked }) };
+    });
   };
 
   operations.json('channels.list', async ({ query }) => ({

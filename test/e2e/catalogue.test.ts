@@ -1,5 +1,5 @@
 /** The catalogue as people meet it: tags, what is revoked, what is pinned, over a real server. */
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Kiln } from './kiln.ts';
@@ -70,4 +70,27 @@ test('what is revoked is handed to no script that does not know, and says so to 
   });
   expect(refused.code).not.toBe(0);
   expect(await kiln.run('images', 'storefront:golden revoked=true', ...DIGEST)).toMatchObject(held);
+
+  const shown = await kiln.run('images', '--image', 'storefront@1.0.0');
+  expect(shown.stdout).toMatch(/revoked {4}by \S+ at \d{4}-\S+: leaks its log/);
+  const channels = await kiln.run('channels', 'storefront');
+  expect(channels.stdout).toContain('storefront@1.0.0 (revoked: leaks its log)');
+});
+
+test('a refusal says what is the matter and where to look', async () => {
+  const base = path.join(kiln.directory, 'base');
+  await mkdir(base);
+  await writeFile(
+    path.join(base, 'kiln.yaml'),
+    'component: base\nimage: {run: echo it is broken; exit 1}\nservice: {}\n',
+  );
+  const { image } = await kiln.json<Bake>('bake', base, '--version', '1.0.0');
+  expect((await kiln.run('channels', image.id)).stdout).toContain('base has no channel');
+  expect((await kiln.run('promote', 'base', 'golden')).stderr).toContain('such as base@1.0.0');
+  expect((await kiln.run('promote', 'base@1.0.0', 'golden')).stderr).toContain('kiln check base@1.0.0');
+  expect((await kiln.run('check', 'base@1.0.0')).code).toBe(1);
+  const refused = await kiln.run('promote', 'base@1.0.0', 'golden');
+  expect(refused.stderr).toContain('its last check failed: boot');
+  expect(refused.stderr).toContain('kiln images --image base@1.0.0');
+  expect((await kiln.run('images', '--image', 'base@1.0.0')).stdout).toContain('it is broken');
 });

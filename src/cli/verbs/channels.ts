@@ -7,6 +7,7 @@ import { demandsText, loosened } from '../policy-text.ts';
 import { table } from '../table.ts';
 import { agoText } from '../time.ts';
 
+type Move = Answer<'channels.list'>['items'][number];
 type Standing = Answer<'images.channels'>;
 
 export async function run(context: Context): Promise<number> {
@@ -27,7 +28,7 @@ async function list(context: Context, component: string | undefined): Promise<nu
           ['CHANNEL', 'HOLDS', 'SINCE', 'BY', 'WHY'],
           found.items.map((move) => [
             `${move.component}:${move.channel}`,
-            `${move.component}@${move.version}`,
+            held(move, context),
             agoText(move.atMs, context.now()),
             move.by,
             move.why,
@@ -37,21 +38,28 @@ async function list(context: Context, component: string | undefined): Promise<nu
   );
 }
 
+function held({ component, version, revoked }: Move, { terminal: { colors } }: Context): string {
+  return `${component}@${version}${revoked === undefined ? '' : colors.red(` (revoked: ${revoked.why})`)}`;
+}
+
 /** Where an image stands: what each channel demands, and what it lacks. */
 async function standing(context: Context, reference: string): Promise<number> {
   const { signal, terminal } = context;
   const found = await context.client().call('images.channels', { params: { reference } }, { signal });
+  if (found.channels.length === 0) hint(context, `to move one to it: kiln promote ${reference} CHANNEL`);
   return answer(context, found, () =>
-    table(
-      ['CHANNEL', 'SERVER DEMANDS', 'KILN.YAML DEMANDS', 'IT LACKS'],
-      found.channels.map((one) => [
-        one.channel,
-        demandsText(one.policy),
-        demandsText(one.own),
-        lacking(one, found, terminal.colors),
-      ]),
-      terminal.colors,
-    ),
+    found.channels.length === 0
+      ? `${found.image.component} has no channel: none holds an image of it, and nothing demands anything of one.`
+      : table(
+          ['CHANNEL', 'SERVER DEMANDS', 'KILN.YAML DEMANDS', 'IT LACKS'],
+          found.channels.map((one) => [
+            one.channel,
+            demandsText(one.policy),
+            demandsText(one.own),
+            lacking(one, found, terminal.colors),
+          ]),
+          terminal.colors,
+        ),
   );
 }
 

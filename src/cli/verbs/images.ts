@@ -84,6 +84,10 @@ function sourceText({ directory, host, commit, repository }: NonNullable<Image['
   return `${directory} on ${host}${at}${repository === undefined ? '' : ` of ${repository}`}`;
 }
 
+function revokedText({ atMs, by, why }: NonNullable<Image['revoked']>): string {
+  return `by ${by} at ${new Date(atMs).toISOString()}: ${why}`;
+}
+
 function verdict({ terminal: { colors } }: Context, image: Image): string {
   if (image.revoked !== undefined) return colors.red('revoked');
   if (image.tested) return colors.green('passed') + (image.outdated ? colors.yellow(', outdated') : '');
@@ -98,14 +102,19 @@ function detail(context: Context, image: Image): string {
       (one) =>
         `  artifact   ${one.kind} ${one.arch} ${one.digest ?? one.reference} (${sizeText(one.sizeBytes)})`,
     ),
+    ...(image.revoked === undefined
+      ? []
+      : [`  ${context.terminal.colors.red('revoked')}    ${revokedText(image.revoked)}`]),
     ...(image.outdated ? ['  outdated   its base has moved on'] : []),
     ...(image.source === undefined ? [] : [`  source     ${sourceText(image.source)}`]),
     `  channels   ${image.channels.join(', ') || '-'}`,
     ...Object.entries(image.tags).map(([key, value]) => `  tag        ${key}=${value}`),
-    ...image.checks.map(
-      (one) =>
-        `  check      ${one.kind} at ${one.where}: ${one.passed ? 'passed' : 'failed'} (${one.passedCount} passed, ${one.failedCount} failed)`,
-    ),
+    ...image.checks.flatMap((one) => [
+      `  check      ${one.kind} at ${one.where}: ${one.passed ? 'passed' : 'failed'} (${one.passedCount} passed, ${one.failedCount} failed)`,
+      ...(one.passed
+        ? []
+        : one.failures.map((line) => `             ${line.replaceAll('\n', '\n             ')}`)),
+    ]),
   ];
   return lines.join('\n');
 }
