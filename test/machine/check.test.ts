@@ -205,9 +205,9 @@ describe.skipIf(missing !== undefined)(
         const script = path.join(import.meta.dirname, 'trial-process.ts');
         const as = asNobody ? { uid: NOBODY, gid: NOBODY } : {};
         const child = fork(script, [place, socket, path.join(folder, 'whole.tar')], { execArgv: [], ...as });
-        const ended = once(child, 'close');
-        await Promise.race([once(child, 'message'), ended]);
-        expect(child.exitCode).toBe(null);
+        const ended = once(child, 'close').then((how) => how.map((one) => `ended: ${String(one)}`));
+        const said = await Promise.race([once(child, 'message'), ended]);
+        expect(said[0]).toBe('booted');
         child.kill('SIGKILL');
         await ended;
         expect(readdirSync(path.join(place, 'tmp'))).toHaveLength(1);

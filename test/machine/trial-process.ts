@@ -26,7 +26,8 @@ const spec = {
   desired: 1,
   retire: [],
 };
-await trialsAt(state, socket).in(
+const trials = trialsAt(state, socket);
+const working = trials.in(
   { isIdle: false },
   async (trial) => {
     await trial.prepare(spec.artifact, NEVER);
@@ -36,3 +37,4 @@ await trialsAt(state, socket).in(
   },
   NEVER,
 );
+await working.catch((error: unknown) => process.send?.(`failed ${String(error)}`));

@@ -6,6 +6,7 @@
 import { createReadStream } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { outputLines } from '../../../docker/container-output.ts';
 import { type EngineClient, filters, isRefusal } from '../../../docker/engine-client.ts';
@@ -20,6 +21,8 @@ const REPOSITORY = 'kiln-machine-check';
 const IMPORT_LIMIT_MS = 15 * 60_000;
 const CLOSE_LIMIT_MS = 120_000;
 const PROBE_LIMIT_MS = 60_000;
+const ENDING_MS = 5_000;
+const POLL_MS = 50;
 const ANY_ADDRESS = '0.0.0.0';
 const FALLBACK_PORT = 8080;
 const TAIL_LINES = 200;
@@ -29,6 +32,7 @@ const WAITING = ['/bin/sh', '-c', 'read -r _'];
 
 const idsShape = z.array(z.object({ Id: z.string() }));
 const idShape = z.object({ Id: z.string() });
+const stateShape = z.object({ State: z.object({ Running: z.boolean() }) });
 const execShape = z.object({ ExitCode: z.number().nullable() });
 const portsShape = z.object({
   NetworkSettings: z.object({
@@ -153,9 +157,22 @@ class DockerMachine implements BootedMachine {
       if (exitCode === 0) return;
       throw unfit(logTail.slice(-SHOWN_LINES).join(' '));
     } catch (error) {
-      // Without a shell the first process ends at once, and then nothing can be started beside it.
-      if (isRefusal(error, 400) || isRefusal(error, 409)) throw unfit(error.message);
+      // Without a shell the first process ends at once; what is started beside it then fails in one way or another.
+      const isRefused = error instanceof KilnError && error.code === 'target.rejected';
+      if (isRefused && (await this.#hasEnded(signal))) throw unfit(error.message);
       throw error;
+    }
+  }
+
+  /** It may be about to. */
+  async #hasEnded(signal: AbortSignal): Promise<boolean> {
+    const deadline = performance.now() + ENDING_MS;
+    for (;;) {
+      const request = { method: 'GET', path: `/containers/${this.#id}/json`, signal } as const;
+      const { State } = await this.#client.json(stateShape, request);
+      if (!State.Running) return true;
+      if (performance.now() > deadline) return false;
+      await sleep(POLL_MS, undefined, { signal });
     }
   }
 
@@ -214,16 +231,23 @@ class DockerMachine implements BootedMachine {
       if (logTail.length > TAIL_LINES) logTail.shift();
       command.onLine?.(line);
     }
-    const { ExitCode } = await this.#client.json(execShape, {
-      method: 'GET',
-      path: `/exec/${Id}/json`,
-      signal,
-    });
-    if (ExitCode !== null) return { exitCode: ExitCode, logTail };
+    const exitCode = await this.#exitCode(Id, signal);
+    if (exitCode !== null) return { exitCode, logTail };
     throw new KilnError('target.rejected', 'The Docker engine lost sight of a command in the machine.', {
       next: 'Look at the log of the engine, and check again.',
       retryable: true,
     });
+  }
+
+  /** The output may end a moment before the engine knows how the command did. */
+  async #exitCode(exec: string, signal: AbortSignal): Promise<number | null> {
+    const deadline = performance.now() + ENDING_MS;
+    for (;;) {
+      const request = { method: 'GET', path: `/exec/${exec}/json`, signal } as const;
+      const { ExitCode } = await this.#client.json(execShape, request);
+      if (ExitCode !== null || performance.now() > deadline) return ExitCode;
+      await sleep(POLL_MS, undefined, { signal });
+    }
   }
 }
 
