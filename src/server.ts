@@ -500,6 +500,7 @@ async function buildPipelines(
   closers.push(() => checkouts.folders.close());
   const pipelines = new Pipelines({
     heldUpBy: async (key, waiting) => workerJobs.heldUpBy(key) ?? deploymentHeldUpBy(pauses, waiting),
+    lastSaid: (execution, task) => taskLogs.lastLine(execution, task),
     store: store.executions,
     events: store.events,
     machines: executor.machines,

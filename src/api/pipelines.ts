@@ -34,6 +34,7 @@ const waits = z
     environment: z.string().optional(),
     role: z.enum(['deployer', 'admin']).optional(),
     evidence: z.unknown().optional(),
+    progress: z.string().optional().openapi({ description: 'What the task has said last' }),
   })
   .openapi('ExecutionWaits');
 

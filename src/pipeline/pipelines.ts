@@ -41,6 +41,8 @@ export interface PipelinesParts {
   readonly restore: (input: unknown) => Promise<void>;
   /** Why a task has not begun, by its key; undefined: nothing holds it up. */
   readonly heldUpBy?: (key: string, waiting: Waits) => Promise<string | undefined>;
+  /** What a task that is at work has said last, by the name of its log; undefined: nothing that is known here. */
+  readonly lastSaid?: (execution: string, task: string) => Promise<string | undefined>;
 }
 
 export interface StartWish {
@@ -168,8 +170,13 @@ export class Pipelines {
 
   /** What holds its task up, where more is known of that than the execution itself says. */
   async #told(id: string, waiting: Waits): Promise<Waits> {
-    const text = await this.#parts.heldUpBy?.(`${id}/${waiting.task}`, waiting);
-    return text === undefined ? waiting : { ...waiting, text };
+    const { kind, task } = waiting;
+    const { heldUpBy, lastSaid } = this.#parts;
+    if (task === undefined) return waiting;
+    const text = await heldUpBy?.(`${id}/${task}`, waiting);
+    if (text !== undefined) return { ...waiting, text };
+    const progress = kind === 'task' ? await lastSaid?.(id, task) : undefined;
+    return progress === undefined ? waiting : { ...waiting, text: `${waiting.text}: ${progress}`, progress };
   }
 
   async history(id: string): Promise<readonly HistoryRecord[]> {

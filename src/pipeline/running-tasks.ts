@@ -9,6 +9,13 @@ export type TaskEnd = Extract<EventPart, { type: 'taskSucceeded' | 'taskFailed' 
 
 /** Longer than a store is ever busy; what has not ended by then ends by itself. */
 const CANCEL_LIMIT_MS = 15_000;
+/** Timers of Node end after 24 days. */
+const BEAT_LIMIT_MS = 3_600_000;
+
+/** Three times in a heartbeat's time: one that comes late ends nothing. Each is stored, so no more of them. */
+export function beatPauseMs(heartbeatMs: number): number {
+  return Math.min(heartbeatMs / 3, BEAT_LIMIT_MS);
+}
 
 interface Begun {
   readonly before: Promise<void> | undefined;
@@ -46,16 +53,15 @@ export class RunningTasks {
     });
   }
 
-  async #run(
-    { takesPlace }: Task,
-    call: TaskCall,
-    { before, priority, stop, work, onEnd }: Begun,
-  ): Promise<void> {
+  async #run(task: Task, call: TaskCall, { before, priority, stop, work, onEnd }: Begun): Promise<void> {
+    const { takesPlace } = task;
+    const beats = beating(task, call, stop.signal);
     // One that was stopped is over before the next with its key begins.
     await before;
     const takes = typeof takesPlace === 'boolean' ? takesPlace : takesPlace(call.arguments);
     const placed = () => (takes ? this.#places.within(priority, stop.signal, work) : work());
     const end = await endOf(call, placed);
+    clearInterval(beats);
     if (!stop.signal.aborted) onEnd(end);
   }
 
@@ -84,6 +90,15 @@ export class RunningTasks {
     this.stopAll();
     await Promise.all([...this.#running.values()].map(({ ended }) => ended));
   }
+}
+
+/** Waiting for its turn is being at work, too: a heartbeat says that the server is there. */
+function beating(task: Task, call: TaskCall, signal: AbortSignal): NodeJS.Timeout | undefined {
+  const { heartbeatMs } = call.request;
+  if (heartbeatMs === undefined || task.beatsItself?.(call.arguments)) return undefined;
+  return setInterval(() => {
+    if (!signal.aborted) call.beat();
+  }, beatPauseMs(heartbeatMs));
 }
 
 function stopped(): KilnError {

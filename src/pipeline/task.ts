@@ -34,6 +34,8 @@ export interface Task extends TaskResource {
   readonly repeat: 'same-key' | 'never';
   /** It says itself when it begins, see `TaskCall.begins`; otherwise that is said for it, where it must not run twice. */
   readonly beginsItself?: boolean;
+  /** What carries it out is elsewhere and may die by itself: it calls `TaskCall.beat`, which is done for it otherwise. */
+  readonly beatsItself?: (given: Json) => boolean;
   /** Takes one of the machine's places for work. */
   readonly takesPlace: boolean | ((given: Json) => boolean);
   /** Fails with TaskFailed, or KilnError, whose code is the error's name. The signal ends it. */

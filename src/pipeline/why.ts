@@ -15,6 +15,8 @@ export interface Waits {
   readonly environment?: string;
   readonly role?: 'deployer' | 'admin';
   readonly evidence?: Json;
+  /** What the task has said last. */
+  readonly progress?: string;
 }
 
 export function waitsOf(execution: Execution, isApproval: (resource: string) => boolean): readonly Waits[] {

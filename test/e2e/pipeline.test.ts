@@ -18,6 +18,7 @@ interface Execution {
     readonly state: string;
     readonly kind: string;
     readonly text: string;
+    readonly sinceMs: number;
     readonly evidence?: unknown;
   }[];
 }
@@ -359,6 +360,23 @@ describe('commands', () => {
     await kiln.serve();
     expect(await ended(id)).toMatchObject({ status: 'SUCCEEDED', output: 'lost' });
     await expect(access(left)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  it('take longer than their heartbeat while they run, and say how far they are', async () => {
+    const flag = path.join(kiln.directory, 'long-enough');
+    const commands = [`printf '\\033[1mhalf\\033[0m way\\n\\n'; until test -e ${flag}; do sleep 0.1; done`];
+    const directory = await component('beating', {
+      Long: task(commands, { HeartbeatSeconds: 4, End: true }),
+    });
+    const { id } = await kiln.json<Execution>('pipeline', 'run', directory, '--detach');
+    await until('why shows its line', async () =>
+      (await kiln.run('pipeline', 'why', id)).stdout.includes('cmd is at work: half way'),
+    );
+    const [waits] = (await show(id)).waits;
+    await until('its heartbeat is past', async () => Date.now() > (waits?.sinceMs ?? Infinity) + 4_500);
+    expect(await show(id)).toMatchObject({ status: 'RUNNING', waits: [{ progress: 'half way' }] });
+    await writeFile(flag, '');
+    expect(await ended(id)).toMatchObject({ status: 'SUCCEEDED' });
   });
 
   it('are ended by a cancel', async () => {

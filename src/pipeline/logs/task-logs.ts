@@ -1,6 +1,7 @@
 /** All logs of tasks on this machine: a folder for each execution, in it one for each task. */
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { z } from 'zod';
 import { KilnError } from '../../domain/errors.ts';
 import type { Clock } from '../../domain/ports/clock.ts';
@@ -18,6 +19,10 @@ const GATHER_MS = 25;
 const SMALL_BYTES = 16 * 1024;
 /** A line of a window is shown so far; the text itself has all of it. */
 const LINE_SHOWN_BYTES = 16 * 1024;
+
+/** Of these the last that is not empty is what a task has said last. */
+const LAST_LINES = 10;
+const LAST_LINE_SHOWN = 200;
 
 export interface LogFacts {
   /** The task's name in its execution. */
@@ -207,6 +212,14 @@ export class DiskTaskLogs implements TaskLogs {
     }
     if (rest.length > 0 && items.length < limit) items.push(shownLine(rest));
     return { from: first, lines: await linesOf(reader), live, items };
+  }
+
+  /** The last line that says something, without colours; undefined: there is none here. */
+  async lastLine(execution: string, task: string): Promise<string | undefined> {
+    if (!(await hasLog(this.#folder(`${execution}/${task}`)))) return undefined;
+    const { items } = await this.window(execution, task, -LAST_LINES, LAST_LINES);
+    const said = items.map(({ text }) => stripVTControlCharacters(text).trim());
+    return said.findLast((text) => text !== '')?.slice(0, LAST_LINE_SHOWN);
   }
 
   /** The whole of it, as it is now. */

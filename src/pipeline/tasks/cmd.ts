@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { KilnError } from '../../domain/errors.ts';
-import { isObject } from '../asl/json.ts';
+import { isObject, type Json } from '../asl/json.ts';
 import type { CommandWish } from '../commands/command-wish.ts';
 import { SECRET_NAME } from '../commands/secret-folder.ts';
 import { unlessStopped } from '../running-tasks.ts';
@@ -95,7 +95,8 @@ export function cmd({ runCommand, runOnWorker }: TaskParts): Task {
     does: 'runs commands in a workspace with the source checked out',
     repeat: 'never',
     beginsItself: true,
-    takesPlace: (given) => !isObject(given) || given.runsOn === undefined,
+    takesPlace: (given) => !isForWorker(given),
+    beatsItself: isForWorker,
     run: async (call, signal) => {
       const { sourceLocation, source = sourceLocation, cache: caches, ...more } = argumentsOf(shape, call);
       const { runsOn, ...wish } = more;
@@ -108,6 +109,10 @@ export function cmd({ runCommand, runOnWorker }: TaskParts): Task {
       return runCommand(whole, call, signal);
     },
   };
+}
+
+function isForWorker(given: Json): boolean {
+  return isObject(given) && given.runsOn !== undefined;
 }
 
 /** Artifacts are kept on the server's machine, and not carried to workers and back so far. */

@@ -10,6 +10,8 @@
  *
  * INVARIANTS
  *   - A worker runs a job only after `begin` was answered; what it says under another lease than the job's is refused.
+ *   - A state's heartbeat is its worker's: once begun, the job beats as often as there was a word of it. Before that the
+ *     server itself keeps it, and beats.
  *   - Jobs are in this server's memory: they end with it, and its executions say what became of them.
  */
 import { KilnError } from '../../domain/errors.ts';
@@ -18,7 +20,7 @@ import type { Json } from '../asl/json.ts';
 import type { CommandWish } from '../commands/command-wish.ts';
 import type { Secrets } from '../commands/secret-folder.ts';
 import { mayChange, secretValues } from '../commands/secret-values.ts';
-import { unlessStopped } from '../running-tasks.ts';
+import { beatPauseMs, unlessStopped } from '../running-tasks.ts';
 import { OUTCOME_UNKNOWN, type TaskCall, TaskFailed } from '../task.ts';
 
 const SILENT_MS = 15_000;
@@ -44,6 +46,8 @@ export interface Offer {
   readonly mayChange: boolean;
   readonly wish: CommandWish;
   readonly secretValues: Readonly<Record<string, string>>;
+  /** Of its state: the worker is to be heard more often. */
+  readonly heartbeatMs?: number;
 }
 
 export type JobEnd = { readonly output: Json } | { readonly error: string; readonly cause: string };
@@ -58,6 +62,8 @@ interface Job {
   lease: string;
   worker: string;
   cancelled: boolean;
+  /** Since its last beat. */
+  heard: boolean;
   silence: NodeJS.Timeout | undefined;
 }
 
@@ -97,9 +103,16 @@ export class WorkerJobs {
       secrets: texts,
     });
     const ended = Promise.withResolvers<JobEnd>();
-    const about = { key, execution, pipeline, state: request.state, mayChange: mayChange(call) };
+    const { state, heartbeatMs } = request;
+    const about = { key, execution, pipeline, state, mayChange: mayChange(call) };
     const job: Job = {
-      offer: { id: this.#parts.newId(), ...about, wish, secretValues: secrets },
+      offer: {
+        id: this.#parts.newId(),
+        ...about,
+        wish,
+        secretValues: secrets,
+        ...(heartbeatMs !== undefined && { heartbeatMs }),
+      },
       labels,
       log,
       begins: () => unlessStopped(call.begins(), signal),
@@ -108,11 +121,13 @@ export class WorkerJobs {
       lease: '',
       worker: '',
       cancelled: false,
+      heard: false,
       silence: undefined,
     };
     this.#jobs.set(job.offer.id, job);
     const limit = setTimeout(() => this.#tooLate(job), WAIT_LIMIT_MS);
     limit.unref();
+    const beats = heartbeatMs && setInterval(() => beat(job, call), beatPauseMs(heartbeatMs));
     try {
       this.#match();
       const end = await unlessStopped(ended.promise, signal);
@@ -120,6 +135,7 @@ export class WorkerJobs {
       return end.output;
     } finally {
       clearTimeout(limit);
+      clearInterval(beats);
       clearTimeout(job.silence);
       this.#jobs.delete(job.offer.id);
       await log.close();
@@ -212,6 +228,7 @@ export class WorkerJobs {
   }
 
   #listen(job: Job): void {
+    job.heard = true;
     clearTimeout(job.silence);
     job.silence = setTimeout(() => this.#silent(job), this.#silentMs);
     job.silence.unref();
@@ -235,4 +252,10 @@ export class WorkerJobs {
     const cause = `The worker ${job.worker} that ran ${state} is silent; what it has done is not known.`;
     job.end({ error: OUTCOME_UNKNOWN, cause });
   }
+}
+
+function beat(job: Job, { beat: say }: TaskCall): void {
+  if (job.state === 'running' && !job.heard) return;
+  job.heard = false;
+  say();
 }

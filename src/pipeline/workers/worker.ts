@@ -10,6 +10,7 @@ import { asKilnError, KilnError } from '../../domain/errors.ts';
 import type { TaskLog } from '../../domain/ports/task-log.ts';
 import { type CommandHost, Commands } from '../commands/commands.ts';
 import { Masker } from '../logs/masker.ts';
+import { beatPauseMs } from '../running-tasks.ts';
 import { type TaskCall, TaskFailed } from '../task.ts';
 import type { JobEnd, Offer } from './worker-jobs.ts';
 
@@ -119,8 +120,9 @@ async function keepBeating(
   lost: AbortController,
   signal: AbortSignal,
 ): Promise<void> {
+  const beatMs = Math.min(BEAT_MS, beatPauseMs(offer.heartbeatMs ?? Number.POSITIVE_INFINITY));
   while (!signal.aborted) {
-    await sleep(BEAT_MS, undefined, { signal }).catch(() => undefined); // The end of the job wakes it.
+    await sleep(beatMs, undefined, { signal }).catch(() => undefined); // The end of the job wakes it.
     if (signal.aborted) return;
     try {
       await server.beat(offer, signal);

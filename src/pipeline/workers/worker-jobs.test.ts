@@ -1,0 +1,78 @@
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import type { TaskCall } from '../task.ts';
+import { WorkerJobs } from './worker-jobs.ts';
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+it("a state's heartbeat is the server's until its job begins, and then its worker's", async () => {
+  let ids = 0;
+  let beats = 0;
+  const log = {
+    write: async () => undefined,
+    group: async () => undefined,
+    tail: async () => '',
+    close: async () => undefined,
+  };
+  const jobs = new WorkerJobs({
+    logs: { open: async () => log },
+    secrets: { read: async () => '' },
+    newId: () => `id-${++ids}`,
+  });
+  const request: TaskCall['request'] = {
+    type: 'runTask',
+    task: 'task1',
+    state: 'Far',
+    resource: 'cmd',
+    arguments: null,
+    ends: 'answered',
+    attempt: 0,
+    timeoutAtMs: 1e12,
+    heartbeatMs: 3_000,
+  };
+  const call: TaskCall = {
+    key: 'exec-1/task1',
+    execution: 'exec-1',
+    pipeline: 'far',
+    actor: 'somebody',
+    request,
+    arguments: null,
+    sinceMs: 0,
+    again: false,
+    begins: async () => undefined,
+    beat: () => {
+      beats += 1;
+    },
+  };
+  const wish = {
+    commands: ['true'],
+    source: undefined,
+    commit: undefined,
+    environment: {},
+    files: {},
+    secrets: {},
+    secretFiles: {},
+    caches: [],
+    services: {},
+    limits: {},
+    inputs: {},
+    artifacts: {},
+    timeoutSeconds: 60,
+  };
+  const stop = new AbortController();
+  const running = jobs.run(wish, ['far'], call, stop.signal);
+  await vi.advanceTimersByTimeAsync(9_500);
+  expect(beats).toBe(9);
+  const offer = await jobs.take('one', ['far'], 1_000, stop.signal);
+  const { id = '', lease = '', heartbeatMs } = offer ?? {};
+  expect(heartbeatMs).toBe(3_000);
+  await jobs.begin(id, lease);
+  await vi.advanceTimersByTimeAsync(4_000);
+  expect(beats).toBe(10);
+  for (let word = 0; word < 20; word += 1) jobs.beat(id, lease);
+  await vi.advanceTimersByTimeAsync(4_000);
+  expect(beats).toBe(11);
+  jobs.end(id, lease, { output: 'done' });
+  expect(await running).toBe('done');
+  expect(vi.getTimerCount()).toBe(0);
+});
