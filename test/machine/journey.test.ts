@@ -112,9 +112,9 @@ describe.skipIf(missing !== undefined)(
     }, LIMIT_MS);
 
     afterAll(async () => {
-      await kiln.destroy();
-      await moto.close();
       docker('rmi', FOUNDATION);
+      await moto.close();
+      await kiln.destroy();
     });
 
     it(
