@@ -235,6 +235,7 @@ async function build(building: Building): Promise<KilnServer> {
     clock: systemClock,
     collectBlobs,
     removals: artifactRemovals(settings, removalEngine, store),
+    policy: settings.retention,
   });
   const rounds = new JanitorRounds({
     janitor,

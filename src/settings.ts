@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { type Fault, KilnError } from './domain/errors.ts';
 import { SEVERITIES } from './domain/finding.ts';
 import type { Keeping } from './domain/ports/execution-history.ts';
+import { DEFAULT_RETENTION, type RetentionPolicy } from './domain/retention.ts';
 import { readIfThereSync } from './files/durable-file.ts';
 import { isSystemError } from './files/system-error.ts';
 
@@ -74,6 +75,8 @@ export interface Settings {
   };
   /** Events that nothing needs any more are kept so long. */
   readonly keepEventsMs: number;
+  /** By which rules the janitor announces and sweeps images. */
+  readonly retention: RetentionPolicy;
   /** Hidden from instances beside the state directory: what other Kilns of this user keep. */
   readonly hiddenPaths: readonly string[];
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
@@ -120,6 +123,13 @@ const fileSchema = z.strictObject({
     })
     .optional(),
   events: z.strictObject({ keepDays: z.number().positive() }).optional(),
+  janitor: z
+    .strictObject({
+      unusedDays: z.number().min(1).max(3_650).optional(),
+      noticeWorkingDays: z.int().min(1).max(260).optional(),
+      share: z.number().positive().max(1).optional(),
+    })
+    .optional(),
   pipelines: z
     .strictObject({
       tasks: z.int().min(1).max(1_000).optional(),
@@ -181,6 +191,7 @@ export function loadSettings(flags: Flags, env: Readonly<Record<string, string |
         path.join(env.DOCKER_CONFIG ?? path.join(homedir(), '.docker'), 'config.json'),
     ),
     keepEventsMs: (file.events?.keepDays ?? DEFAULT_EVENT_DAYS) * DAY_MS,
+    retention: retention(file.janitor),
     pipelineTasks: file.pipelines?.tasks ?? 8,
     keepExecutions: {
       all: { executions: file.pipelines?.keep?.executions ?? 1_000, days: file.pipelines?.keep?.days ?? 180 },
@@ -195,6 +206,16 @@ export function loadSettings(flags: Flags, env: Readonly<Record<string, string |
     hiddenPaths: [path.join(homedir(), '.kiln')],
     logLevel: logLevel(env.KILN_LOG_LEVEL ?? file.logLevel ?? 'info'),
     takeOver: flags.takeOver ?? false,
+  };
+}
+
+function retention(file: FileSettings['janitor']): RetentionPolicy {
+  const { unusedMs, noticeWorkingDays, share } = DEFAULT_RETENTION;
+  return {
+    ...DEFAULT_RETENTION,
+    unusedMs: file?.unusedDays === undefined ? unusedMs : Math.round(file.unusedDays * DAY_MS),
+    noticeWorkingDays: file?.noticeWorkingDays ?? noticeWorkingDays,
+    share: file?.share ?? share,
   };
 }
 

@@ -13,6 +13,11 @@ let kiln: Kiln;
 let app: string;
 beforeAll(async () => {
   kiln = await Kiln.create();
+  await mkdir(kiln.state, { mode: 0o700 });
+  await writeFile(
+    path.join(kiln.state, 'settings.yaml'),
+    'janitor: {unusedDays: 30, noticeWorkingDays: 5}\n',
+  );
   await kiln.serve();
   app = await kiln.example('storefront');
 });
@@ -54,6 +59,12 @@ test('an image is found by its tags, and pinned by one', async () => {
 
   const refused = await kiln.run('tag', 'storefront@1.0.0', 'git.sha=0');
   expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('set by Kiln itself') });
+});
+
+test('the janitor keeps the rules of settings.yaml', async () => {
+  expect((await kiln.run('janitor')).stdout).toContain(
+    'Images unused for 30 days are announced, and swept 5 working days later.',
+  );
 });
 
 test('what is revoked is handed to no script that does not know, and says so to people', async () => {
