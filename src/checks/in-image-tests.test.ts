@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -24,6 +24,13 @@ function put(file: string, text: string, mode = 0o644): void {
   mkdirSync(path.dirname(path.join(folder, file)), { recursive: true });
   writeFileSync(path.join(folder, file), text);
   chmodSync(path.join(folder, file), mode);
+}
+
+/** As `npm install` would lay it out. */
+function npmPackage(name: string, to: string): void {
+  const packed = execFileSync('npm', ['pack', '--silent', name], { cwd: folder, encoding: 'utf8' }).trim();
+  mkdirSync(path.join(folder, to), { recursive: true });
+  execFileSync('tar', ['-xzf', packed, '--strip-components=1', '-C', to], { cwd: folder });
 }
 
 function shell(command: string, env: NodeJS.ProcessEnv = process.env) {
@@ -96,10 +103,17 @@ describe('the commands', () => {
     );
   });
 
-  it('prefers bats from node_modules', () => {
-    put('t.bats', '');
-    put('node_modules/.bin/bats', '#!/bin/sh\necho "1..1"; echo "ok 1 mine"\n', 0o755);
-    expect(batsFindings('t.bats', shell(batsCommand('t.bats')))).toEqual({ passedCount: 1, failures: [] });
+  it('prefers the npm package bats of the component, a real one, whatever the system has', {
+    timeout: 240_000,
+  }, () => {
+    npmPackage('bats@1.11.0', 'node_modules/bats');
+    mkdirSync(path.join(folder, 'node_modules/.bin'));
+    symlinkSync('../bats/bin/bats', path.join(folder, 'node_modules/.bin/bats'));
+    const ofComponent = `[[ $BATS_ROOT = */node_modules/bats ]] && [ "$BATS_VERSION" = 1.11.0 ]`;
+    put('t.bats', `@test "mine" { ${ofComponent}; }\n@test "broken" { echo why; false; }\n`);
+    const found = batsFindings('t.bats', shell(batsCommand('t.bats')));
+    expect(found.passedCount).toBe(1);
+    expect(found.failures).toEqual([expect.stringMatching(/^t\.bats: broken: .*why/)]);
   });
 });
 
