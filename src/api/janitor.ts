@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import { KEEP_REASONS } from '../domain/retention.ts';
-import { atMs, imageId, imageReferenceText } from './names.ts';
+import { atMs, componentNameText, imageId, imageReferenceText, pageOf, pageQuery } from './names.ts';
 
 const janitorView = z
   .object({
@@ -48,6 +48,18 @@ const janitorRun = z
   })
   .openapi('JanitorRun');
 
+const announcedView = z
+  .object({
+    image: imageId,
+    component: componentNameText,
+    version: z.string(),
+    announcedAtMs: atMs,
+    sweepAfterMs: atMs.openapi({
+      description: 'It goes in a run after this, unless it is needed or restored',
+    }),
+  })
+  .openapi('AnnouncedImage');
+
 const reference = { reference: imageReferenceText };
 
 export const janitor = {
@@ -59,6 +71,10 @@ export const janitor = {
   'janitor.run': {
     body: z.strictObject({ dryRun: z.boolean().default(false) }).openapi('JanitorRunRequest'),
     answer: janitorRun,
+  },
+  'janitor.announced': {
+    query: z.strictObject(pageQuery),
+    answer: pageOf(announcedView).openapi('AnnouncedImages'),
   },
   'janitor.explain': {
     params: z.strictObject(reference),

@@ -228,6 +228,13 @@ export const ROUTES = {
     summary: 'Announce what nothing needs, sweep what was announced long enough ago',
     answers: 'json',
   },
+  'janitor.announced': {
+    method: 'get',
+    path: '/janitor/announced',
+    role: 'viewer',
+    summary: 'Images that go, and when',
+    answers: 'json',
+  },
   'janitor.explain': {
     method: 'get',
     path: '/janitor/images/{reference}',

@@ -261,8 +261,13 @@ export const VERBS: readonly VerbEntry[] = [
     name: 'janitor',
     args: '[action] [image]',
     summary: 'sweep images that nothing can need, or say why one is kept',
-    options: [['--dry-run', 'only say what a run would do']],
-    example: 'kiln janitor run --dry-run\n  kiln janitor enable\n  kiln janitor explain storefront@1.2.0',
+    options: [
+      ['--dry-run', 'only say what a run would do'],
+      ['--limit <n>', 'of announced: at most so many (default 20)'],
+      ['--cursor <cursor>', 'of announced: go on after the previous page'],
+    ],
+    example:
+      'kiln janitor run --dry-run\n  kiln janitor announced\n  kiln janitor enable\n  kiln janitor explain storefront@1.2.0',
     load: () => import('./verbs/janitor.ts'),
   },
   {

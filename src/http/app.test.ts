@@ -90,6 +90,7 @@ describe('the answers keep to the contract', () => {
     ['page.session', 'POST', '/page/sessions'],
     ['audit.list', 'GET', '/audit'],
     ['audit.verify', 'GET', '/audit/verify'],
+    ['janitor.announced', 'GET', '/janitor/announced?limit=2'],
     ['images.revoke', 'POST', '/images/storefront@1.0.0/revoke', { why: 'a hole', replace: true }],
     ['images.tag', 'POST', '/images/storefront@1.0.0/tags', { tags: { expires: 'never', env: null } }],
     ['executions.start', 'POST', '/executions', { directory: '/app' }],

@@ -22,6 +22,12 @@ export function serveJanitor(operations: Operations, { store, janitor, clock }: 
     janitor.run({ actor: actor.name, dryRun: body.dryRun }, signal),
   );
 
+  operations.json('janitor.announced', async ({ query: { limit, cursor } }) => {
+    const page = await store.janitor.announced({ limit, ...present({ cursor }) });
+    const items = page.items.map(({ markedAtMs, ...one }) => ({ ...one, announcedAtMs: markedAtMs }));
+    return { ...page, items };
+  });
+
   operations.json('janitor.explain', async ({ params }) =>
     janitor.explain((await resolveImage(store, params.reference)).id),
   );

@@ -3,7 +3,9 @@
 import type { Change } from '../domain/change.ts';
 import type { ImageId } from '../domain/ids.ts';
 import type { Artifact } from '../domain/image.ts';
+import type { Page, PageRequest } from '../domain/page.ts';
 import type {
+  AnnouncedImage,
   JanitorState,
   JanitorStore,
   MarkedImage,
@@ -17,9 +19,12 @@ import { sweepImages } from './catalogue/sweep-images.ts';
 import type { Database } from './database.ts';
 import type { Reader } from './engine.ts';
 import { fromJson } from './json.ts';
+import { pageBounds, pageOf } from './page.ts';
 import type { ImageIndexTable } from './schema.ts';
 
 const AT_A_TIME = 500;
+/** Of the column that counts images. */
+const LARGEST_NUMBER = 0x7fffffff;
 
 export class Janitor implements JanitorStore {
   readonly #database: Database;
@@ -108,6 +113,35 @@ export class Janitor implements JanitorStore {
         .executeTakeFirst();
       return row && { markedAtMs: row.marked_at_ms, sweepAfterMs: row.sweep_after_ms };
     });
+  }
+
+  async announced(page: PageRequest): Promise<Page<AnnouncedImage>> {
+    const bounds = pageBounds(page);
+    const rows = await this.#database.read((db) =>
+      db
+        .selectFrom('janitor_marks')
+        .innerJoin('image_index', 'image_index.number', 'janitor_marks.number')
+        .innerJoin('images', 'images.id', 'image_index.image_id')
+        .select(['janitor_marks.number', 'marked_at_ms', 'sweep_after_ms', 'images.id', 'images.component'])
+        .select('images.version')
+        .where('janitor_marks.number', '<', Math.min(bounds.before, LARGEST_NUMBER))
+        .orderBy('janitor_marks.number', 'desc')
+        .limit(bounds.fetch)
+        .execute(),
+    );
+    return pageOf(
+      rows,
+      bounds,
+      (row) => row.number,
+      (shown) =>
+        shown.map(({ id, component, version, marked_at_ms, sweep_after_ms }) => ({
+          image: id,
+          component,
+          version,
+          markedAtMs: marked_at_ms,
+          sweepAfterMs: sweep_after_ms,
+        })),
+    );
   }
 
   restore(id: ImageId, change: Change): Promise<boolean> {

@@ -153,6 +153,29 @@ export function janitorContract(underTest: () => StoreUnderTest): void {
     expect((await store.events.after(0, 100)).filter((one) => one.kind === 'image.pushed')).toHaveLength(1);
   });
 
+  it('lists what is announced, page by page, until it is restored or gone', async () => {
+    const { store } = underTest();
+    for (const n of [1, 2, 3]) await store.images.create(image(n), by);
+    const due = await announce(store);
+    const one = (n: number) => ({
+      image: image(n).id,
+      component: storefront,
+      version: image(n).version,
+      markedAtMs: later.atMs,
+      sweepAfterMs: later.atMs - 1,
+    });
+    const first = await store.janitor.announced({ limit: 2 });
+    expect(first.items).toEqual([one(3), one(2)]);
+    const { cursor = '' } = first;
+    expect(await store.janitor.announced({ limit: 2, cursor })).toEqual({ items: [one(1)] });
+    await store.janitor.restore(image(2).id, later);
+    await store.janitor.sweep(due.slice(0, 1), policy, later);
+    const left = (await store.janitor.announced({ limit: 9 })).items.map(({ image: id }) => id);
+    expect(left).toHaveLength(1);
+    expect(left).not.toContain(image(2).id);
+    expect(await store.images.get(left[0] ?? image(1).id)).toBeDefined();
+  });
+
   it('keeps what came to be needed in the middle of a sweep, by another server in another environment', async () => {
     const { store, settings } = underTest();
     for (let n = 1; n <= 4; n += 1) await store.images.create(image(n), by);

@@ -65,6 +65,7 @@ test('the janitor keeps the rules of settings.yaml', async () => {
   expect((await kiln.run('janitor')).stdout).toContain(
     'Images unused for 30 days are announced, and swept 5 working days later.',
   );
+  expect((await kiln.run('janitor', 'announced')).stdout).toContain('No image is announced.');
 });
 
 test('what is revoked is handed to no script that does not know, and says so to people', async () => {

@@ -1,6 +1,7 @@
 import type { Answer } from '../../api/contract.ts';
 import { KilnError } from '../../domain/errors.ts';
-import { answer, type Context, hint, isSet } from '../context.ts';
+import { answer, type Context, hint, isSet, numberFlag, textFlag } from '../context.ts';
+import { table } from '../table.ts';
 import { agoText, sizeText } from '../time.ts';
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -16,11 +17,12 @@ export async function run(context: Context): Promise<number> {
   const [action = 'status', reference] = context.args;
   if (action === 'status') return status(context);
   if (action === 'enable' || action === 'disable') return enable(context, action === 'enable');
+  if (action === 'announced') return announced(context);
   if (action === 'run') return runJanitor(context);
   if (action === 'explain' && reference !== undefined) return explain(context, reference);
   if (action === 'restore' && reference !== undefined) return restore(context, reference);
   throw new KilnError('input.invalid', `"kiln janitor ${context.args.join(' ')}" is not known.`, {
-    next: 'Use: kiln janitor run, enable, disable, explain IMAGE or restore IMAGE.',
+    next: 'Use: kiln janitor run, announced, enable, disable, explain IMAGE or restore IMAGE.',
   });
 }
 
@@ -71,6 +73,32 @@ function runText(run: Answer<'janitor.run'>): string {
         ]
       : []),
   ].join('\n');
+}
+
+async function announced(context: Context): Promise<number> {
+  const { flags, signal, terminal } = context;
+  const cursor = textFlag(flags, 'cursor');
+  const query = {
+    limit: numberFlag(flags, 'limit', '--limit') ?? 20,
+    ...(cursor === undefined ? {} : { cursor }),
+  };
+  const page = await context.client().call('janitor.announced', { query }, { signal });
+  if (page.cursor !== undefined) hint(context, `more: --cursor ${page.cursor}`);
+  if (page.items.length > 0) hint(context, 'to keep one: kiln janitor restore IMAGE');
+  return answer(context, page, () =>
+    page.items.length === 0
+      ? 'No image is announced.'
+      : table(
+          ['IMAGE', 'ANNOUNCED', 'GOES AFTER', 'ID'],
+          page.items.map((one) => [
+            `${one.component}@${one.version}`,
+            agoText(one.announcedAtMs, context.now()),
+            new Date(one.sweepAfterMs).toISOString(),
+            terminal.colors.dim(one.image),
+          ]),
+          terminal.colors,
+        ),
+  );
 }
 
 async function explain(context: Context, reference: string): Promise<number> {

@@ -1,6 +1,7 @@
 import type { Change } from '../change.ts';
 import type { ComponentName, ImageId } from '../ids.ts';
 import type { Artifact } from '../image.ts';
+import type { Page, PageRequest } from '../page.ts';
 import type { KeepReason, RetentionDecision, RetentionPolicy } from '../retention.ts';
 
 export interface JanitorState {
@@ -13,6 +14,12 @@ export interface JanitorState {
 export interface MarkedImage {
   readonly markedAtMs: number;
   readonly sweepAfterMs: number;
+}
+
+export interface AnnouncedImage extends MarkedImage {
+  readonly image: ImageId;
+  readonly component: ComponentName;
+  readonly version: string;
 }
 
 /** Of an image that was swept: to be deleted by whoever keeps it. */
@@ -38,6 +45,8 @@ export interface JanitorStore {
   mark(numbers: readonly number[], sweepAfterMs: number, change: Change): Promise<readonly ImageId[]>;
   unmark(numbers: readonly number[], change: Change): Promise<void>;
   marked(id: ImageId): Promise<MarkedImage | undefined>;
+  /** All that are marked, newest image first. */
+  announced(page: PageRequest): Promise<Page<AnnouncedImage>>;
   /** Takes the mark away and counts as a use; false: it was not marked. */
   restore(id: ImageId, change: Change): Promise<boolean>;
   /**
