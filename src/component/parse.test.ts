@@ -274,7 +274,7 @@ deploy: {strategy: blue-gren}
     ],
     [
       'component: a\nimage:\n  run: x\n  tags: {env: stage, git.sha: abc}\nservice: {}',
-      '4:21 image.tags.git.sha: the tag "git.sha" is set by Kiln itself',
+      '4:22 image.tags.git.sha: the tag "git.sha" is set by Kiln itself',
     ],
     [
       'component: a\nimage: {run: x, tags: {env: ""}}\nservice: {}',
