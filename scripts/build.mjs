@@ -88,7 +88,10 @@ async function removeOldBuilds() {
   const running = await commandLines();
   for (const name of builds.slice(0, -BUILDS_KEPT)) {
     const folder = path.join(dist, name);
-    const ageMs = Date.now() - (await stat(folder)).mtimeMs;
+    // Another build may be removing it too.
+    const modified = await stat(folder).catch(() => undefined);
+    if (modified === undefined) continue;
+    const ageMs = Date.now() - modified.mtimeMs;
     const isUsed = running.some((line) => line.includes(folder));
     if (ageMs > 60_000 && !(isUsed && ageMs < LONGEST_RUN_MS))
       await rm(folder, { recursive: true, force: true });
