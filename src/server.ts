@@ -58,6 +58,7 @@ import { sweepScans } from './scan/scanners/scanner.ts';
 import { Scans } from './scan/scans.ts';
 import { ensureAdminToken } from './server/admin-token.ts';
 import { artifactRemovals } from './server/artifact-removals.ts';
+import { openArtifacts } from './server/artifacts.ts';
 import { describeFolder } from './server/describe-folder.ts';
 import { stopEverything } from './server/down.ts';
 import { ImageChecker } from './server/image-checker.ts';
@@ -461,7 +462,9 @@ async function buildPipelines(
   const { path: searchPath, bwrap } = settings;
   const engine = new EngineClient(settings.dockerSocket);
   closers.push(() => engine.close());
+  const { artifacts, transfers } = openArtifacts(settings, state);
   const commands = new Commands({
+    artifacts,
     stateDirectory: state.path,
     searchPath,
     bwrap,
@@ -494,6 +497,7 @@ async function buildPipelines(
     randomBytes,
     tasks,
     taskName: resourceName,
+    transfers,
     places: settings.pipelineTasks,
   });
   const around = { settings, state, store, log };

@@ -35,3 +35,23 @@ test.each([
 ])('%s is refused, and named', async (text, fault) => {
   await expect(loaded(text)).rejects.toMatchObject({ code: 'input.invalid', faults: [{ path: fault }] });
 });
+
+test('a bucket is where its settings say, then where those of S3 do, then where the environment does', async () => {
+  const text = [
+    's3: {region: eu-west-2}',
+    'artifacts: {s3: {bucket: ours, prefix: /a/b/, endpoint: "http://127.0.0.1:9000"}}',
+  ];
+  const { s3, artifacts } = await loaded(text.join('\n'));
+  expect(s3).toEqual({ region: 'eu-west-2', endpoint: undefined });
+  expect(artifacts).toEqual({
+    bucket: 'ours',
+    prefix: 'a/b',
+    region: 'eu-west-2',
+    endpoint: 'http://127.0.0.1:9000',
+  });
+  await writeFile(path.join(state, 'settings.yaml'), '');
+  const env = { AWS_REGION: 'eu-north-1', AWS_ENDPOINT_URL_S3: 'http://127.0.0.1:9001' };
+  const plain = loadSettings({ state }, env);
+  expect(plain).toMatchObject({ s3: { region: 'eu-north-1', endpoint: 'http://127.0.0.1:9001' } });
+  expect(plain.artifacts).toBeUndefined();
+});

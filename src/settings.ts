@@ -25,6 +25,12 @@ export interface ProviderSettings {
   readonly amazonEndpoint: string | undefined;
 }
 
+/** Where S3 answers, when not where Amazon's does in the region. */
+export interface S3Place {
+  readonly region: string;
+  readonly endpoint: string | undefined;
+}
+
 export interface Settings {
   readonly stateDirectory: string;
   readonly listen: Listen;
@@ -49,6 +55,10 @@ export interface Settings {
   readonly dockerSocket: string;
   /** What Packer needs to reach the providers of machine images; never part of an input key. */
   readonly providers: ProviderSettings;
+  /** For the items and results of Maps. */
+  readonly s3: S3Place;
+  /** Artifacts of commands; undefined: in a folder of this machine. */
+  readonly artifacts: (S3Place & { readonly bucket: string; readonly prefix: string }) | undefined;
   /** Absolute path of bubblewrap, where there is one. */
   readonly bwrap: string | undefined;
   /** Logins as Docker keeps them, read anew for each push and pull. */
@@ -88,6 +98,8 @@ const DEFAULT_LISTEN = '127.0.0.1:7070';
 const DEFAULT_ROUTER_LISTEN = '127.0.0.1:7080';
 const DAY_MS = 24 * 3600_000;
 const DEFAULT_EVENT_DAYS = 90;
+/** Amazon's own. */
+const DEFAULT_REGION = 'us-east-1';
 
 const scannerSchema = z
   .strictObject({
@@ -103,6 +115,14 @@ const scannerSchema = z
 const keepSchema = z.strictObject({
   executions: z.int().min(1).optional(),
   days: z.number().positive().optional(),
+});
+
+const s3Place = z.strictObject({
+  region: z
+    .string()
+    .regex(/^[a-z0-9-]{1,40}$/, 'a region')
+    .optional(),
+  endpoint: z.url({ protocol: /^https?$/ }).optional(),
 });
 
 const fileSchema = z.strictObject({
@@ -137,6 +157,18 @@ const fileSchema = z.strictObject({
       keepOf: z.record(z.string(), keepSchema).optional(),
     })
     .optional(),
+  s3: s3Place.optional(),
+  artifacts: z
+    .strictObject({
+      s3: s3Place.extend({
+        bucket: z.string().min(3),
+        prefix: z
+          .string()
+          .transform((text) => text.replace(/^\/+|\/+$/g, ''))
+          .default(''),
+      }),
+    })
+    .optional(),
   scan: z
     .strictObject({
       advisories: z.string().startsWith('/').optional(),
@@ -164,6 +196,12 @@ export function loadSettings(flags: Flags, env: Readonly<Record<string, string |
   const routerListen = flags.routerListen ?? env.KILN_ROUTER_LISTEN ?? file.router?.listen;
   const databaseUrl = env.DATABASE_URL ?? file.databaseUrl;
   const tls = tlsFiles(env) ?? file.tls;
+  const providers = providerSettings(env);
+  const s3 = s3PlaceOf(file.s3, {
+    region: providers.environment.AWS_REGION ?? providers.environment.AWS_DEFAULT_REGION ?? DEFAULT_REGION,
+    endpoint: env.AWS_ENDPOINT_URL_S3 ?? env.AWS_ENDPOINT_URL,
+  });
+  const artifacts = file.artifacts?.s3;
   const searchPath = env.PATH ?? '/usr/local/bin:/usr/bin:/bin';
   return {
     stateDirectory,
@@ -183,7 +221,9 @@ export function loadSettings(flags: Flags, env: Readonly<Record<string, string |
       sshAgent: absolute(env.KILN_BUILD_SSH_AGENT) ?? file.builds?.sshAgent,
     },
     dockerSocket: dockerSocket(env),
-    providers: providerSettings(env),
+    providers,
+    s3,
+    artifacts: artifacts && { ...artifacts, ...s3PlaceOf(artifacts, s3) },
     bwrap: findProgram('bwrap', searchPath),
     registryLogins: path.resolve(
       env.KILN_REGISTRY_LOGINS ??
@@ -217,6 +257,10 @@ function retention(file: FileSettings['janitor']): RetentionPolicy {
     noticeWorkingDays: file?.noticeWorkingDays ?? noticeWorkingDays,
     share: file?.share ?? share,
   };
+}
+
+function s3PlaceOf(given: z.infer<typeof s3Place> | undefined, otherwise: S3Place): S3Place {
+  return { region: given?.region ?? otherwise.region, endpoint: given?.endpoint ?? otherwise.endpoint };
 }
 
 function absolute(file: string | undefined): string | undefined {

@@ -8,8 +8,12 @@ export interface AmazonCredentials {
 }
 
 export interface SignedRequest {
+  /** POST unless it says otherwise. */
+  readonly method?: 'GET' | 'POST' | 'PUT';
+  /** Its path and query are encoded as RFC 3986 has it, see `uriEncoded`; each parameter has a value. */
   readonly url: URL;
-  readonly body: string;
+  /** The text, or the SHA-256 of what is sent, in hex. */
+  readonly body: string | { readonly sha256: string };
   readonly region: string;
   readonly service: string;
   readonly atMs: number;
@@ -19,15 +23,15 @@ export interface SignedRequest {
 
 const CONTENT_TYPE = 'application/x-www-form-urlencoded; charset=utf-8';
 
-/** Headers of a POST: of a form, unless they say otherwise. */
+/** A POST is one of a form, unless its headers say otherwise. */
 export function signedHeaders(
-  { url, body, region, service, atMs, headers }: SignedRequest,
+  { method = 'POST', url, body, region, service, atMs, headers }: SignedRequest,
   { accessKey, secretKey, token }: AmazonCredentials,
 ): Record<string, string> {
   const time = new Date(atMs).toISOString().replace(/[-:]|\.\d{3}/g, '');
   const day = time.slice(0, 8);
   const signed: Record<string, string> = {
-    'content-type': CONTENT_TYPE,
+    ...(method === 'POST' ? { 'content-type': CONTENT_TYPE } : {}),
     ...headers,
     host: url.host,
     'x-amz-date': time,
@@ -35,13 +39,13 @@ export function signedHeaders(
   };
   const names = Object.keys(signed).sort();
   const canonical = [
-    'POST',
+    method,
     url.pathname,
-    '',
+    url.search.slice(1).split('&').sort().join('&'),
     ...names.map((name) => `${name}:${signed[name] ?? ''}`),
     '',
     names.join(';'),
-    sha256(body),
+    typeof body === 'string' ? sha256(body) : body.sha256,
   ].join('\n');
   const scope = `${day}/${region}/${service}/aws4_request`;
   const key = [day, region, service, 'aws4_request'].reduce<string | Buffer>(hmac, `AWS4${secretKey}`);
@@ -53,6 +57,14 @@ export function signedHeaders(
     ...sent,
     authorization: `AWS4-HMAC-SHA256 Credential=${accessKey}/${scope}, SignedHeaders=${names.join(';')}, Signature=${signature}`,
   };
+}
+
+/** As a signature wants it: everything but letters, digits and `-._~`. */
+export function uriEncoded(text: string): string {
+  return encodeURIComponent(text).replace(
+    /[!'()*]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
 }
 
 function sha256(text: string): string {

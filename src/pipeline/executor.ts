@@ -25,6 +25,7 @@ import { outstanding } from './asl/advance.ts';
 import type { Execution } from './asl/execution.ts';
 import { Claiming } from './claiming.ts';
 import { Held, type Incoming } from './held.ts';
+import type { MapTransfers } from './items/map-transfers.ts';
 import { Machines } from './machines.ts';
 import { RunningTasks } from './running-tasks.ts';
 import { type EventPart, signalEvent, stateOf } from './stored-state.ts';
@@ -52,6 +53,8 @@ export interface ExecutorParts {
   readonly tasks: ReadonlyMap<string, Task>;
   /** Name of the task that a resource asks for. */
   readonly taskName: (resource: string) => string;
+  /** Of items and results of distributed Maps; without it they fail. */
+  readonly transfers?: Pick<MapTransfers, 'read' | 'write'>;
   /** Tasks of this machine at once. */
   readonly places: number;
 }

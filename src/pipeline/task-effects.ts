@@ -1,8 +1,10 @@
 /** Carries out what an execution has asked for: timers are set, tasks are begun, and ended when nobody waits for them. */
 
 import { enteredAtMs, taskWait } from './apply-events.ts';
-import type { Effect, Execution, RunTask } from './asl/execution.ts';
+import type { Effect, Execution, ReadItems, RunTask, WriteResults } from './asl/execution.ts';
 import type { Held } from './held.ts';
+import type { MapTransfers } from './items/map-transfers.ts';
+import { transferEnd, transferTask } from './items/transfer-task.ts';
 import type { RunningTasks } from './running-tasks.ts';
 import type { EventPart } from './stored-state.ts';
 import { OUTCOME_UNKNOWN, type Task, type TaskCall } from './task.ts';
@@ -12,6 +14,8 @@ export interface TaskEffectsParts {
   readonly tasks: ReadonlyMap<string, Task>;
   /** Name of the task that a resource asks for. */
   readonly taskName: (resource: string) => string;
+  /** Of items and results of distributed Maps; without it they fail. */
+  readonly transfers?: Pick<MapTransfers, 'read' | 'write'>;
   readonly timers: Timers;
   readonly running: RunningTasks;
   readonly tell: (held: Held, part: EventPart) => void;
@@ -27,7 +31,7 @@ export class TaskEffects {
   }
 
   carryOut(held: Held, execution: Execution, effect: Effect): void {
-    const { timers, tell } = this.#parts;
+    const { timers } = this.#parts;
     switch (effect.type) {
       case 'setTimer':
         held.timers.add(effect.timer);
@@ -41,13 +45,9 @@ export class TaskEffects {
         if (taskWait(execution, effect.task)) this.#runTask(held, execution, effect, false);
         return;
       case 'readItems':
-      case 'writeResults': {
-        const error = effect.type === 'readItems' ? 'States.ItemReaderFailed' : 'States.ResultWriterFailed';
-        const cause =
-          'Items of a Map come from its input: files and buckets are not read or written here yet.';
-        tell(held, { type: 'taskFailed', task: effect.task, error, cause });
+      case 'writeResults':
+        this.#transfer(held, execution, effect);
         return;
-      }
       case 'cancelTask': // Before the turn was stored: `cancel`.
       case 'ended':
         return;
@@ -80,6 +80,38 @@ export class TaskEffects {
 
   #taskFor({ resource }: RunTask): Task | undefined {
     return this.#parts.tasks.get(this.#parts.taskName(resource));
+  }
+
+  /** Once: a load finds it still at work, or its answer in the inbox. */
+  #transfer(held: Held, execution: Execution, effect: ReadItems | WriteResults): void {
+    const { running, tell, transfers } = this.#parts;
+    const { task, state, resource, arguments: given } = effect;
+    if (held.awaitsNews(task)) return;
+    const rights = held.rights && { rights: held.rights };
+    const call: TaskCall = {
+      key: held.key(task),
+      execution: held.id,
+      pipeline: held.pipeline,
+      actor: held.actor,
+      ...rights,
+      request: {
+        type: 'runTask',
+        task,
+        state,
+        resource,
+        arguments: given,
+        ends: 'answered',
+        attempt: 0,
+        timeoutAtMs: 0,
+      },
+      arguments: given,
+      sinceMs: execution.startedAtMs,
+      again: false,
+      begins: async () => undefined,
+      beat: () => undefined,
+    };
+    const transfer = transferTask(transfers, effect, { input: execution.input, ...rights });
+    running.begin(transfer, call, held.priority, (end) => tell(held, transferEnd(effect, end)));
   }
 
   #runTask(held: Held, execution: Execution, request: RunTask, again: boolean): void {

@@ -10,6 +10,7 @@ import { pipeline } from 'node:stream/promises';
 import { EXIT } from '../../api/failures.ts';
 import { EngineClient } from '../../docker/engine-client.ts';
 import { asKilnError } from '../../domain/errors.ts';
+import { LocalArtifacts } from '../../pipeline/artifacts/local-artifacts.ts';
 import { Services } from '../../pipeline/commands/services.ts';
 import { TaskFailed } from '../../pipeline/task.ts';
 import { type WorkerServer, work } from '../../pipeline/workers/worker.ts';
@@ -44,6 +45,7 @@ export async function run(context: Context): Promise<number> {
           .map((folder) => path.join(folder, 'bwrap'))
           .find((file) => path.isAbsolute(file) && existsSync(file)),
         services: new Services(engine, stateDirectory),
+        artifacts: new LocalArtifacts(path.join(stateDirectory, 'pipelines', 'artifacts'), randomUUID),
         clock: { now: context.now, monotonic: () => performance.now(), sleep: context.sleep },
         newId: randomUUID,
       },

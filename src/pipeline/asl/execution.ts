@@ -125,6 +125,19 @@ export interface ItemsWait {
   readonly tolerated: { readonly count?: number; readonly percentage?: number };
   /** Of a distributed Map. */
   readonly mapRun?: string;
+  /** Those that have ended, where that is to be written. */
+  readonly children?: readonly MapChild[];
+}
+
+/** A child of a distributed Map that has ended; its output is among those of the Map. */
+export interface MapChild {
+  readonly index: number;
+  readonly id: string;
+  readonly name: string;
+  readonly input: Json;
+  readonly startedAt: string;
+  readonly endedAt: string;
+  readonly failure?: Failure;
 }
 
 /** An event's time and entropy are all that the interpreter knows of clock and chance. */
@@ -196,8 +209,11 @@ export interface WriteResults {
   readonly config: JsonObject;
   /** The last part of the folder to write to. */
   readonly mapRunId: string;
-  readonly succeeded: readonly Json[];
-  readonly failedCount: number;
+  readonly mapRunArn: string;
+  readonly machine: Json;
+  /** By index. */
+  readonly outputs: readonly Json[];
+  readonly children: readonly MapChild[];
 }
 
 export interface Ending extends Pick<Failure, 'error' | 'cause'> {

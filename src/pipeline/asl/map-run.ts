@@ -1,10 +1,13 @@
 /** The run of a distributed Map: how its children and itself are called, and what becomes of its results. */
 import type { MapState } from './definition.ts';
-import type { ItemsWait, Thread, Wait, WriteResults } from './execution.ts';
+import type { ItemsWait, MapChild, Thread, Wait, WriteResults } from './execution.ts';
+import type { Failure } from './failure.ts';
 import { isArray, isObject, type Json, type JsonObject } from './json.ts';
 import { targetArguments } from './map-settings.ts';
 import { timestampOf } from './timestamp.ts';
 import type { Turn } from './turn.ts';
+
+type WriterConfig = NonNullable<MapState['ResultWriter']>['WriterConfig'];
 
 /** How long a reader or writer may take. */
 export const TRANSFER_TIMEOUT_MS = 3_600_000;
@@ -33,6 +36,28 @@ function nameBeside(turn: Turn, kind: 'execution' | 'mapRun', rest: string): str
     : `${kind}:${id}/${rest}`;
 }
 
+/** With one that has ended, where the state has a writer to tell of it. */
+export function withEnded(
+  turn: Turn,
+  state: MapState,
+  { children = [] }: ItemsWait,
+  ended: Thread,
+  failure?: Failure,
+): Pick<ItemsWait, 'children'> {
+  const { child, parent } = ended;
+  if (state.ResultWriter?.Resource === undefined || child === undefined || parent === undefined) return {};
+  const one: MapChild = {
+    index: parent.index,
+    id: String(child.Id),
+    name: String(child.Name),
+    input: child.Input ?? null,
+    startedAt: String(child.StartTime),
+    endedAt: timestampOf(turn.nowMs),
+    ...(failure && { failure }),
+  };
+  return { children: [...children, one] };
+}
+
 /** All items are done: what the state gives, or where its results are to be written. */
 export async function finishRun(
   turn: Turn,
@@ -48,21 +73,32 @@ export async function finishRun(
     give(turn, thread, mapRun, transformed(outputs, writer?.WriterConfig?.Transformation));
     return;
   }
+  const machine = turn.head.context.StateMachine;
   const request: WriteResults = {
     type: 'writeResults',
     task: turn.newId('task'),
     state: thread.state,
     resource: writer.Resource,
     arguments: await targetArguments(turn, thread, state, input, 'ResultWriter', writer),
-    config: { ...(writer.WriterConfig?.OutputType && { OutputType: writer.WriterConfig.OutputType }) },
+    config: writerConfig(writer.WriterConfig),
     mapRunId: mapRun,
-    succeeded: outputs,
-    failedCount: wait.failed.length,
+    mapRunArn: mapRunArn(turn, thread, state, mapRun),
+    machine: isObject(machine) ? (machine.Id ?? null) : null,
+    outputs: wait.outputs,
+    children: wait.children ?? [],
   };
   const timeoutAtMs = turn.nowMs + TRANSFER_TIMEOUT_MS;
   turn.put({ ...thread, waitsFor: { kind: 'writing', request, timeoutAtMs, mapRun } });
   turn.effects.push(request);
   turn.setTimer({ timer: request.task, atMs: timeoutAtMs });
+}
+
+function writerConfig({ OutputType, Transformation }: WriterConfig = {}): JsonObject {
+  return { ...(OutputType && { OutputType }), ...(Transformation && { Transformation }) };
+}
+
+function mapRunArn(turn: Turn, thread: Thread, state: MapState, mapRun: string): string {
+  return nameBeside(turn, 'mapRun', `${labelOf(thread, state)}:${mapRun}`);
 }
 
 function transformed(outputs: readonly Json[], transformation: string | undefined): Json {
@@ -80,7 +116,7 @@ export function resultsWritten(
 ): void {
   turn.effects.push({ type: 'clearTimer', timer: wait.request.task });
   give(turn, thread, wait.mapRun, {
-    MapRunArn: nameBeside(turn, 'mapRun', `${labelOf(thread, state)}:${wait.mapRun}`),
+    MapRunArn: mapRunArn(turn, thread, state, wait.mapRun),
     ResultWriterDetails: details,
   });
 }

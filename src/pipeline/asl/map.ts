@@ -7,7 +7,7 @@ import { isDistributed, type MapState, processorOf } from './definition.ts';
 import type { ItemsWait, ReadItems, Thread, Wait } from './execution.ts';
 import { type Failure, StateFailure } from './failure.ts';
 import type { Json, JsonObject } from './json.ts';
-import { childExecution, finishRun, TRANSFER_TIMEOUT_MS } from './map-run.ts';
+import { childExecution, finishRun, TRANSFER_TIMEOUT_MS, withEnded } from './map-run.ts';
 import { batched, itemInput, mapLimits, ownItems, readerConfig, targetArguments } from './map-settings.ts';
 import { abort } from './stopping.ts';
 import { isJsonata, type Turn } from './turn.ts';
@@ -192,6 +192,7 @@ export async function itemEnded(
     threads: wait.threads.filter((id) => id !== child),
     outputs: wait.outputs.with(ended.parent.index, output),
     done: wait.done + 1,
+    ...withEnded(turn, state, wait, ended),
   });
 }
 
@@ -216,7 +217,8 @@ export async function itemFailed(
   }
   closeChild(turn, ended, 'ExecutionFailed');
   const failed = [...wait.failed, ended.parent.index];
-  const now: ItemsWait = { ...wait, threads, failed, done: wait.done + 1 };
+  const children = withEnded(turn, state, wait, ended, failure);
+  const now: ItemsWait = { ...wait, threads, failed, done: wait.done + 1, ...children };
   if (isTolerated(now)) return goOn(turn, thread, state, now);
   for (const other of threads) abort(turn, other);
   turn.put({ ...thread, waitsFor: { ...now, threads: [] } });

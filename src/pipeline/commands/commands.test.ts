@@ -8,6 +8,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DOCKER_SOCKET, dockerAnswers, NO_DOCKER, shellImage } from '../../../test/docker.ts';
 import { EngineClient } from '../../docker/engine-client.ts';
+import { LocalArtifacts } from '../artifacts/local-artifacts.ts';
 import type { Json, JsonObject } from '../asl/json.ts';
 import { DiskTaskLogs } from '../logs/task-logs.ts';
 import type { TaskCall } from '../task.ts';
@@ -49,6 +50,7 @@ function open(): Commands {
     secrets: secretFolder(path.join(state, 'secrets')),
     logs: taskLogs(),
     services: new Services(engine, state),
+    artifacts: new LocalArtifacts(path.join(state, 'pipelines/artifacts'), randomUUID),
     clock,
     newId: () => randomUUID().slice(0, 8),
   });

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import path from 'node:path';
+import type { ArtifactStore } from '../../domain/ports/artifacts.ts';
 import type { Clock } from '../../domain/ports/clock.ts';
 import type { TaskLog, TaskLogs } from '../../domain/ports/task-log.ts';
 import { endMarked } from '../../processes/marked-processes.ts';
@@ -25,6 +26,7 @@ export interface CommandHost extends ProgramHost {
   readonly secrets: Secrets;
   readonly logs: TaskLogs;
   readonly services: Services;
+  readonly artifacts: ArtifactStore;
   readonly clock: Clock;
   readonly newId: () => string;
 }
@@ -34,7 +36,6 @@ const MEBIBYTE = 1024 * 1024;
 const CACHE_BYTES = 2 * 1024 * MEBIBYTE;
 const CACHES_BYTES = 10 * 1024 * MEBIBYTE;
 const ARTIFACT_BYTES = 2 * 1024 * MEBIBYTE;
-const ARTIFACTS_BYTES = 50 * 1024 * MEBIBYTE;
 const KEPT_MS = 30 * 24 * 3_600_000;
 /** Reading back what a command left behind, and packing it. */
 const PACK = ['tar', '--create', '--file=-', '--sort=name', '--mtime=@0', '--owner=0', '--group=0'];
@@ -56,20 +57,18 @@ export class Commands {
   readonly #host: CommandHost;
   readonly #groups: CommandGroups;
   readonly #caches: StoredFolders;
-  readonly #artifacts: StoredFolders;
 
   constructor(host: CommandHost) {
     this.#host = host;
     this.#groups = new CommandGroups(host.stateDirectory);
     this.#caches = new StoredFolders(this.#folder('caches'), host.newId);
-    this.#artifacts = new StoredFolders(this.#folder('artifacts'), host.newId);
   }
 
   /** Before the first command: ends what a dead server has left, and removes its workspaces. */
   async sweep(): Promise<void> {
     await endMarked(COMMAND_MARK, `${this.#host.stateDirectory}:`);
     await new Workspace(this.#folder('work')).remove();
-    await Promise.all([this.#groups.sweep(), this.#caches.sweep(), this.#artifacts.sweep()]);
+    await Promise.all([this.#groups.sweep(), this.#caches.sweep(), this.#host.artifacts.sweep()]);
     await this.#host.services.sweep();
   }
 
@@ -165,10 +164,13 @@ export class Commands {
     }
     for (const [folder, digest] of Object.entries(wish.inputs)) {
       const target = path.join(workspace.app, folder);
-      const name = digest.replace(':', '-');
       const make = ['mkdir', '--parents', '--', target];
       await this.#program(running, [...this.#sandbox(running, workspace.root), ...make]);
-      const unpacked = await this.#artifacts.read(name, (stdin) => this.#unpack(running, stdin, target));
+      const unpacked = await this.#host.artifacts.read(
+        digest,
+        (stdin) => this.#unpack(running, stdin, target),
+        running.signal,
+      );
       if (unpacked === undefined)
         throw new TaskFailed('Cmd.Artifact', `There is no artifact ${digest} any more.`);
     }
@@ -225,16 +227,17 @@ export class Commands {
         const missing = paths.find((one) => !found.includes(one));
         throw new TaskFailed('Cmd.Artifact', `The commands left no ${missing} for the artifact ${name}.`);
       }
-      const stored = await this.#artifacts.write(
+      const stored = await this.#host.artifacts.write(
         (stdout) => this.#pack(running, workspace.app, found, stdout),
-        { nameOf: ({ digest }) => digest.replace(':', '-'), limitBytes: ARTIFACT_BYTES },
+        ARTIFACT_BYTES,
+        running.signal,
       );
       if (stored === undefined)
         throw new TaskFailed('Cmd.Artifact', `The artifact ${name} is larger than ${ARTIFACT_BYTES} bytes.`);
       kept[name] = stored;
       await log.write(Buffer.from(`artifact ${name}: ${stored.digest}\n`));
     }
-    await this.#artifacts.trim(ARTIFACTS_BYTES, KEPT_MS, this.#host.clock.now());
+    await this.#host.artifacts.trim(this.#host.clock.now());
     return kept;
   }
 

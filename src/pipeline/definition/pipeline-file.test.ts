@@ -242,24 +242,32 @@ States:
   });
 });
 
-it('names what reads and writes items for a Map, which is not there yet', async () => {
-  const faults = await faultsOf(`
+it('names what cannot read or write items for a Map', async () => {
+  const text = (reader: string, writer: string) => `
 StartAt: Each
 States:
   Each:
     Type: Map
-    ItemReader: {Resource: "arn:aws:states:::s3:getObject", Parameters: {Bucket: b, Key: k}}
+    ItemReader: ${reader}
+    ResultWriter: ${writer}
     ItemProcessor:
       ProcessorConfig: {Mode: DISTRIBUTED, ExecutionType: STANDARD}
       StartAt: One
       States: {One: {Type: Pass, End: true}}
     End: true
-`);
-  expect(faults).toMatchObject([
-    {
-      path: 'States.Each.ItemReader',
-      message: expect.stringContaining('not there yet'),
-      location: { line: 6 },
-    },
+`;
+  const bad = text(
+    '{Resource: "arn:aws:states:::s3:getObjekt", ReaderConfig: {InputType: PARQUET}}',
+    '{Resource: file.writ, Parameters: {}}',
+  );
+  expect(await faultsOf(bad)).toMatchObject([
+    { path: 'States.Each.ItemReader.Resource', didYouMean: 'arn:aws:states:::s3:getObject' },
+    { path: 'States.Each.ItemReader.ReaderConfig.InputType', message: 'PARQUET is not there yet' },
+    { path: 'States.Each.ResultWriter.Resource', didYouMean: 'file.write', location: { line: 7 } },
   ]);
+  const good = text(
+    '{Resource: file.read, ReaderConfig: {InputType: CSV, CSVHeaderLocation: FIRST_ROW}, Parameters: {Path: a.csv}}',
+    '{Resource: "arn:aws:states:::s3:putObject", Parameters: {Bucket: b}}',
+  );
+  expect((await readPipeline(good, 'pipeline.yaml')).machine.StartAt).toBe('Each');
 });

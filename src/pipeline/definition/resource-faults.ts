@@ -1,9 +1,10 @@
-/** Names every Task whose resource is unknown, or cannot be used yet. */
+/** Names every Task, reader and writer whose resource is unknown, or cannot be used yet. */
 import { suggest } from '../../component/suggest.ts';
 import type { Level } from '../asl/definition.ts';
 import type { DefinitionFault, DefinitionPath } from '../asl/faults.ts';
 import type { State } from '../asl/schema.ts';
 import { resourceName, type TaskResource } from './resources.ts';
+import { type TransferField, transferResource, transferResources } from './transfer-resources.ts';
 
 export function resourceFaults(
   level: Level,
@@ -20,17 +21,46 @@ export function resourceFaults(
   });
 }
 
-/** The interpreter knows them; what reads and writes files and buckets for it is not there yet. */
+/** Readers and writers that there are not, and formats that nobody here reads. */
 function transferFaults(state: State, path: DefinitionPath): readonly DefinitionFault[] {
   if (state.Type !== 'Map') return [];
-  return (['ItemReader', 'ResultWriter'] as const)
-    .filter((field) => state[field] !== undefined)
-    .map((field) => ({
-      path: [...path, field],
-      at: 'key',
-      message:
-        'is not there yet: files and buckets are neither read nor written; give the items in the input',
-    }));
+  const reader = state.ItemReader;
+  const { InputType: format, Transformation: transformation } = reader?.ReaderConfig ?? {};
+  const unread = (field: string, found: string): DefinitionFault => ({
+    path: [...path, 'ItemReader', 'ReaderConfig', field],
+    at: 'value',
+    message: `${found} is not there yet`,
+    found,
+    expected: field === 'InputType' ? 'CSV, JSON or JSONL' : 'NONE',
+  });
+  return [
+    ...unknownTransfer('ItemReader', reader?.Resource, path),
+    ...(format === 'MANIFEST' || format === 'PARQUET' ? [unread('InputType', format)] : []),
+    ...(transformation !== undefined && transformation !== 'NONE'
+      ? [unread('Transformation', transformation)]
+      : []),
+    ...unknownTransfer('ResultWriter', state.ResultWriter?.Resource, path),
+  ];
+}
+
+function unknownTransfer(
+  field: TransferField,
+  found: string | undefined,
+  path: DefinitionPath,
+): readonly DefinitionFault[] {
+  if (found === undefined || transferResource(field, found) !== undefined) return [];
+  const known = transferResources(field);
+  const didYouMean = suggest(found, known);
+  return [
+    {
+      path: [...path, field, 'Resource'],
+      at: 'value',
+      message: field === 'ItemReader' ? 'nothing reads items from this' : 'nothing writes results to this',
+      found,
+      expected: `one of ${known.join(', ')}`,
+      ...(didYouMean !== undefined && { didYouMean }),
+    },
+  ];
 }
 
 function taskFaults(

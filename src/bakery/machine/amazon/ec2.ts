@@ -1,9 +1,9 @@
 /** The few calls of EC2's Query API that Kiln makes itself (version 2016-11-15); all else is done by Packer. */
 
+import { type AmazonAccess, amazonCredentials } from '../../../amazon/credentials.ts';
 import { signedHeaders } from '../../../amazon/signature.ts';
 import { KilnError } from '../../../domain/errors.ts';
 import type { Clock } from '../../../domain/ports/clock.ts';
-import { type AmazonAccess, amazonCredentials } from './credentials.ts';
 
 const VERSION = '2016-11-15';
 const ANSWER_LIMIT_MS = 30_000;

@@ -1,8 +1,8 @@
 /** Who Kiln is at Amazon: keys that were given to it, or else those of a profile in the file that Amazon's tools keep. */
 
-import type { AmazonCredentials } from '../../../amazon/signature.ts';
-import { KilnError } from '../../../domain/errors.ts';
-import { readIfThere } from '../../../files/durable-file.ts';
+import { KilnError } from '../domain/errors.ts';
+import { readIfThere } from '../files/durable-file.ts';
+import type { AmazonCredentials } from './signature.ts';
 
 export interface AmazonAccess {
   /** Secrets by the names that Packer's templates have for them. */
