@@ -1,5 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../bakery/blobs.ts';
 import { componentName } from '../../domain/ids.ts';
@@ -54,6 +57,32 @@ describe('what an image holds is read from', () => {
       'pkg:npm/a@1.0.0',
       'pkg:npm/b@2.0.0',
     ]);
+  });
+
+  it('what npm installed, as its own SBOM names it', { timeout: 240_000 }, async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'kiln-sbom-'));
+    try {
+      const dependencies = { '@sindresorhus/is': '4.6.0', once: '1.4.0' };
+      const shop = { name: 'shop', version: '1.0.0', dependencies, devDependencies: { 'left-pad': '1.3.0' } };
+      await writeFile(path.join(folder, 'package.json'), JSON.stringify(shop));
+      const npm = (...argv: string[]): string => execFileSync('npm', argv, { cwd: folder, encoding: 'utf8' });
+      npm('install', '--ignore-scripts', '--no-audit', '--no-fund');
+      const named = (...more: string[]): string[] => {
+        const { components } = JSON.parse(npm('sbom', '--sbom-format=cyclonedx', ...more));
+        return components.map(({ purl }: { purl: string }) => purl).sort();
+      };
+      const found = globSync('**/*.json', { cwd: folder }).filter(
+        (file) => !path.basename(file).startsWith('.'),
+      );
+      const read = (file: string): [string, string] => [file, readFileSync(path.join(folder, file), 'utf8')];
+      const installed = named();
+      expect(installed).toHaveLength(4);
+      expect(urls(Object.fromEntries(found.map(read)))).toEqual(installed);
+      // And by the lock alone, as where the modules are not in the image.
+      expect(urls(Object.fromEntries([read('package-lock.json')]))).toEqual(named('--omit=dev'));
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
   });
 
   it('Python, Ruby, Go, PHP and Rust', () => {
