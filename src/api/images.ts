@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi';
+import { IMAGE_STATES } from '../domain/image.ts';
 import {
   atMs,
   channelNameText,
@@ -58,7 +59,11 @@ const imageView = z
     tags: z.record(z.string(), z.string()).openapi({ description: 'The shipping manifest' }),
     artifacts: z.array(artifactView),
     checks: z.array(checkResultView),
-    tested: z.boolean().openapi({ description: 'True when the latest check of each kind passed' }),
+    tested: z.boolean().openapi({ description: 'True when it can be promoted: its state is `tested`' }),
+    state: z.enum(IMAGE_STATES).openapi({
+      description:
+        '`tested`: the latest check of each kind passed, and it never failed a test inside it. `untested`: never checked',
+    }),
     channels: z.array(channelNameText).openapi({ description: 'Channels that hold it now' }),
     revoked: z.object({ atMs, by: z.string(), why: z.string() }).optional(),
     outdated: z.boolean().openapi({

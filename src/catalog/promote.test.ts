@@ -2,8 +2,9 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Fixture, openFixture, STOREFRONT } from '../../test/http/app-fixture.ts';
 import { channelName } from '../domain/ids.ts';
-import type { Image } from '../domain/image.ts';
+import { type Image, imageState } from '../domain/image.ts';
 import { type PromoteRequest, promote } from './promote.ts';
+import { parseImageQuery } from './query-language.ts';
 import { defaultImage, resolveImage } from './resolve-image.ts';
 
 const PROVEN = channelName('proven');
@@ -19,6 +20,34 @@ const move = (image: Image, more: Partial<PromoteRequest> = {}) =>
   promote(fixture.store, { component: STOREFRONT, image, channel: PROVEN, why: 'test', ...more }, by);
 
 describe('promotion', () => {
+  test('never takes an image that failed a test inside it, whatever a later check says', async () => {
+    const image = await fixture.image('1.0.0', true);
+    const inside = { kind: 'in-image', where: 'bake/local', passedCount: 0, failures: [], atMs: 1 };
+    await fixture.store.images.recordCheck(
+      image.id,
+      { ...inside, id: 'a', passed: false, failedCount: 1 },
+      by,
+    );
+    await fixture.store.images.recordCheck(
+      image.id,
+      { ...inside, id: 'b', passed: true, failedCount: 0 },
+      by,
+    );
+    const failed = await resolveImage(fixture.store, image.id);
+    expect(imageState(failed)).toBe('failed');
+    await expect(move(failed)).rejects.toMatchObject({
+      code: 'image.unfit',
+      message: /failed its tests inside the image/,
+      next: expect.stringContaining('under a new version'),
+    });
+    const named = async (query: string) =>
+      (await fixture.store.catalogue.search(parseImageQuery(query), { limit: 9 })).items.map(({ id }) => id);
+    expect(await named('failed=true')).toEqual([image.id]);
+    expect(await named('tested=true')).toEqual([]);
+    await fixture.store.images.revoke(image.id, 'bad', by);
+    expect(await named('failed=true')).toEqual([]);
+  });
+
   test('takes only tested images, and says why not', async () => {
     const untested = await fixture.image('1.0.0', false);
     await expect(move(untested)).rejects.toMatchObject({ code: 'image.unfit', message: /never checked/ });

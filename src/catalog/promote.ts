@@ -5,7 +5,15 @@ import { type ChannelPolicy, NO_DEMANDS } from '../domain/channel-demands.ts';
 import { joinVerdicts, judgePromotion, type PolicyVerdict } from '../domain/channel-policy.ts';
 import { KilnError } from '../domain/errors.ts';
 import type { ChannelName, ComponentName, ImageId } from '../domain/ids.ts';
-import { asTested, type ChannelMove, type Image, latestChecks, type TestedImage } from '../domain/image.ts';
+import {
+  asTested,
+  type ChannelMove,
+  failedInside,
+  type Image,
+  imageState,
+  latestChecks,
+  type TestedImage,
+} from '../domain/image.ts';
 import type { Store } from '../domain/ports/store.ts';
 import type { Evidence } from '../domain/promotion-evidence.ts';
 
@@ -153,10 +161,15 @@ function refuseUntested(image: Image): never {
       next: 'Choose another image.',
     });
   }
-  const failed = latestChecks(image.checks).filter((check) => !check.passed);
-  if (failed.length === 0) {
+  if (imageState(image) === 'untested') {
     throw new KilnError('image.unfit', `${name} cannot be promoted: it was never checked.`, {
       next: `Run: kiln check ${name}`,
+    });
+  }
+  const failed = latestChecks(image.checks).filter(({ kind, passed }) => kind !== 'scan' && !passed);
+  if (failedInside(image)) {
+    throw new KilnError('image.unfit', `${name} cannot be promoted: it failed its tests inside the image.`, {
+      next: `See what failed: kiln images --image ${name}; then bake it again under a new version.`,
     });
   }
   const which = failed.map(({ kind, where }) => `${kind} at ${where}`).join(', ');

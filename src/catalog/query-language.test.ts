@@ -75,7 +75,7 @@ describe('the query language', () => {
     values: fc.array(value, { minLength: 1, maxLength: 3 }),
     negated: fc.boolean(),
   });
-  const flags = new Set(['tested', 'revoked', 'outdated']);
+  const flags = new Set(['tested', 'failed', 'revoked', 'outdated']);
   const condition: fc.Arbitrary<Condition> = fc.oneof(
     fc
       .tuple(values, fc.constantFrom(...IMAGE_FIELDS.filter((one) => !flags.has(one))))

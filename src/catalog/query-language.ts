@@ -25,7 +25,7 @@ import {
 } from '../domain/image-query.ts';
 
 const ORDERS: readonly ImageOrder[] = ['newest', 'oldest', 'version', '-version'];
-const FLAGS: ReadonlySet<string> = new Set(['tested', 'revoked', 'outdated']);
+const FLAGS: ReadonlySet<string> = new Set(['tested', 'failed', 'revoked', 'outdated']);
 const CONTROLS = ['order', 'limit'] as const;
 const WORDS = [...IMAGE_FIELDS, ...ARTIFACT_FIELDS, ...CONTROLS];
 const LARGEST_LIMIT = 200;

@@ -13,6 +13,7 @@ const FIELDS: Readonly<Record<string, (image: Image) => string | number | undefi
   parent: (image) => image.parent,
   channels: (image) => image.channels.join(','),
   tested: (image) => String(image.tested),
+  state: (image) => image.state,
   revoked: (image) => String(image.revoked !== undefined),
   created: (image) => new Date(image.createdAtMs).toISOString(),
   kind: (image) => image.artifacts[0]?.kind,

@@ -11,6 +11,7 @@ export const IMAGE_FIELDS = [
   'base',
   'channel',
   'tested',
+  'failed',
   'revoked',
   'outdated',
 ] as const;

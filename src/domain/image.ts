@@ -93,7 +93,7 @@ export interface Image {
 }
 
 declare const stage: unique symbol;
-/** An image whose latest checks all passed: only such a one can be promoted. */
+/** An image whose latest checks all passed, and which never failed a test inside it: only such a one can be promoted. */
 export type TestedImage = Image & { readonly [stage]: 'tested' | 'promoted' };
 /** A tested image that its channel holds or held: only such a one is released to a protected environment. */
 export type PromotedImage = TestedImage & { readonly [stage]: 'promoted' };
@@ -108,8 +108,27 @@ export function latestChecks(checks: readonly CheckResult[]): readonly CheckResu
 export function asTested(image: Image): TestedImage | undefined {
   // A scan says what is known today against what is in it, not whether it works: that is for a channel's policy.
   const checks = latestChecks(image.checks).filter(({ kind }) => kind !== 'scan');
-  const fit = image.revoked === undefined && checks.length > 0 && checks.every((check) => check.passed);
+  const passed = checks.length > 0 && checks.every((check) => check.passed);
+  const fit = image.revoked === undefined && passed && !failedInside(image);
   return fit ? (image as TestedImage) : undefined;
+}
+
+/**
+ * Failed for good: what its own tests found in an image does not change, and one that passes only sometimes is not
+ * proven. What kept the tests from being run (a tool that is not there, an engine that was down) is no result.
+ */
+export function failedInside({ checks }: Image): boolean {
+  return checks.some(({ kind, passed }) => kind === 'in-image' && !passed);
+}
+
+export const IMAGE_STATES = ['untested', 'tested', 'failed', 'revoked'] as const;
+export type ImageState = (typeof IMAGE_STATES)[number];
+
+/** A scan alone says nothing of it. */
+export function imageState(image: Image): ImageState {
+  if (image.revoked !== undefined) return 'revoked';
+  if (asTested(image) !== undefined) return 'tested';
+  return image.checks.some(({ kind }) => kind !== 'scan') ? 'failed' : 'untested';
 }
 
 /** One step of a channel's history; the newest entry is what the channel holds. */

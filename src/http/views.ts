@@ -5,7 +5,7 @@ import type { CheckRun } from '../checks/check-runs.ts';
 import type { Deployment } from '../domain/deployment.ts';
 import type { KilnError } from '../domain/errors.ts';
 import type { ImageId } from '../domain/ids.ts';
-import { asTested, type ChannelMove, type Image, type ImageSource } from '../domain/image.ts';
+import { asTested, type ChannelMove, type Image, type ImageSource, imageState } from '../domain/image.ts';
 import type { ReleaseWithState } from '../domain/ports/releases.ts';
 import type { ServiceStatus } from './parts.ts';
 
@@ -25,6 +25,7 @@ export function imageView(
     artifacts,
     checks,
     tested: asTested(image) !== undefined,
+    state: imageState(image),
     channels: moves.filter((move) => move.image === id).map((move) => move.channel),
     ...(revoked === undefined ? {} : { revoked }),
     outdated: outdated.has(id),

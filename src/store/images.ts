@@ -3,9 +3,9 @@ import { KilnError } from '../domain/errors.ts';
 import type { ComponentName, Digest, ImageId } from '../domain/ids.ts';
 import {
   type Artifact,
-  asTested,
   type CheckResult,
   type Image,
+  imageState,
   isStored,
   type Revocation,
 } from '../domain/image.ts';
@@ -14,7 +14,7 @@ import type { Page, PageRequest } from '../domain/page.ts';
 import type { ImageStore } from '../domain/ports/images.ts';
 import { indexImage, indexTags, setState } from './catalogue/index-image.ts';
 import { refuseRevoked, revocationsOf, revokeWithDescendants } from './catalogue/revocations.ts';
-import { TESTED } from './catalogue/terms.ts';
+import { FAILED, TESTED } from './catalogue/terms.ts';
 import type { ChangeTransaction } from './change.ts';
 import type { Database } from './database.ts';
 import type { Reader, Writer } from './engine.ts';
@@ -92,7 +92,7 @@ export class Images implements ImageStore {
         .insertInto('image_checks')
         .values({ image_id: id, ordinal: tx.revision, body: toJson(result) })
         .execute();
-      await indexTested(tx.db, id);
+      await indexState(tx.db, id);
       const { kind, where, passed, passedCount, failedCount } = result;
       tx.event('image.checked', id, { kind, where, passed, passedCount, failedCount });
       tx.audit('image.check', id, { kind, where, passed });
@@ -183,9 +183,12 @@ export async function imagesById(db: Reader, ids: readonly ImageId[]): Promise<r
   return ids.flatMap((id) => images.get(id) ?? []);
 }
 
-async function indexTested(db: Writer, id: ImageId): Promise<void> {
+/** What its checks say of it. */
+async function indexState(db: Writer, id: ImageId): Promise<void> {
   const [image] = await imagesById(db, [id]);
-  await setState(db, id, TESTED, image !== undefined && asTested(image) !== undefined);
+  const state = image === undefined ? undefined : imageState(image);
+  await setState(db, id, TESTED, state === 'tested');
+  await setState(db, id, FAILED, state === 'failed');
 }
 
 /** Fails with `not-found`, so that nothing is ever said of an image that is not there. */

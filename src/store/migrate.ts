@@ -14,6 +14,7 @@ import { addWebhooks } from './migrations/010-webhooks.ts';
 import { addImageCopies } from './migrations/011-image-copies.ts';
 import { addExecutionFacts } from './migrations/012-execution-facts.ts';
 import { addEnvironmentPauses } from './migrations/013-environment-pauses.ts';
+import { addFailedImages } from './migrations/014-failed-images.ts';
 import { newerVersion } from './newer-version.ts';
 
 interface Migration {
@@ -36,6 +37,7 @@ const MIGRATIONS: readonly Migration[] = [
   { name: 'image-copies', up: addImageCopies },
   { name: 'execution-facts', up: addExecutionFacts },
   { name: 'environment-pauses', up: addEnvironmentPauses },
+  { name: 'failed-images', up: addFailedImages },
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { channelName, componentName, type ImageId } from '../../src/domain/ids.ts';
-import { type Artifact, asTested, type Image } from '../../src/domain/image.ts';
+import { type Artifact, asTested, type Image, imageState } from '../../src/domain/image.ts';
 import { ANY_VALUE, ARTIFACT_FIELDS, type Condition, type ImageQuery } from '../../src/domain/image-query.ts';
 import type { Store } from '../../src/domain/ports/store.ts';
 import { compareVersions } from '../../src/domain/version-order.ts';
@@ -72,6 +72,7 @@ function holds(one: Image, condition: Condition): boolean {
     if (condition.on === 'tag') return has(one.tags[condition.key]);
     if (condition.on === 'artifact') return one.artifacts.some((form) => has(form[condition.field]));
     if (condition.field === 'tested') return has(String(asTested(one) !== undefined));
+    if (condition.field === 'failed') return has(String(imageState(one) === 'failed'));
     if (condition.field === 'component') return has(one.component);
     if (condition.field === 'version')
       return condition.values.some((v) => compareVersions(v, one.version) === 0);
@@ -124,6 +125,7 @@ const conditions = fc.oneof(
     (all): Partial<Condition> => ({ on: 'field', field: 'version', values: all }),
   ),
   values('true', 'false').map((all): Partial<Condition> => ({ on: 'field', field: 'tested', values: all })),
+  values('true', 'false').map((all): Partial<Condition> => ({ on: 'field', field: 'failed', values: all })),
   values('base-3', 'web-4').map((all): Partial<Condition> => ({ on: 'field', field: 'parent', values: all })),
   values(digestOf(1004), digestOf(1)).map(
     (all): Partial<Condition> => ({ on: 'field', field: 'digest', values: all }),

@@ -116,7 +116,6 @@ export function Fitness({ image }: { image: Image }) {
 }
 
 function Verdict({ image }: { image: Image }) {
-  if (image.revoked !== undefined) return <span class="state failed">revoked</span>;
-  if (image.checks.length === 0) return <span class="state">not checked</span>;
-  return image.tested ? <span class="state ready">tested</span> : <span class="state failed">failed</span>;
+  if (image.state === 'untested') return <span class="state">not checked</span>;
+  return <span class={`state ${image.state === 'tested' ? 'ready' : 'failed'}`}>{image.state}</span>;
 }

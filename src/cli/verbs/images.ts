@@ -89,9 +89,16 @@ function revokedText({ atMs, by, why }: NonNullable<Image['revoked']>): string {
 }
 
 function verdict({ terminal: { colors } }: Context, image: Image): string {
-  if (image.revoked !== undefined) return colors.red('revoked');
-  if (image.tested) return colors.green('passed') + (image.outdated ? colors.yellow(', outdated') : '');
-  return image.checks.length === 0 ? colors.dim('none yet') : colors.red('failed');
+  switch (image.state) {
+    case 'revoked':
+      return colors.red('revoked');
+    case 'tested':
+      return colors.green('passed') + (image.outdated ? colors.yellow(', outdated') : '');
+    case 'failed':
+      return colors.red('failed');
+    case 'untested':
+      return colors.dim('none yet');
+  }
 }
 
 function detail(context: Context, image: Image): string {

@@ -7,7 +7,7 @@ import type { Reader, Writer } from '../engine.ts';
 import { fromJson, toJson } from '../json.ts';
 import { numberOf } from './index-image.ts';
 import { setTerms } from './postings.ts';
-import { REVOKED, TESTED } from './terms.ts';
+import { FAILED, REVOKED, TESTED } from './terms.ts';
 
 const AT_A_TIME = 500;
 
@@ -31,7 +31,7 @@ export async function revokeWithDescendants(
       .values({ image_id: one.id, ordinal: tx.revision, body: toJson(body) })
       .execute();
     await setTerms(tx.db, one.number, [REVOKED], true);
-    await setTerms(tx.db, one.number, [TESTED], false);
+    await setTerms(tx.db, one.number, [TESTED, FAILED], false);
     fresh.push(one.id);
   }
   return fresh;

@@ -187,6 +187,7 @@ async function clauseOf(db: Reader, condition: Exclude<Condition, { on: 'artifac
     case 'parent':
       return { ...(await parentClause(db, values)), negated };
     case 'tested':
+    case 'failed':
     case 'revoked':
     case 'outdated':
       return flagClause(field, values, negated);

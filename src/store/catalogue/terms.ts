@@ -8,6 +8,7 @@ import { versionKey } from '../../domain/version-order.ts';
 /** Every image. */
 export const ALL = 'all';
 export const TESTED = 'tested';
+export const FAILED = 'failed';
 export const REVOKED = 'revoked';
 export const OUTDATED = 'outdated';
 

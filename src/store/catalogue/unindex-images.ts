@@ -3,7 +3,7 @@ import type { Writer } from '../engine.ts';
 import type { ImageIndexTable } from '../schema.ts';
 import { chunkOf } from './bits.ts';
 import { clearTerms } from './postings.ts';
-import { edgeTerm, OUTDATED, REVOKED, TESTED, termsOf } from './terms.ts';
+import { edgeTerm, FAILED, OUTDATED, REVOKED, TESTED, termsOf } from './terms.ts';
 import { removePlaces } from './version-blocks.ts';
 
 export interface IndexedImage {
@@ -38,6 +38,6 @@ export async function unindexImages(tx: Writer, gone: readonly IndexedImage[]): 
 
 function* termsUnder({ row, image }: IndexedImage): Iterable<string> {
   yield* termsOf(image);
-  yield* [TESTED, REVOKED, OUTDATED];
+  yield* [TESTED, FAILED, REVOKED, OUTDATED];
   if (row.parent !== null && row.base !== null) yield edgeTerm(row.parent, row.base);
 }
