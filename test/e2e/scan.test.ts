@@ -54,14 +54,21 @@ it('a new advisory finds the server group that runs what it is about; a waiver l
   });
   expect(await kiln.json('images', '--image', 'shop@1.0.0')).toMatchObject({
     tested: true,
+    state: 'tested',
     checks: expect.arrayContaining([expect.objectContaining({ kind: 'scan', passed: false })]),
   });
+
+  await kiln.json('promote', 'shop', 'golden', '--policy', 'checks=scan');
+  const refused = await kiln.run('promote', 'shop@1.0.0', 'golden', '--why', 'good');
+  expect(refused.code).not.toBe(0);
+  expect(refused.stderr).toContain('scan');
 
   const until = new Date(Date.now() + 7 * 86_400_000).toISOString().slice(0, 10);
   await kiln.json('scan', '--waive', 'CVE-2024-1', '--why', 'not reachable', '--until', until);
   const waived = await kiln.run('scan', 'shop@1.0.0', '--advisories', osv);
   expect(waived.code).toBe(0);
   expect(waived.stdout).toContain('waived');
+  expect(await kiln.json('promote', 'shop@1.0.0', 'golden', '--why', 'good')).toMatchObject({ moved: true });
   expect((await kiln.run('scan', '--waivers')).stdout).toContain('not reachable');
   const past = await kiln.run('scan', '--waive', 'CVE-2024-1', '--why', 'x', '--until', '2020-01-01');
   expect(past.code).toBe(2);
