@@ -1,21 +1,21 @@
 /**
- * Durable state transitions of the pipeline executor (embedded, and by two servers on one Postgres), transitions per commit, how late a Wait wakes, and the memory of
- * executions that wait.
+ * Durable state transitions of the pipeline executor (embedded, and by two servers on one Postgres), transitions an fsync (counted by strace where it is installed), how late a Wait wakes,
+ * and the memory of executions that wait.
  *
  *   node bench/pipeline.ts [--json]
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ExecutionAppend } from '../src/domain/ports/executions.ts';
 import type { Store } from '../src/domain/ports/store.ts';
 import { loadStateMachine } from '../src/pipeline/asl/load.ts';
 import { Executor } from '../src/pipeline/executor.ts';
 import { Machines } from '../src/pipeline/machines.ts';
+import type { Task } from '../src/pipeline/task.ts';
 import { systemClock } from '../src/server/system-clock.ts';
 import { openStore } from '../src/store/open.ts';
 import { POSTGRES_MISSING, PrivatePostgres, postgresBinaries } from '../test/contracts/postgres.ts';
@@ -26,8 +26,9 @@ const EXECUTIONS = 400;
 const STATES = 50;
 const WAITING = 10_000;
 const WAIT_SECONDS = 2;
+const SLOWEST_TASK_MS = 20;
 
-function executorOn(store: Store): Executor {
+function executorOn(store: Store, task: Task = answered): Executor {
   return new Executor({
     store: store.executions,
     events: store.events,
@@ -36,7 +37,7 @@ function executorOn(store: Store): Executor {
     holder: 'bench',
     shares: false,
     randomBytes,
-    tasks: new Map([['answered', answered]]),
+    tasks: new Map([['answered', task]]),
     taskName: (resource) => resource,
     places: 100,
   });
@@ -80,7 +81,6 @@ function transitions(): Promise<readonly Row[]> {
   return withStore(async (store) => {
     const executor = executorOn(store);
     await create(store, executor.machines, EXECUTIONS, LONG);
-    const appends = countCommits(store);
     const began = performance.now();
     await executor.start();
     await untilEnded(store);
@@ -89,7 +89,6 @@ function transitions(): Promise<readonly Row[]> {
     const events = EXECUTIONS * (STATES + 1);
     return [
       { what: 'pipeline, durable transitions', value: events / seconds, unit: '/s', goal: atLeast(5_000) },
-      { what: 'pipeline, transitions a commit', value: events / appends(), unit: '', goal: atLeast(10) },
     ];
   });
 }
@@ -132,21 +131,38 @@ async function sharedTransitions(): Promise<readonly Row[]> {
   ];
 }
 
-/** Appends that end in the same turn of the event loop were committed together. */
-function countCommits(store: Store): () => number {
-  let commits = 0;
-  let counted = false;
-  const append = store.executions.append.bind(store.executions);
-  store.executions.append = async (one: ExecutionAppend) => {
-    await append(one);
-    if (counted) return;
-    counted = true;
-    commits += 1;
-    setImmediate(() => {
-      counted = false;
-    });
-  };
-  return () => commits;
+/** As long as it likes, so that no two executions keep step. */
+const slowly: Task = { ...answered, run: () => sleep(Math.random() * SLOWEST_TASK_MS, 1) };
+
+/** Every fsync of a process that opens the store, carries all executions to their ends out of step, and closes. */
+async function transitionsAnFsync(): Promise<Row> {
+  const what = 'pipeline, transitions an fsync';
+  const directory = mkdtempSync(join(tmpdir(), 'kiln-bench-fsyncs-'));
+  const [file, log] = [join(directory, 'kiln.db'), join(directory, 'calls')];
+  try {
+    const store = await openStore({ kind: 'sqlite', file }, { clock: systemClock });
+    await create(store, new Machines(store.executions), EXECUTIONS, LONG);
+    await store.close();
+    const self = [process.execPath, join(import.meta.dirname, 'pipeline.ts'), '--sample', file];
+    const options = ['-f', '--seccomp-bpf', '-e', 'trace=fsync,fdatasync', '-o', log];
+    const traced = spawnSync('strace', [...options, ...self], { stdio: ['ignore', 'ignore', 'inherit'] });
+    if (traced.error !== undefined) return { what, missing: 'strace is not installed (Debian: strace)' };
+    if (traced.status !== 0) throw new Error(`the traced executions ended with ${traced.status}`);
+    const fsyncs = readFileSync(log, 'utf8').match(/f(?:data)?sync\(/g)?.length ?? 0;
+    const events = EXECUTIONS * (STATES + 1);
+    return { what, value: events / fsyncs, unit: '', goal: atLeast(10) };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+async function carryToTheirEnds(file: string): Promise<void> {
+  const store = await openStore({ kind: 'sqlite', file }, { clock: systemClock });
+  const executor = executorOn(store, slowly);
+  await executor.start();
+  await untilEnded(store);
+  await executor.close();
+  await store.close();
 }
 
 /** Ten thousand that wait for the same moment would be one herd: each has a moment of its own. */
@@ -190,4 +206,10 @@ function lateness(): Promise<readonly Row[]> {
   });
 }
 
-report([...(await transitions()), ...(await sharedTransitions()), ...(await lateness()), ...(await waits())]);
+const [mode, sampleFile = ''] = process.argv.slice(2);
+if (mode === '--sample') {
+  await carryToTheirEnds(sampleFile);
+} else {
+  const alone = [...(await transitions()), await transitionsAnFsync()];
+  report([...alone, ...(await sharedTransitions()), ...(await lateness()), ...(await waits())]);
+}
