@@ -28,13 +28,11 @@ import { Held, type Incoming } from './held.ts';
 import type { MapTransfers } from './items/map-transfers.ts';
 import { Machines } from './machines.ts';
 import { RunningTasks } from './running-tasks.ts';
-import { type EventPart, signalEvent, stateOf } from './stored-state.ts';
+import { type EventPart, signalEvent, snapshotIsDue, stateOf } from './stored-state.ts';
 import type { Task } from './task.ts';
 import { TaskEffects } from './task-effects.ts';
 import { Timers } from './timers.ts';
 
-/** Events that a load has to apply again at most. */
-const SNAPSHOT_EVERY = 25;
 const WARM = 500;
 /** Events of one turn; more wait for the next. */
 const TURN_SIZE = 100;
@@ -208,7 +206,7 @@ export class Executor {
     const { execution, effects, events } = await applyEvents(machine, before, given);
     const isOver = execution.status !== 'RUNNING' && execution.status !== 'PENDING';
     const sequence = held.sequence + events.length;
-    const keeps = isOver || sequence - held.snapshotSequence >= SNAPSHOT_EVERY;
+    const keeps = isOver || snapshotIsDue(execution, sequence - held.snapshotSequence);
     const consumed = taken.flatMap(({ signal }) => signal ?? []);
     if (!(await this.#effects.cancel(held, effects)))
       this.#parts.log.warn({ execution: held.id }, 'a task does not end what it began; gone on without it');

@@ -6,6 +6,20 @@ import type { Beginning, Execution, ExecutionEvent, HistoryRecord } from './asl/
 import { MAIN } from './asl/execution.ts';
 import { isObject, type Json } from './asl/json.ts';
 
+/** Events that a load has to apply again at most; of a Map with many items one more for each ten of them. */
+const SNAPSHOT_EVERY = 25;
+const ITEMS_FOR_EVENT = 10;
+
+/** A state of many items is large: to write it again for every few events of theirs would cost their square. */
+export function snapshotIsDue({ threads }: Execution, eventsSince: number): boolean {
+  if (eventsSince < SNAPSHOT_EVERY) return false;
+  let items = 0;
+  for (const { waitsFor } of Object.values(threads)) {
+    if (waitsFor.kind === 'items') items += waitsFor.items.length;
+  }
+  return eventsSince >= SNAPSHOT_EVERY + items / ITEMS_FOR_EVENT;
+}
+
 function firstState(record: ExecutionRecord): Execution {
   const { id, pipeline, definition, createdAtMs } = record;
   const input = record.input as Json;

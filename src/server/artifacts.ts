@@ -15,7 +15,7 @@ const RESULTS_BYTES = 512 * 1024 * 1024;
 
 export function openArtifacts(
   settings: Settings,
-  state: StateDirectory,
+  state: Pick<StateDirectory, 'file'>,
 ): { artifacts: ArtifactStore; transfers: MapTransfers } {
   const s3At = ({ region, endpoint }: S3Place) =>
     new S3({ access: settings.providers, region, endpoint, clock: systemClock, fetch });

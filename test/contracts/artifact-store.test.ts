@@ -8,8 +8,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { S3 } from '../../src/amazon/s3.ts';
 import type { ArtifactStore } from '../../src/domain/ports/artifacts.ts';
 import { LocalArtifacts } from '../../src/pipeline/artifacts/local-artifacts.ts';
-import { S3Artifacts } from '../../src/pipeline/artifacts/s3-artifacts.ts';
+import { openArtifacts } from '../../src/server/artifacts.ts';
 import { systemClock } from '../../src/server/system-clock.ts';
+import { loadSettings } from '../../src/settings.ts';
 import { Moto, noMoto } from '../machine/moto.ts';
 
 const BUCKET = 'artifacts';
@@ -22,6 +23,8 @@ let moto: Moto | undefined;
 beforeAll(async () => {
   root = await mkdtemp(path.join(tmpdir(), 'kiln-artifacts-'));
   if (missing !== undefined) return;
+  const settings = `artifacts: {s3: {bucket: ${BUCKET}, prefix: of-us}}`;
+  await writeFile(path.join(root, 'settings.yaml'), settings);
   moto = await Moto.start();
   await fetch(`${moto.endpoint}/${BUCKET}`, { method: 'PUT' });
 });
@@ -47,16 +50,18 @@ const local: Subject = {
   damage: () => writeFile(path.join(root, 'local', `${HELLO.replace(':', '-')}.tar`), 'other'),
 };
 const key = `of-us/sha256/${HELLO.slice(7)}`;
+/** As a server has it, by its settings and environment. */
 const bucket: Subject = {
-  folder: () => path.join(root, 's3'),
-  store: () =>
-    new S3Artifacts({
-      s3: s3(),
-      bucket: BUCKET,
-      prefix: 'of-us',
-      folder: path.join(root, 's3'),
-      newId: randomUUID,
-    }),
+  folder: () => path.join(root, 'pipelines/artifact-drafts'),
+  store: () => {
+    const env = {
+      AWS_ACCESS_KEY_ID: 'id',
+      AWS_SECRET_ACCESS_KEY: 'secret',
+      AWS_ENDPOINT_URL_S3: moto?.endpoint,
+    };
+    const settings = loadSettings({ state: root }, env);
+    return openArtifacts(settings, { file: (...names) => path.join(root, ...names) }).artifacts;
+  },
   damage: () => {
     const other = createHash('sha256').update('other').digest('hex');
     return s3().put(BUCKET, key, new Blob(['other']), other, signal);
