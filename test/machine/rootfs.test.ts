@@ -299,14 +299,23 @@ describe.skipIf(missing !== undefined)(
         await onFoundation('', {}, 'disk: 600MiB, formats: [squashfs, qcow2],'),
       );
       const forms = image.artifacts.filter(isStored);
-      const types = await Promise.all(
-        forms.map(async ({ digest }) => JSON.parse(await kitchen.blobs.readText(digest)).layers[0].mediaType),
+      const layers = await Promise.all(
+        forms.map(async ({ digest }) => JSON.parse(await kitchen.blobs.readText(digest)).layers[0]),
       );
-      expect(types).toEqual([
+      expect(layers.map(({ mediaType }) => mediaType)).toEqual([
         'application/vnd.oci.image.layer.v1.tar',
         'application/vnd.kiln.machine.squashfs',
         'application/vnd.kiln.machine.qcow2',
       ]);
+      const files = await Promise.all(layers.map(({ digest }) => kitchen.blobs.path(digest)));
+      const [, squashfs = '', qcow2 = ''] = files;
+      const options = { encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 } as const;
+      expect(execFileSync('unsquashfs', ['-ll', squashfs], options)).toMatch(
+        /^-rwxr-xr-x root\/root .* squashfs-root\/usr\/bin\/bats$/m,
+      );
+      const disk = JSON.parse(execFileSync('qemu-img', ['info', '--output=json', qcow2], options));
+      expect(disk).toMatchObject({ format: 'qcow2', 'virtual-size': 600 * 1024 * 1024 });
+      execFileSync('qemu-img', ['check', qcow2]);
     });
 
     test('a step that fails, hangs, or leaves a process gives no image', { timeout: LIMIT_MS }, async () => {
