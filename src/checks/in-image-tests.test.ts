@@ -60,6 +60,25 @@ describe('the commands', () => {
     expect(shell(listCommand('t/*.sh', 1)).logTail).toHaveLength(5);
   });
 
+  it('list the same with nothing but a shell', () => {
+    put("test/it's $(touch x).bats", '');
+    put('test/deep/b.bats', '');
+    put('test/deep/b.sh', '');
+    for (let number = 10; number < 55; number++) put(`t/${number}.sh`, '');
+    const bare = { PATH: path.join(folder, 'nothing') };
+    for (const [pattern, page] of [
+      ['test/*.bats', 0],
+      ['**/*.sh', 0],
+      ['**/*.sh', 1],
+      ['t/*.sh', 1],
+      ['test/deep/b.bats', 0],
+      ['nowhere/*.sh', 0],
+    ] as const) {
+      const listed = shell(listCommand(pattern, page), bare);
+      expect(listed).toEqual(shell(listCommand(pattern, page)));
+    }
+  });
+
   it('run a script by its exit code and its own first line', () => {
     put('ok.sh', 'exit 0');
     put('bad.sh', 'echo "no disk"; exit 3');

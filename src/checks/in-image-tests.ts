@@ -68,7 +68,30 @@ export function listCommand(pattern: string, page: number): string {
   const superset = pattern.replaceAll('**/', '*').replace(/\{[^}]*\}/g, '*');
   const folder = shellWord(`./${root}`);
   const lines = `${page * LIST_PAGE + 1},${(page + 1) * LIST_PAGE}`;
-  return `[ -d ${folder} ] || exit 0; find ${folder} -type f -path ${shellWord(`./${superset}`)} | LC_ALL=C sort | sed -n '${lines}s|^|${FOUND}|p'`;
+  const path = shellWord(`./${superset}`);
+  return [
+    `[ -d ${folder} ] || exit 0`,
+    'if { command -v find && command -v sort && command -v sed; } >/dev/null; then',
+    `  find ${folder} -type f -path ${path} | LC_ALL=C sort | sed -n '${lines}s|^|${FOUND}|p'`,
+    'else',
+    ...shellWalk(shellWord(root === '' ? '.' : `./${root}`), path, page),
+    'fi',
+  ].join('\n');
+}
+
+/** A small container has a shell and nothing else: the shell itself walks, which is slower. */
+function shellWalk(folder: string, path: string, page: number): string[] {
+  const onPage = `[ $n -le ${page * LIST_PAGE} ] || [ $n -gt ${(page + 1) * LIST_PAGE} ]`;
+  return [
+    `  LC_ALL=C; n=0; fits=${path}`,
+    '  walk() { for entry in "$1"/* "$1"/.[!.]*; do',
+    '    if [ -L "$entry" ]; then :; elif [ -d "$entry" ]; then walk "$entry"; elif [ -f "$entry" ]; then',
+    '      case "$entry" in $fits) n=$((n + 1));',
+    `        ${onPage} || printf '%s%s\\n' ${shellWord(FOUND)} "$entry" ;; esac`,
+    '    fi',
+    '  done; }',
+    `  walk ${folder}`,
+  ];
 }
 
 /** `*` and `?` stay within a folder, `**` does not; `{a,b}` and `[a-z]` as in a shell. */

@@ -131,6 +131,80 @@ describe.runIf(dockerAnswers)('containers', { timeout: 240_000 }, () => {
     },
   );
 
+  test('its own tests run inside a container: one that failed them is never promoted', async () => {
+    const folder = await exampleOnTestRuntime();
+    await rewrite(path.join(folder, 'Dockerfile'), (text) =>
+      text.replace('COPY server.js .', '$&\nCOPY t t'),
+    );
+    const baked = async (version: string, tests: string, script: string): Promise<string> => {
+      await writeTree(folder, { [tests.replace('*', 'one')]: script });
+      await rewrite(path.join(folder, 'kiln.yaml'), (text) =>
+        text.replace(/ {2}kind: container\n(?: {2}tests: .*\n)?/, `  kind: container\n  tests: [${tests}]\n`),
+      );
+      await kiln.json('bake', folder, '--version', version);
+      return `greeter@${version}`;
+    };
+    const stateOf = async (name: string) =>
+      (await kiln.json<{ state: string }>('images', '--image', name)).state;
+
+    const good = await baked('6.0.0', 't/*.sh', 'test -f server.js && node --check server.js\n');
+    await kiln.json('check', good);
+    expect(await stateOf(good)).toBe('tested');
+
+    const bad = await baked('7.0.0', 't/*.sh', 'test -f server.js && echo no greeting && exit 3\n');
+    const failed = await kiln.run('check', bad);
+    expect(failed.code).toBe(1);
+    expect(failed.stdout + failed.stderr).toContain('t/one.sh: ended with exit code 3: no greeting');
+    expect(await stateOf(bad)).toBe('failed');
+    const refused = await kiln.run('promote', bad, 'golden');
+    expect(refused.code).not.toBe(0);
+    expect(refused.stderr).toContain('it failed its tests inside the image');
+
+    const bare = await baked('8.0.0', 't/*.bats', '@test "one" { true; }\n');
+    const missing = await kiln.run('check', bare);
+    expect(missing.stderr).toMatch(/tool\.missing|bash, which is not to be found inside the image/);
+    // Nothing is known of the image itself.
+    expect(await stateOf(bare)).toBe('untested');
+  });
+
+  test.skipIf(noRegistry() !== undefined)(
+    'a pipeline builds the Dockerfile of its source, and pushes what it built, once',
+    async () => {
+      const registry = await RegistryProcess.start();
+      try {
+        const folder = await exampleOnTestRuntime();
+        await rewrite(path.join(folder, 'server.js'), (text) => `${text}// of a pipeline\n`);
+        await writeFile(path.join(folder, 'pipeline.yaml'), buildAndPush(`${registry.host}/team/greeter`));
+        const run = async () => {
+          const { id } = await kiln.json<{ id: string }>('pipeline', 'run', folder);
+          return kiln.json<{ status: string; output?: unknown }>('pipeline', 'show', id);
+        };
+        const first = await run();
+        expect(first).toMatchObject({
+          status: 'SUCCEEDED',
+          output: {
+            built: { component: 'greeter', version: '6.0.0', changed: true },
+            pushed: { reference: expect.stringContaining(`${registry.host}/team/greeter`), changed: true },
+          },
+        });
+        const answer = await fetch(`http://${registry.host}/v2/team/greeter/tags/list`);
+        expect(await answer.json()).toMatchObject({ tags: ['6.0.0'] });
+        expect(await run()).toMatchObject({
+          status: 'SUCCEEDED',
+          output: { built: { changed: false }, pushed: { changed: false } },
+        });
+        // No container comes of a folder that is baked as a bundle.
+        const bundle = await kiln.example('storefront');
+        await writeFile(path.join(bundle, 'pipeline.yaml'), buildAndPush(`${registry.host}/team/storefront`));
+        expect(await kiln.run('pipeline', 'run', bundle)).toMatchObject({
+          stdout: expect.stringContaining('image.unfit'),
+        });
+      } finally {
+        await registry.close();
+      }
+    },
+  );
+
   test('a bundle runs in a runtime image: its code never goes through an image build', async () => {
     const folder = await kiln.example('storefront');
     const runtime = await runtimeImage();
@@ -172,6 +246,25 @@ describe.runIf(dockerAnswers)('containers', { timeout: 240_000 }, () => {
     return failed;
   }
 });
+
+function buildAndPush(to: string): string {
+  return `
+StartAt: Build
+States:
+  Build:
+    Type: Task
+    Resource: docker.build
+    Parameters: { directory.$: $.trigger.source.location, version: 6.0.0 }
+    ResultPath: $.built
+    Next: Push
+  Push:
+    Type: Task
+    Resource: docker.push
+    Parameters: { image.$: $.built.id, to: ${to} }
+    ResultPath: $.pushed
+    End: true
+`;
+}
 
 async function containersOf(owner: string): Promise<readonly string[]> {
   const engine = new EngineClient(DOCKER_SOCKET);
