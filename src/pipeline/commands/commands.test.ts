@@ -6,6 +6,7 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { DOCKER_SOCKET, dockerAnswers, NO_DOCKER, shellImage } from '../../../test/docker.ts';
 import { EngineClient } from '../../docker/engine-client.ts';
 import { LocalArtifacts } from '../artifacts/local-artifacts.ts';
@@ -14,6 +15,7 @@ import { DiskTaskLogs } from '../logs/task-logs.ts';
 import type { TaskCall } from '../task.ts';
 import type { TaskParts } from '../task-parts.ts';
 import { cmd } from '../tasks/cmd.ts';
+import type { CommandLimits } from './command-wish.ts';
 import { Commands } from './commands.ts';
 import { CommandGroups } from './limits.ts';
 import { MarkedOutput } from './script.ts';
@@ -197,6 +199,32 @@ describe('limits', () => {
     await expect(run({ commands: [greedy], limits })).rejects.toMatchObject({ error: 'Cmd.OutOfMemory' });
     const groups = new CommandGroups(state, '/nonexistent');
     expect((await groups.make('x', limits)).mode).toBe('watch');
+  }, 60_000);
+
+  /** The older hierarchies are there each by itself. */
+  const mayHold = async (limits: CommandLimits, controller: string) => {
+    const one = await new CommandGroups(state).make('probe', limits);
+    await one.remove();
+    return one.mode === 'cgroup-2' || one.enter([]).some((word) => word.includes(`/${controller}/`));
+  };
+
+  it('hold for processes: what starts more than it may is refused the next one', async (context) => {
+    const limits = { processes: 16 };
+    if (!(await mayHold(limits, 'pids'))) context.skip('no groups of processes may be made here');
+    const many = { commands: ['for n in $(seq 40); do sleep 3 & done; wait'], limits };
+    await expect(run(many)).rejects.toThrow(/[Cc]annot fork/);
+    expect(await run({ ...many, limits: {} })).toMatchObject({ exitCode: 0 });
+  }, 60_000);
+
+  it('hold for processors: work under a tenth of one takes several times as long as it computes', async (context) => {
+    const limits = { cpus: 0.1 };
+    if (!(await mayHold(limits, 'cpu'))) context.skip('no groups of processes may be made here');
+    const spin =
+      'const{user,system}=process.cpuUsage();const t=Date.now();while(Date.now()-t<2000);const u=process.cpuUsage();console.log((u.user+u.system-user-system)/2e6)';
+    const share = async (given: JsonObject) =>
+      Number(z.object({ output: z.string() }).parse(await run(given)).output);
+    const commands = [`${process.execPath} -e '${spin}'`];
+    expect(await share({ commands, limits })).toBeLessThan(0.25);
   }, 60_000);
 
   it('end what takes too long, with all that it began', async () => {
