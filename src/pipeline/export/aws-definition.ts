@@ -3,8 +3,9 @@
  * another one. Parameters, triggers and the like are Kiln's, and are not part of it. Pure.
  */
 import { KilnError } from '../../domain/errors.ts';
-import type { StateMachine } from '../asl/definition.ts';
+import type { Level, StateMachine } from '../asl/definition.ts';
 import { isArray, isObject, type Json, type JsonObject } from '../asl/json.ts';
+import { innerLevels } from '../definition/resource-faults.ts';
 import { resourceName } from '../definition/resources.ts';
 
 export interface AwsPlace {
@@ -23,6 +24,12 @@ export interface AwsExport {
 
 /** Fails with `pipeline.invalid`, naming every state that AWS cannot run so. */
 export function exportForAws(machine: StateMachine, place: AwsPlace): AwsExport {
+  const withFiles = mapsOfFiles(machine);
+  if (withFiles.length > 0) {
+    throw new KilnError('pipeline.invalid', `AWS has no files of a source: ${withFiles.join(', ')}.`, {
+      next: 'Have their items and results in S3.',
+    });
+  }
   // What was read from a file is JSON, whatever its type knows of it.
   const text: JsonObject = JSON.parse(JSON.stringify(machine));
   const tasks = new Set<string>();
@@ -52,6 +59,15 @@ export function exportForAws(machine: StateMachine, place: AwsPlace): AwsExport 
 export function activityArn(task: string, { region, account, prefix }: AwsPlace): string {
   const partition = region.startsWith('cn-') ? 'aws-cn' : region.startsWith('us-gov-') ? 'aws-us-gov' : 'aws';
   return `arn:${partition}:states:${region}:${account}:activity:${prefix}${task.replaceAll('.', '-')}`;
+}
+
+function mapsOfFiles(level: Level): readonly string[] {
+  return Object.entries(level.States).flatMap(([name, state]) => {
+    const transfers = state.Type === 'Map' ? [state.ItemReader, state.ResultWriter] : [];
+    const isOfFiles = transfers.some((transfer) => transfer?.Resource?.startsWith('file.'));
+    const inside = innerLevels(state, []).flatMap((inner) => mapsOfFiles(inner.level));
+    return isOfFiles ? [name, ...inside] : inside;
+  });
 }
 
 type Rename = (state: string, resource: string) => string;
