@@ -62,6 +62,8 @@ it('takes the folder while it is what it was, and says so when it is gone or ano
   expect(second).toMatchObject({ parent: base.id, source: first.source, tags: { 'rebake-of': first.id } });
   expect(second.version).toMatch(/^1\.2\.0\+[0-9a-f]{8}$/);
   expect(digestOf(second)).not.toBe(digestOf(first));
+  // The same source on another base is another input.
+  expect(second.inputKey).not.toBe(first.inputKey);
   // Asked for twice is done once, from either of the two.
   for (const image of [first, second]) expect((await kitchen.baked(folder, again(image))).id).toBe(second.id);
 
