@@ -147,11 +147,11 @@ describe.runIf(dockerAnswers)('containers', { timeout: 240_000 }, () => {
     const stateOf = async (name: string) =>
       (await kiln.json<{ state: string }>('images', '--image', name)).state;
 
-    const good = await baked('6.0.0', 't/*.sh', 'test -f server.js && node --check server.js\n');
+    const good = await baked('7.1.0', 't/*.sh', 'test -f server.js && node --check server.js\n');
     await kiln.json('check', good);
     expect(await stateOf(good)).toBe('tested');
 
-    const bad = await baked('7.0.0', 't/*.sh', 'test -f server.js && echo no greeting && exit 3\n');
+    const bad = await baked('7.2.0', 't/*.sh', 'test -f server.js && echo no greeting && exit 3\n');
     const failed = await kiln.run('check', bad);
     expect(failed.code).toBe(1);
     expect(failed.stdout + failed.stderr).toContain('t/one.sh: ended with exit code 3: no greeting');
@@ -160,7 +160,7 @@ describe.runIf(dockerAnswers)('containers', { timeout: 240_000 }, () => {
     expect(refused.code).not.toBe(0);
     expect(refused.stderr).toContain('it failed its tests inside the image');
 
-    const bare = await baked('8.0.0', 't/*.bats', '@test "one" { true; }\n');
+    const bare = await baked('7.3.0', 't/*.bats', '@test "one" { true; }\n');
     const missing = await kiln.run('check', bare);
     expect(missing.stderr).toMatch(/tool\.missing|bash, which is not to be found inside the image/);
     // Nothing is known of the image itself.
@@ -200,7 +200,7 @@ describe.runIf(dockerAnswers)('containers', { timeout: 240_000 }, () => {
           stdout: expect.stringContaining('image.unfit'),
         });
       } finally {
-        await registry.close();
+        await registry.remove();
       }
     },
   );
