@@ -33,6 +33,7 @@ function clientOf(port: number, transport = nodeTransport, patienceMs = 5_000): 
     url: `http://127.0.0.1:${port}`,
     token: 'secret',
     patienceMs,
+    reachedPatienceMs: Math.max(patienceMs, 5_000),
     now: () => performance.now(),
     sleep: async (ms, signal) => void (await sleep(ms, undefined, signal ? { signal } : {})),
     newKey: () => {
@@ -91,6 +92,18 @@ describe.each(Object.entries(transports))('over %s', (_name, transport) => {
       code: 'server.unreachable',
       next: expect.stringContaining('kiln up'),
     });
+  });
+
+  test('one that has answered is waited for longer', async () => {
+    const first = await listen((_request, response) => json(response, 200, { items: [] }));
+    const client = clientOf(first.port, transport, 0);
+    await client.call('tokens.list', {});
+    first.server.closeAllConnections();
+    await new Promise((resolve) => first.server.close(resolve));
+    const asking = client.call('tokens.list', {});
+    await sleep(150);
+    await listen((_request, response) => json(response, 200, { items: [] }), first.port);
+    expect(await asking).toEqual({ items: [] });
   });
 
   test('an event stream that is cut goes on after the last event, and ends with `end`', async () => {

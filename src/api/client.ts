@@ -4,7 +4,8 @@
  *
  * Every write carries an Idempotency-Key that stays the same when the client itself repeats the call, so a
  * call whose answer was lost is never carried out twice. A server that is being upgraded refuses connections
- * for a moment: calls are repeated for `patienceMs` before they fail with `server.unreachable`.
+ * for a moment: calls are repeated for `patienceMs` before they fail with `server.unreachable`, and for
+ * `reachedPatienceMs` once the server has answered: then somebody follows work that goes on without it.
  */
 import { asKilnError, KilnError } from '../domain/errors.ts';
 import type { Answer, Call } from './contract.ts';
@@ -19,6 +20,8 @@ export interface ClientParts {
   readonly url: string;
   readonly token?: string;
   readonly patienceMs: number;
+  /** At least `patienceMs`, and as long when absent. */
+  readonly reachedPatienceMs?: number;
   readonly now: () => number;
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
   readonly newKey: () => string;
@@ -62,7 +65,8 @@ const ANSWER_LIMIT_MS = 60_000;
 /** The server sends something at least every 15 s on a stream. */
 const SILENCE_LIMIT_MS = 45_000;
 
-export function createClient(parts: ClientParts): Client {
+export function createClient(given: ClientParts): Client {
+  const parts = patientOnceReached(given);
   return {
     async call<Name extends OperationAnswering<'json'>>(
       name: Name,
@@ -88,6 +92,21 @@ export function createClient(parts: ClientParts): Client {
       const answer = await sendPatiently(parts, requestFor(parts, name, input, options), options.signal);
       if (answer.status >= 400) throw await failureOf(answer);
       yield* answer.body;
+    },
+  };
+}
+
+function patientOnceReached(given: ClientParts): ClientParts {
+  let isReached = false;
+  return {
+    ...given,
+    transport: async (request, signal) => {
+      const answer = await given.transport(request, signal);
+      isReached = true;
+      return answer;
+    },
+    get patienceMs() {
+      return isReached ? (given.reachedPatienceMs ?? given.patienceMs) : given.patienceMs;
     },
   };
 }

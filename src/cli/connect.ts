@@ -4,8 +4,9 @@ import { type Client, createClient } from '../api/client.ts';
 import { type Environment, readServerFile, serverAddress } from './environment.ts';
 import { nodeTransport } from './node-transport.ts';
 
-/** As long as a server that is being upgraded may be away. */
+/** As long as a server that is being upgraded may be away: at first, and to whoever follows what it does. */
 const PATIENCE_MS = 5_000;
+const REACHED_PATIENCE_MS = 30_000;
 /** The state directory's server is gone: perhaps its successor is just starting. */
 const SHORT_PATIENCE_MS = 1_500;
 
@@ -14,6 +15,7 @@ export function connect(env: Environment, stateDirectory: string): Client {
     transport: nodeTransport,
     ...serverAddress(env, stateDirectory),
     patienceMs: patience(env, stateDirectory),
+    reachedPatienceMs: REACHED_PATIENCE_MS,
     now: () => performance.now(),
     sleep: (ms, signal) => sleep(ms, undefined, signal === undefined ? {} : { signal }),
     // Only writes need one, so reads do not wait for the module.

@@ -57,19 +57,22 @@ export class LogFiles {
     query: LogQuery,
     signal: AbortSignal,
   ): AsyncGenerator<LogLine> {
+    const wanted = new Set(groups);
     const readers = new Map<InstanceId, LogReader>();
     let first = true;
     while (!signal.aborted) {
-      const sources = await this.#sources(new Set(groups));
+      const sources = await this.#sources(wanted);
       for (const source of sources) {
-        let reader = readers.get(source.instance);
-        if (reader === undefined) {
-          // One that appears while following is new: all that it wrote is wanted.
-          reader = first ? await openAtTail(source, query.tail) : new LogReader(source, 0);
-          readers.set(source.instance, reader);
-        }
-        reader.moveTo(source.file);
+        const known = readers.get(source.instance);
+        known?.moveTo(source.file);
+        // One that appears while following is new: all that it wrote is wanted.
+        const isNew = known === undefined && !first;
+        const reader =
+          known ?? (isNew ? new LogReader(source, 0) : await this.#openAtTail(source, wanted, query.tail));
+        readers.set(source.instance, reader);
         yield* reader.read(!query.follow);
+        // Moved while it was read: the rest is where it is now.
+        if (reader.moveTo((await this.#present(source, wanted)).file)) yield* reader.read(!query.follow);
       }
       if (!query.follow) return;
       first = false;
@@ -102,17 +105,32 @@ export class LogFiles {
   }
 
   async #sources(groups: ReadonlySet<ServerGroupName>): Promise<readonly LogSource[]> {
-    const found: LogSource[] = [];
-    const directories = (await namesIn(this.#layout.logs)).map((name) => path.join(this.#layout.logs, name));
-    for (const directory of [...directories, this.#layout.instances]) {
-      for (const name of [...(await namesIn(directory))].sort()) {
-        const group = groupOf(name);
-        if (group === undefined || !groups.has(group)) continue;
-        // What ended with `groupOf` is the name of an instance.
-        found.push({ instance: name as InstanceId, file: path.join(directory, name, LOG) });
-      }
+    // First those that may be moved to where the others are looked for next: none is in neither list.
+    const running = await sourcesIn(this.#layout.instances, groups);
+    const kept: LogSource[] = [];
+    for (const name of await namesIn(this.#layout.logs)) {
+      kept.push(...(await sourcesIn(path.join(this.#layout.logs, name), groups)));
     }
-    return found;
+    const moved = new Set(kept.map(({ instance }) => instance));
+    return [...kept, ...running.filter(({ instance }) => !moved.has(instance))];
+  }
+
+  async #openAtTail(
+    listed: LogSource,
+    groups: ReadonlySet<ServerGroupName>,
+    lines: number,
+  ): Promise<LogReader> {
+    const reader = await openAtTail(listed, lines);
+    const source = await this.#present(listed, groups);
+    // It is moved once in its life.
+    return source.file === listed.file ? reader : openAtTail(source, lines);
+  }
+
+  /** Where it is now: its instance may have ended since it was listed. */
+  async #present(listed: LogSource, groups: ReadonlySet<ServerGroupName>): Promise<LogSource> {
+    if (await isThere(listed.file)) return listed;
+    const sources = await this.#sources(groups);
+    return sources.find(({ instance }) => instance === listed.instance) ?? listed;
   }
 
   async #pause(signal: AbortSignal): Promise<void> {
@@ -122,6 +140,20 @@ export class LogFiles {
       if (!signal.aborted) throw error; // Being told to stop is how following ends.
     }
   }
+}
+
+async function sourcesIn(
+  directory: string,
+  groups: ReadonlySet<ServerGroupName>,
+): Promise<readonly LogSource[]> {
+  const found: LogSource[] = [];
+  for (const name of [...(await namesIn(directory))].sort()) {
+    const group = groupOf(name);
+    if (group === undefined || !groups.has(group)) continue;
+    // What ended with `groupOf` is the name of an instance.
+    found.push({ instance: name as InstanceId, file: path.join(directory, name, LOG) });
+  }
+  return found;
 }
 
 /** Reads whole lines from a position on. Bytes are split at line ends, so no character is ever cut. */
@@ -137,13 +169,17 @@ class LogReader {
     this.#offset = offset;
   }
 
-  /** The same file may have been moved when its instance ended. */
-  moveTo(file: string): void {
+  /** The same file may have been moved when its instance ended. False: it is where it was. */
+  moveTo(file: string): boolean {
+    const isElsewhere = file !== this.#file;
     this.#file = file;
+    return isElsewhere;
   }
 
   async *read(toTheEnd: boolean): AsyncGenerator<LogLine> {
     const buffer = Buffer.alloc(CHUNK_BYTES);
+    // It is somewhere else by now, and is read there from where this reader is.
+    if (!(await isThere(this.#file))) return;
     const start = await logStart(this.#file);
     const size = await sizeOf(this.#file);
     if (size < this.#offset) this.#offset = 0; // Emptied by a rotation that could do no better.
@@ -225,13 +261,17 @@ async function readAt(file: string, buffer: Buffer, offset: number): Promise<num
 }
 
 /** Long ago when it is gone: instances that end together clear away the same old ones. */
-async function changedAtMs(folder: string): Promise<number> {
+async function changedAtMs(place: string): Promise<number> {
   try {
-    return (await stat(folder)).mtimeMs;
+    return (await stat(place)).mtimeMs;
   } catch (error) {
     if (isMissing(error)) return 0;
     throw error;
   }
+}
+
+async function isThere(file: string): Promise<boolean> {
+  return (await changedAtMs(file)) > 0;
 }
 
 async function sizeOf(file: string): Promise<number> {
