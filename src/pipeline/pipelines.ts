@@ -1,5 +1,4 @@
 /** What people and other parts ask of pipelines: start, look, cancel, decide, start again. */
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { CallAttempt } from '../domain/change.ts';
 import { KilnError } from '../domain/errors.ts';
@@ -11,7 +10,6 @@ import type {
   ExecutionStore,
   OnOpenGroup,
 } from '../domain/ports/executions.ts';
-import { isMissing } from '../files/system-error.ts';
 import type { HistoryRecord } from './asl/execution.ts';
 import { isObject, type Json, type JsonObject } from './asl/json.ts';
 import { type DefaultPipelineOf, defaultPipeline } from './default-pipeline.ts';
@@ -19,12 +17,11 @@ import { parameterValues } from './definition/parameters.ts';
 import { readPipeline } from './definition/pipeline-file.ts';
 import { resourceName } from './definition/resources.ts';
 import type { Machines } from './machines.ts';
+import { PIPELINE_FILE, pipelineIn } from './pipeline-files.ts';
 import { replay, type SignalBody, stateOf } from './stored-state.ts';
 import { RESOURCES } from './task-registry.ts';
 import { REJECTED } from './tasks/approve.ts';
 import { type Waits, waitsOf } from './why.ts';
-
-export const PIPELINE_FILE = 'pipeline.yaml';
 
 /** Of executions that run what a stranger has written. */
 export const NO_RIGHTS = { role: 'viewer', environments: [] } as const;
@@ -47,7 +44,7 @@ export interface PipelinesParts {
 
 export interface StartWish {
   readonly directory: string;
-  /** A file in the folder; without it `pipeline.yaml`, or the default pipeline where there is none. */
+  /** A file in the folder; without it `pipeline.yaml` or `microtica.yaml`, or the default pipeline where there is none. */
   readonly file?: string;
   /** JSON, as are the parameters. */
   readonly input?: unknown;
@@ -252,23 +249,20 @@ export class Pipelines {
     described: DefaultPipelineOf,
   ): Promise<{ text: string; name: string; component: string }> {
     const { component } = described;
-    const file = path.resolve(wish.directory, wish.file ?? PIPELINE_FILE);
-    if (!file.startsWith(`${path.resolve(wish.directory)}${path.sep}`)) {
+    const folder = path.resolve(wish.directory);
+    const file = path.resolve(folder, wish.file ?? PIPELINE_FILE);
+    if (!file.startsWith(`${folder}${path.sep}`)) {
       throw new KilnError('path.escapes', `${wish.file} leads out of ${wish.directory}.`, {
         next: 'Name a file in the folder.',
       });
     }
-    try {
-      return { text: await readFile(file, 'utf8'), name: file, component };
-    } catch (error) {
-      if (!isMissing(error)) throw error;
-      if (wish.file === undefined)
-        return { text: defaultPipeline(described), name: 'the default pipeline', component };
-      throw new KilnError('pipeline.invalid', `There is no ${file}.`, {
-        cause: error,
-        next: 'Name a file that is there, or none for pipeline.yaml.',
-      });
-    }
+    const found = await pipelineIn(folder, wish.file && path.relative(folder, file));
+    if (found !== undefined) return { text: found.text, name: path.join(folder, found.file), component };
+    if (wish.file === undefined)
+      return { text: defaultPipeline(described), name: 'the default pipeline', component };
+    throw new KilnError('pipeline.invalid', `There is no ${file}.`, {
+      next: 'Name a file that is there, or none for pipeline.yaml.',
+    });
   }
 
   async #required(id: string): Promise<ExecutionRecord> {

@@ -102,14 +102,14 @@ describe('a checkout', () => {
     expect(await mirror.resolve('--all', signal)).toBeUndefined();
     expect(await mirror.changedPaths(first, second, 'before', signal)).toEqual(['a.txt']);
     expect(await mirror.changedPaths('0'.repeat(40), second, 'before', signal)).toBeUndefined();
-    expect(await mirror.fileAt(first, 'sub/b.txt', signal)).toBe('b');
-    const tagged = await mirror.look('v1', 'a.txt', signal);
+    expect((await mirror.look(first, ['none.txt', 'sub/b.txt'], signal))?.texts).toEqual([undefined, 'b']);
+    const tagged = await mirror.look('v1', ['a.txt'], signal);
     expect(tagged).toMatchObject({
       facts: { sha: second, author: 'Tester <tester@example.com>', message: 'second: «ü»' },
-      text: '2',
+      texts: ['2'],
     });
-    expect(await mirror.look(first, 'sub', signal)).not.toHaveProperty('text');
-    expect(await mirror.look('f'.repeat(40), 'a.txt', signal)).toBeUndefined();
+    expect(await mirror.look(first, ['sub'], signal)).toMatchObject({ texts: [undefined] });
+    expect(await mirror.look('f'.repeat(40), ['a.txt'], signal)).toBeUndefined();
     expect(await workspaces.names()).toEqual(['exec-1']);
     await workspaces.remove('exec-1');
     expect(await workspaces.isThere('exec-1')).toBe(false);

@@ -132,6 +132,24 @@ describe('http', () => {
   });
 });
 
+it('a microtica.yaml is the pipeline of its folder, and two files are told rather than chosen between', async () => {
+  const parameters = {
+    commands: ['echo "$GREETING $WHO"'],
+    sourceLocation: '$.trigger.source.location',
+    environmentVariables: { GREETING: 'hello', WHO: '$.component' },
+  };
+  const Greet = task('microtica.actions.cmd', parameters);
+  const directory = await component('greets', { Greet }, 'other.yaml');
+  const text = JSON.stringify({ Pipeline: { StartAt: 'Greet', States: { Greet } } });
+  await writeFile(path.join(directory, 'microtica.yaml'), text);
+  const { status, output } = await run(directory);
+  expect([status, output]).toEqual(['SUCCEEDED', expect.objectContaining({ output: 'hello greets\n' })]);
+  await writeFile(path.join(directory, 'pipeline.yaml'), text);
+  const refused = await kiln.run('pipeline', 'run', directory);
+  expect(refused.code).toBe(2);
+  expect(refused.stderr).toContain('has both pipeline.yaml and microtica.yaml');
+});
+
 describe('notify', () => {
   it('posts what it has to say with the execution that says it, and fails as it is answered', async () => {
     const message = { webhook: `${url}/hook`, message: 'shop is live', details: { version: '1.2.0' } };

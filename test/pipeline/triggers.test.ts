@@ -120,7 +120,7 @@ async function settled(count: number) {
 it('runs a fork’s change by the repository’s own pipeline, without rights, on a retry by an admin too', async () => {
   const remote = new GitRemote(directory, 'forked');
   remote.commit('first', {
-    'pipeline.yaml': definition('Own', { pullRequest: { forks: true } }),
+    'microtica.yaml': `{"Pipeline": ${definition('Own', { pullRequest: { forks: true } })}}`,
     'a.txt': '1',
   });
   remote.push();

@@ -1,5 +1,5 @@
 /** The actions of `kiln pipeline` that speak with a server: executions, from their start to their end. */
-import { access, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Answer } from '../../api/contract.ts';
 import { EXIT } from '../../api/failures.ts';
@@ -182,17 +182,15 @@ async function eject(context: Context): Promise<number> {
   const directory = path.resolve(context.args[1] ?? '.');
   const { readComponent } = await import('../../component/read.ts');
   const { defaultPipeline } = await import('../../pipeline/default-pipeline.ts');
+  const { PIPELINE_FILE, pipelineIn } = await import('../../pipeline/pipeline-files.ts');
   const { component, environments } = (await readComponent(directory)).definition;
-  const file = path.join(directory, 'pipeline.yaml');
-  const isThere = await access(file).then(
-    () => true,
-    () => false,
-  );
-  if (isThere) {
-    throw new KilnError('input.conflict', `${file} is there already.`, {
+  const there = await pipelineIn(directory);
+  if (there !== undefined) {
+    throw new KilnError('input.conflict', `${path.join(directory, there.file)} is there already.`, {
       next: 'Change it as it is, or move it away first.',
     });
   }
+  const file = path.join(directory, PIPELINE_FILE);
   const text = defaultPipeline({ component, environments: Object.keys(environments) });
   await writeFile(file, text, { flag: 'wx' });
   hint(context, `next: kiln pipeline run ${context.args[1] ?? '.'}`);

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { KilnError } from '../../domain/errors.ts';
 import { isObject, type Json, type JsonObject } from '../../pipeline/asl/json.ts';
 import type { Mocks } from '../../pipeline/asl/mocks.ts';
+import type { PipelineText } from '../../pipeline/pipeline-files.ts';
 import { answer, type Context, choiceFlag, hint, isSet, textFlag } from '../context.ts';
 import { EXECUTION_ACTIONS } from './pipeline-executions.ts';
 import { PAUSE_ACTIONS } from './pipeline-pauses.ts';
@@ -31,8 +32,8 @@ export async function run(context: Context): Promise<number> {
 async function tryOut(context: Context): Promise<number> {
   const { readPipeline } = await import('../../pipeline/definition/pipeline-file.ts');
   const { runMachine } = await import('../../pipeline/asl/run.ts');
-  const file = definitionFile(context);
-  const { machine } = await readPipeline(await readText(file, '--definition'), file);
+  const { text: written, file } = await definitionText(context);
+  const { machine } = await readPipeline(written, file);
   const input = (await jsonFile(context, 'input')) ?? {};
   const mocks = mocksOf(await jsonFile(context, 'mocks'));
   const given = await jsonFile(context, 'context');
@@ -56,8 +57,8 @@ async function tryOut(context: Context): Promise<number> {
 
 async function draw(context: Context): Promise<number> {
   const { readPipeline } = await import('../../pipeline/definition/pipeline-file.ts');
-  const file = definitionFile(context);
-  const { machine } = await readPipeline(await readText(file, '--definition'), file);
+  const { text: written, file } = await definitionText(context);
+  const { machine } = await readPipeline(written, file);
   const format = choiceFlag(context.flags, 'format', '--format', ['mermaid', 'svg']) ?? 'mermaid';
   const { graphOf } = await import('../../pipeline/definition/graph.ts');
   const { mermaid } = await import('../../pipeline/definition/mermaid.ts');
@@ -74,16 +75,21 @@ async function exportDefinition(context: Context): Promise<number> {
   if (!isSet(context.flags, 'aws')) {
     throw new KilnError('input.invalid', 'A pipeline is exported for AWS.', { next: 'Add --aws.' });
   }
-  const file = definitionFile(context);
-  const { machine } = await readPipeline(await readText(file, '--definition'), file);
+  const { text: written, file } = await definitionText(context);
+  const { machine } = await readPipeline(written, file);
   const exported = exportForAws(machine, awsPlace(context));
   for (const { name } of exported.activities)
     hint(context, `its activity: aws stepfunctions create-activity --name ${name}`);
   return answer(context, exported, () => JSON.stringify(exported.definition, null, 2));
 }
 
-function definitionFile(context: Context): string {
-  return textFlag(context.flags, 'definition') ?? 'pipeline.yaml';
+/** Without the option, the folder's own. */
+async function definitionText({ flags }: Context): Promise<PipelineText> {
+  const { PIPELINE_FILE, pipelineIn } = await import('../../pipeline/pipeline-files.ts');
+  const named = textFlag(flags, 'definition');
+  const own = named === undefined ? await pipelineIn('.') : undefined;
+  const file = named ?? PIPELINE_FILE;
+  return own ?? { file, text: await readText(file, '--definition') };
 }
 
 async function readText(file: string, flag: string): Promise<string> {

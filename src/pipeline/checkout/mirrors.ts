@@ -175,21 +175,17 @@ export class Mirror {
   /** A commit, or what a tag names, with a file of it; undefined: it is not here. One process tells it all. */
   async look(
     commit: string,
-    file: string,
+    files: readonly string[],
     signal: AbortSignal,
-  ): Promise<{ readonly facts: CommitFacts; readonly text?: string } | undefined> {
+  ): Promise<{ readonly facts: CommitFacts; readonly texts: readonly (string | undefined)[] } | undefined> {
     const call = this.#call(['cat-file', '--batch']);
     // Each question is a line.
-    if (`${commit}${file}`.includes('\n')) return undefined;
-    const input = `${commit}^{commit}\n${commit}:${file}\n`;
-    const [found, blob] = objectsIn(await this.#git.bytes({ ...call, input }, signal));
+    if ([commit, ...files].join('').includes('\n')) return undefined;
+    const input = [`${commit}^{commit}`, ...files.map((file) => `${commit}:${file}`), ''].join('\n');
+    const [found, ...blobs] = objectsIn(await this.#git.bytes({ ...call, input }, signal));
     if (found === undefined) return undefined;
-    return { facts: commitFacts(found), ...(blob?.type === 'blob' && { text: blob.body.toString('utf8') }) };
-  }
-
-  /** Undefined: there is no such file. */
-  async fileAt(commit: string, file: string, signal: AbortSignal): Promise<string | undefined> {
-    return (await this.look(commit, file, signal))?.text;
+    const texts = blobs.map((blob) => (blob?.type === 'blob' ? blob.body.toString('utf8') : undefined));
+    return { facts: commitFacts(found), texts };
   }
 
   /** Files that differ; undefined: one of the two is not here, as where history is shallow. */

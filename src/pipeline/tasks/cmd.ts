@@ -61,6 +61,8 @@ const shape = z.strictObject({
     .regex(/^[0-9a-f]{7,64}$/, 'a commit')
     .optional(),
   environment: z.record(variable, z.string()).default({}),
+  /** As Microtica calls it; what both name is of `environment`. */
+  environmentVariables: z.record(variable, z.string()).default({}),
   /** Texts that the script finds as files; `$KILN_SECRETS` is their folder. They are in the events: no place for secrets. */
   files: z.record(fileName, z.string()).default({}),
   /** The server's secrets by name, as variables, and as files beside the others. */
@@ -99,8 +101,9 @@ export function cmd({ runCommand, runOnWorker }: TaskParts): Task {
     beatsItself: isForWorker,
     run: async (call, signal) => {
       const { sourceLocation, source = sourceLocation, cache: caches, ...more } = argumentsOf(shape, call);
-      const { runsOn, ...wish } = more;
-      const whole = { ...wish, source, caches };
+      const { runsOn, environmentVariables, ...wish } = more;
+      const environment = { ...environmentVariables, ...wish.environment };
+      const whole = { ...wish, environment, source, caches };
       if (runsOn !== undefined) {
         refuseTransfers(whole, call);
         return runOnWorker(whole, runsOn, call, signal);

@@ -1,11 +1,9 @@
 /** What a source's own files say of it, at a commit or in a folder. */
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { ChannelName, CheckoutOptions, PipelineSource, Triggers } from '../../domain/trigger.ts';
-import { isMissing } from '../../files/system-error.ts';
 import { readPipeline } from '../definition/pipeline-file.ts';
 import { checkoutOf, triggersOf } from '../definition/trigger-declarations.ts';
-import { PIPELINE_FILE } from '../pipelines.ts';
+import type { PipelineText } from '../pipeline-files.ts';
 import { RESOURCES } from '../task-registry.ts';
 
 export interface Declared {
@@ -20,26 +18,17 @@ export type DescribeComponent = (
 
 /** Undefined: there is no such file, and the default pipeline is meant. Throws `pipeline.invalid`. */
 export async function declaredBy(
-  text: string | undefined,
-  { branch, directory, file = PIPELINE_FILE }: Pick<PipelineSource, 'branch' | 'directory' | 'file'>,
+  found: PipelineText | undefined,
+  { branch, directory }: Pick<PipelineSource, 'branch' | 'directory'>,
 ): Promise<Declared> {
-  if (text === undefined) {
+  if (found === undefined) {
     return {
       triggers: triggersOf(undefined, { branch, directory }),
       checkout: { submodules: true, lfs: true },
     };
   }
-  const { triggers, checkout } = await readPipeline(text, path.posix.join(directory, file), {
+  const { triggers, checkout } = await readPipeline(found.text, path.posix.join(directory, found.file), {
     resources: RESOURCES,
   });
   return { triggers: triggersOf(triggers, { branch, directory }), checkout: checkoutOf(checkout) };
-}
-
-export async function fileIn(folder: string, file: string): Promise<string | undefined> {
-  try {
-    return await readFile(path.join(folder, file), 'utf8');
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
 }

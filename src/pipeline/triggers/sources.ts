@@ -11,10 +11,10 @@ import type { Mirrors } from '../checkout/mirrors.ts';
 import { remoteRefs } from '../checkout/remote-refs.ts';
 import { repositoryUrl } from '../checkout/repository-url.ts';
 import { folderWithin, type Workspaces } from '../checkout/workspaces.ts';
-import { PIPELINE_FILE } from '../pipelines.ts';
+import { pipelineIn } from '../pipeline-files.ts';
 import { eventKey, executionOf } from './event-key.ts';
 import type { Taken, TriggerInbox } from './inbox.ts';
-import { type DescribeComponent, declaredBy, fileIn } from './source-facts.ts';
+import { type DescribeComponent, declaredBy } from './source-facts.ts';
 
 const NO_COMMIT = /^0+$/;
 
@@ -160,8 +160,7 @@ export class Sources {
     change: Change,
   ): Promise<PipelineSource> {
     const folder = path.join(given.location.path, given.directory);
-    const text = await fileIn(folder, given.file ?? PIPELINE_FILE);
-    const declared = await declaredBy(text, { ...given, branch: '' });
+    const declared = await declaredBy(await pipelineIn(folder, given.file), { ...given, branch: '' });
     const { push: _push, pullRequest: _pullRequest, ...triggers } = declared.triggers;
     const described = await this.#parts.describe(folder);
     const source = { ...given, ...described, ...declared, branch: '', triggers };
@@ -181,7 +180,7 @@ export class Sources {
       const options = { submodules: false, lfs: false };
       const root = await workspaces.make(workspace, { repository, commit, options }, signal);
       const folder = await folderWithin(root, at.directory);
-      const declared = await declaredBy(await fileIn(folder, at.file ?? PIPELINE_FILE), at);
+      const declared = await declaredBy(await pipelineIn(folder, at.file), at);
       return { ...declared, ...(await describe(folder)) };
     } finally {
       await workspaces.remove(workspace);

@@ -8,7 +8,8 @@ import type { PipelineSource, PullRequestEvent, TriggerEvent } from '../../domai
 import type { JsonObject } from '../asl/json.ts';
 import type { CommitFacts, Mirror, Mirrors } from '../checkout/mirrors.ts';
 import { folderWithin } from '../checkout/workspaces.ts';
-import { NO_RIGHTS, PIPELINE_FILE, type Pipelines, type StartWish } from '../pipelines.ts';
+import { onePipeline, PIPELINE_FILE, type PipelineText, pipelineFiles } from '../pipeline-files.ts';
+import { NO_RIGHTS, type Pipelines, type StartWish } from '../pipelines.ts';
 import { executionOf } from './event-key.ts';
 import { passedOver } from './matching.ts';
 import { repositoryName } from './repository-name.ts';
@@ -80,8 +81,8 @@ function groupOf(event: TriggerEvent, branch: string): string {
 interface Found {
   readonly mirror: Mirror;
   readonly facts: CommitFacts;
-  /** Of its pipeline. */
-  readonly text?: string;
+  /** Of its pipeline, in the order of `pipelineFiles`. */
+  readonly texts: readonly (string | undefined)[];
 }
 
 class RepositoryStart {
@@ -110,8 +111,8 @@ class RepositoryStart {
     const isOwnBranch = this.#isOwnBranch(event);
     const early = isOwnBranch ? undefined : passedOver(this.#source, event);
     if (early !== undefined) return { kind: 'passed-over', why: early };
-    const { mirror, facts, text } = await this.#commitOf(event);
-    const source = isOwnBranch ? await this.#refreshed(text) : this.#source;
+    const { mirror, facts, texts } = await this.#commitOf(event);
+    const source = isOwnBranch ? await this.#refreshed(this.#pipelineOf(texts)) : this.#source;
     const why = passedOver(source, await this.#withPaths(source, event, mirror, facts.sha));
     if (why !== undefined) return { kind: 'passed-over', why };
     return this.#start(source, event, mirror, facts);
@@ -137,12 +138,17 @@ class RepositoryStart {
   }
 
   async #look(mirror: Mirror, commit: string | undefined, at: string): Promise<Found> {
-    const { directory, file = PIPELINE_FILE } = this.#source;
-    const found = commit && (await mirror.look(commit, pathWithin(directory, file), this.#signal));
+    const { directory, file } = this.#source;
+    const files = pipelineFiles(file).map((name) => pathWithin(directory, name));
+    const found = commit && (await mirror.look(commit, files, this.#signal));
     if (found) return { mirror, ...found };
     throw new KilnError('checkout.failed', `${this.#url} has no branch, tag or commit ${at}.`, {
       next: 'Name one that it has.',
     });
+  }
+
+  #pipelineOf(texts: Found['texts']): PipelineText | undefined {
+    return onePipeline(this.#source.directory, this.#source.file, texts);
   }
 
   /** A payload names where a fork is: that can be another folder of the same host, and nothing else. */
@@ -156,8 +162,8 @@ class RepositoryStart {
   }
 
   /** As the file says now. It may be at fault, which then is what became of the event. */
-  async #refreshed(text: string | undefined): Promise<PipelineSource> {
-    const declared = await declaredBy(text, this.#source);
+  async #refreshed(found: PipelineText | undefined): Promise<PipelineSource> {
+    const declared = await declaredBy(found, this.#source);
     const source = { ...this.#source, ...declared };
     if (JSON.stringify(source) !== JSON.stringify(this.#source)) await this.#note(source);
     return source;
@@ -232,14 +238,16 @@ class RepositoryStart {
 
   /** A fork may change the code that is looked at, and not what is done with it: that is the repository's own. */
   async #foreignDefinition(
-    { component, directory, file = PIPELINE_FILE }: PipelineSource,
+    { component, directory, file }: PipelineSource,
     event: TriggerEvent,
     mirror: Mirror,
   ): Promise<Beginning['definition']> {
     if (event.kind !== 'pull-request' || event.trusted) return undefined;
-    const name = pathWithin(directory, file);
-    const text = await mirror.fileAt(`refs/heads/${event.base}`, name, this.#signal);
-    if (text !== undefined) return { text, name: `${name} of ${event.base}`, component };
+    const files = pipelineFiles(file).map((name) => pathWithin(directory, name));
+    const { texts = [] } = (await mirror.look(`refs/heads/${event.base}`, files, this.#signal)) ?? {};
+    const found = this.#pipelineOf(texts);
+    const name = pathWithin(directory, found?.file ?? file ?? PIPELINE_FILE);
+    if (found !== undefined) return { text: found.text, name: `${name} of ${event.base}`, component };
     throw new KilnError(
       'pipeline.invalid',
       `${event.base} has no ${name} for pull requests of forks to run.`,
