@@ -47,7 +47,7 @@ function waitOf(thread: Thread, isApproval: (resource: string) => boolean): Wait
         const { message, environment, role, deadlineSeconds, default: byDefault, evidence } = approval;
         const dueAtMs = Math.min(untilMs, sinceMs + deadlineSeconds * 1_000);
         const said = message === undefined ? '' : `: ${message}`;
-        const text = `waits for a ${role} to approve${said}; at ${when(dueAtMs)} the answer is ${byDefault}`;
+        const text = `waits for ${role === 'admin' ? 'an' : 'a'} ${role} to approve${said}; at ${when(dueAtMs)} the answer is ${byDefault}`;
         const more = {
           ...(environment !== undefined && { environment }),
           ...(evidence !== undefined && { evidence }),

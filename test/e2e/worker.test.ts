@@ -109,6 +109,11 @@ it('a worker with the labels runs a command with its source and secrets; one wit
   expect((await Promise.all(kept)).join()).not.toContain('swordfish');
 });
 
+it('a worker whose labels are refused says so and ends', async () => {
+  const refused = await kiln.run('worker', '--labels', 'BAD LABEL');
+  expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('a label') });
+});
+
 it('a command that nobody wants any more is ended on its worker', async () => {
   const marks = path.join(kiln.directory, 'marks');
   await rm(marks, { force: true });

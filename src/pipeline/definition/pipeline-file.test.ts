@@ -50,6 +50,10 @@ States:
   Orphan:
     Type: Pass
     Parameters: {x.$: "States.Foo($.a"}
+  Both:
+    Type: Parallel
+    Branches: [{StartAt: D, States: {D: {Type: Task, Resource: deplo, End: true}}}]
+    Next: Done
   Done: {Type: Succeed}
 `;
     expect(await placesOf(text)).toEqual([
@@ -60,6 +64,7 @@ States:
       '13:11 not a type of state',
       '15:3 the state leads nowhere',
       expect.stringContaining('17:23 ")" is expected'),
+      '20:64 there is no such task',
     ]);
     const faults = await faultsOf(text);
     expect(faults.find(({ path }) => path === 'States.Build.Next')?.didYouMean).toBe('Check');

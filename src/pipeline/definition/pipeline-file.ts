@@ -46,9 +46,8 @@ export async function readPipeline(
   const checkout = checkoutSchema.safeParse(declared.Checkout ?? {});
   const concurrency = concurrencySchema.optional().safeParse(declared.Concurrency);
   const priority = prioritySchema.optional().safeParse(declared.Priority);
-  const { machine, faults } = await checkStateMachine(
-    root.isMicrotica ? withPathKeys(definition) : definition,
-  );
+  const written = root.isMicrotica ? withPathKeys(definition) : definition;
+  const { machine, faults } = await checkStateMachine(written);
   const found: readonly DefinitionFault[] = [
     ...faults,
     ...declarationFaults('Parameters', parameters.error, declared.Parameters),
@@ -56,7 +55,7 @@ export async function readPipeline(
     ...declarationFaults('Checkout', checkout.error, declared.Checkout),
     ...declarationFaults('Concurrency', concurrency.error, declared.Concurrency),
     ...declarationFaults('Priority', priority.error, declared.Priority),
-    ...(machine && resources ? resourceFaults(machine, resources) : []),
+    ...(resources ? resourceFaults(written, resources) : []),
   ];
   const placed = found.map((fault) => place(inFile(fault, root.path, source), source));
   const all = [...source.faults, ...placed];

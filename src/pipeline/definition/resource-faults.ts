@@ -2,30 +2,47 @@
 import { suggest } from '../../component/suggest.ts';
 import type { Level } from '../asl/definition.ts';
 import type { DefinitionFault, DefinitionPath } from '../asl/faults.ts';
+import { isArray, isObject, type Json, type JsonObject } from '../asl/json.ts';
 import type { State } from '../asl/schema.ts';
 import { resourceName, type TaskResource } from './resources.ts';
 import { type TransferField, transferResource, transferResources } from './transfer-resources.ts';
 
+/** Of what may be at fault in other ways too: what is no state, or has no resource, is for others to tell. */
 export function resourceFaults(
-  level: Level,
+  level: Json | undefined,
   resources: readonly TaskResource[],
   path: DefinitionPath = [],
 ): readonly DefinitionFault[] {
-  return Object.entries(level.States).flatMap(([name, state]) => {
+  const states = isObject(level) && isObject(level.States) ? level.States : {};
+  return Object.entries(states).flatMap(([name, state]) => {
+    if (!isObject(state)) return [];
     const statePath = [...path, 'States', name];
-    if (state.Type === 'Task') return taskFaults(state.Resource, resources, [...statePath, 'Resource']);
-    const inside = innerLevels(state, statePath).flatMap((inner) =>
+    const { Type, Resource } = state;
+    if (Type === 'Task')
+      return typeof Resource === 'string' ? taskFaults(Resource, resources, [...statePath, 'Resource']) : [];
+    const inside = writtenLevels(state, statePath).flatMap((inner) =>
       resourceFaults(inner.level, resources, inner.path),
     );
     return [...transferFaults(state, statePath), ...inside];
   });
 }
 
+function writtenLevels(
+  state: JsonObject,
+  path: DefinitionPath,
+): readonly { readonly level: Json | undefined; readonly path: DefinitionPath }[] {
+  const { Type, Branches } = state;
+  if (Type === 'Parallel' && isArray(Branches))
+    return Branches.map((level, at) => ({ level, path: [...path, 'Branches', at] }));
+  if (Type !== 'Map') return [];
+  return ['ItemProcessor', 'Iterator'].map((key) => ({ level: state[key], path: [...path, key] }));
+}
+
 /** Readers and writers that there are not, and formats that nobody here reads. */
-function transferFaults(state: State, path: DefinitionPath): readonly DefinitionFault[] {
+function transferFaults(state: JsonObject, path: DefinitionPath): readonly DefinitionFault[] {
   if (state.Type !== 'Map') return [];
-  const reader = state.ItemReader;
-  const { InputType: format, Transformation: transformation } = reader?.ReaderConfig ?? {};
+  const [reader, writer] = [objectOf(state.ItemReader), objectOf(state.ResultWriter)];
+  const { InputType: format, Transformation: transformation } = objectOf(reader.ReaderConfig);
   const unread = (field: string, found: string): DefinitionFault => ({
     path: [...path, 'ItemReader', 'ReaderConfig', field],
     at: 'value',
@@ -34,21 +51,21 @@ function transferFaults(state: State, path: DefinitionPath): readonly Definition
     expected: field === 'InputType' ? 'CSV, JSON or JSONL' : 'NONE',
   });
   return [
-    ...unknownTransfer('ItemReader', reader?.Resource, path),
+    ...unknownTransfer('ItemReader', reader.Resource, path),
     ...(format === 'MANIFEST' || format === 'PARQUET' ? [unread('InputType', format)] : []),
-    ...(transformation !== undefined && transformation !== 'NONE'
+    ...(typeof transformation === 'string' && transformation !== 'NONE'
       ? [unread('Transformation', transformation)]
       : []),
-    ...unknownTransfer('ResultWriter', state.ResultWriter?.Resource, path),
+    ...unknownTransfer('ResultWriter', writer.Resource, path),
   ];
 }
 
 function unknownTransfer(
   field: TransferField,
-  found: string | undefined,
+  found: Json | undefined,
   path: DefinitionPath,
 ): readonly DefinitionFault[] {
-  if (found === undefined || transferResource(field, found) !== undefined) return [];
+  if (typeof found !== 'string' || transferResource(field, found) !== undefined) return [];
   const known = transferResources(field);
   const didYouMean = suggest(found, known);
   return [
@@ -61,6 +78,10 @@ function unknownTransfer(
       ...(didYouMean !== undefined && { didYouMean }),
     },
   ];
+}
+
+function objectOf(value: Json | undefined): JsonObject {
+  return isObject(value) ? value : {};
 }
 
 function taskFaults(

@@ -49,12 +49,15 @@ export async function work(parts: WorkerParts, signal: AbortSignal): Promise<voi
 async function oneSlot(parts: WorkerParts, signal: AbortSignal): Promise<void> {
   const { server, say } = parts;
   while (!signal.aborted) {
+    let offer: Offer | undefined;
     try {
-      const offer = await server.take(signal);
+      offer = await server.take(signal);
       if (offer !== undefined) await runJob(parts, offer, signal);
     } catch (thrown) {
       if (signal.aborted) return;
-      const { message } = asKilnError(thrown);
+      const { code, message } = asKilnError(thrown);
+      // What it asks for will be no better the next time.
+      if (offer === undefined && code === 'input.invalid') throw thrown;
       say(`${message}; trying again`);
       await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined); // Only the end of the worker wakes it.
     }
