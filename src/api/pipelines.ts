@@ -67,18 +67,36 @@ const params = z.strictObject({ id: identifier });
 const searched = z.string().min(1).max(200).optional();
 const momentQuery = z.coerce.number<number>().int().min(0).optional();
 
+const directory = z
+  .string()
+  .min(1)
+  .max(4096)
+  .refine((text) => text.startsWith('/') && !text.includes('\0'), {
+    error: 'expected an absolute path',
+  })
+  .openapi({ description: 'Folder of the component, on the server’s machine' });
+
+const scalar = z.union([z.string(), z.number(), z.boolean()]);
+
+const parameter = z
+  .object({
+    name: z.string(),
+    type: z.enum(['string', 'number', 'boolean']),
+    description: z.string().optional(),
+    default: scalar.optional().openapi({ description: 'Absent: it has to be given' }),
+    allowed: z.array(scalar).optional().openapi({ description: 'Absent: any of its type' }),
+  })
+  .openapi('PipelineParameter');
+
 export const pipelines = {
+  'pipelines.parameters': {
+    query: z.strictObject({ directory }),
+    answer: z.object({ component: z.string(), items: z.array(parameter) }).openapi('PipelineParameters'),
+  },
   'executions.start': {
     body: z
       .strictObject({
-        directory: z
-          .string()
-          .min(1)
-          .max(4096)
-          .refine((text) => text.startsWith('/') && !text.includes('\0'), {
-            error: 'expected an absolute path',
-          })
-          .openapi({ description: 'Folder of the component, on the server’s machine' }),
+        directory,
         file: z.string().min(1).max(1_000).optional().openapi({
           description: 'In the folder; otherwise pipeline.yaml, or the default pipeline where there is none',
         }),

@@ -413,6 +413,13 @@ export const ROUTES = {
     summary: 'One pipeline: with its flaky steps and the four figures of DORA',
     answers: 'json',
   },
+  'pipelines.parameters': {
+    method: 'get',
+    path: '/pipeline-parameters',
+    role: 'deployer',
+    summary: 'What the pipeline of a folder asks for when it is started',
+    answers: 'json',
+  },
   'executions.start': {
     method: 'post',
     path: '/executions',

@@ -93,6 +93,7 @@ describe('the answers keep to the contract', () => {
     ['janitor.announced', 'GET', '/janitor/announced?limit=2'],
     ['images.revoke', 'POST', '/images/storefront@1.0.0/revoke', { why: 'a hole', replace: true }],
     ['images.tag', 'POST', '/images/storefront@1.0.0/tags', { tags: { expires: 'never', env: null } }],
+    ['pipelines.parameters', 'GET', '/pipeline-parameters?directory=/app'],
     ['executions.start', 'POST', '/executions', { directory: '/app' }],
     ['executions.list', 'GET', '/executions'],
     ['executions.get', 'GET', '/executions/exec-1'],

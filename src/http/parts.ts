@@ -147,7 +147,10 @@ export interface HttpParts {
   readonly imageFiles: Pick<ImageFiles, 'changes' | 'verify'>;
   readonly rebakes: Pick<Rebakes, 'status' | 'recent' | 'retry'>;
   readonly janitor: Pick<Janitor, 'run' | 'explain' | 'policy'>;
-  readonly pipelines: Pick<Pipelines, 'start' | 'again' | 'show' | 'history' | 'cancel' | 'decide' | 'wait'>;
+  readonly pipelines: Pick<
+    Pipelines,
+    'start' | 'parameters' | 'again' | 'show' | 'history' | 'cancel' | 'decide' | 'wait'
+  >;
   readonly singleTasks: Pick<SingleTasks, 'run'>;
   readonly taskTokens: Pick<TaskTokens, 'answer'>;
   readonly workerJobs: Pick<WorkerJobs, 'take' | 'begin' | 'beat' | 'log' | 'end' | 'sourceFolder'>;

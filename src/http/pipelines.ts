@@ -14,6 +14,17 @@ import { present } from './views.ts';
 export function servePipelines(operations: Operations, { pipelines, singleTasks, store }: HttpParts): void {
   const view = async (id: string) => executionView(await pipelines.show(id));
 
+  operations.json('pipelines.parameters', async ({ query }) => {
+    const { component, parameters } = await pipelines.parameters(query.directory);
+    const items = parameters.map(({ name, type, allowed, ...more }) => ({
+      name,
+      type,
+      ...present({ description: more.description, default: more.default }),
+      ...(allowed && { allowed: [...allowed] }),
+    }));
+    return { component, items };
+  });
+
   operations.begins('executions.start', {
     async begin({ body }, caller) {
       const { file, input, group, priority, ...rest } = body;

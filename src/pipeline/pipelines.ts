@@ -13,7 +13,7 @@ import type {
 import type { HistoryRecord } from './asl/execution.ts';
 import { isObject, type Json, type JsonObject } from './asl/json.ts';
 import { type DefaultPipelineOf, defaultPipeline } from './default-pipeline.ts';
-import { parameterValues } from './definition/parameters.ts';
+import { type PipelineParameter, parameterValues } from './definition/parameters.ts';
 import { readPipeline } from './definition/pipeline-file.ts';
 import { resourceName } from './definition/resources.ts';
 import type { Machines } from './machines.ts';
@@ -114,6 +114,16 @@ export class Pipelines {
     };
     const origin = { id, pipeline: component, definition: await machines.put(machine), input, priority };
     return this.#create({ ...origin, ...(group !== undefined && { group }) }, onOpen, starter);
+  }
+
+  /** What has to be given, or may be, when the folder's pipeline is started. */
+  async parameters(
+    directory: string,
+  ): Promise<{ readonly component: string; readonly parameters: readonly PipelineParameter[] }> {
+    const described = await this.#parts.describe(directory);
+    const { text, name, component } = await this.#text({ directory, trigger: 'api' }, described);
+    const { parameters } = await readPipeline(text, name, { resources: RESOURCES });
+    return { component, parameters };
   }
 
   /** From the state that failed, with what that was entered with; or from the start, with the same input. */

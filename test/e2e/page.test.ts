@@ -43,8 +43,8 @@ describe.skipIf(skipped)(
       page.setDefaultTimeout(LIMIT_MS);
       page.on('pageerror', (error) => complaints.push(error.message));
       page.on('console', (message) => {
-        // A query that cannot be read is answered with 400. Whatever breaks the content security policy is told here too.
-        if (message.type() === 'error' && !/net::ERR_|40[01]/.test(message.text()))
+        // A query that cannot be read is answered with 400, a folder that is none with 422. Whatever breaks the content security policy is told here too.
+        if (message.type() === 'error' && !/net::ERR_|40[01]|422/.test(message.text()))
           complaints.push(message.text());
       });
     });
@@ -185,6 +185,54 @@ describe.skipIf(skipped)(
       await page.getByRole('link', { name: id.slice(0, 13) }).waitFor();
       await page.getByRole('searchbox').fill('nothing of this');
       await page.getByText('Nothing fits.').waitFor();
+      await page.getByRole('link', { name: 'Services' }).click();
+      await page.getByRole('link', { name: /stage\/local/ }).click();
+    });
+
+    test('starts a pipeline: asks for its parameters by type, default and what is allowed', async () => {
+      const directory = path.join(kiln.directory, 'asked');
+      await mkdir(directory);
+      await writeFile(
+        path.join(directory, 'kiln.yaml'),
+        'component: asked\nimage: {run: sleep 1}\nservice: {}\n',
+      );
+      const pipeline = {
+        Parameters: [
+          { name: 'note', description: 'Why it is started' },
+          { name: 'count', type: 'number', default: 2 },
+          { name: 'where', default: 'stage', allowed: ['stage', 'live'] },
+          { name: 'careful', type: 'boolean' },
+        ],
+        StartAt: 'Told',
+        States: { Told: { Type: 'Pass', OutputPath: '$.parameters', End: true } },
+      };
+      await writeFile(path.join(directory, 'pipeline.yaml'), JSON.stringify(pipeline));
+      await page.getByRole('link', { name: 'Pipelines' }).click();
+      await page.getByRole('button', { name: 'Start a pipeline' }).click();
+      const dialog = page.getByRole('dialog');
+      await dialog.getByLabel('Folder').fill(path.join(kiln.directory, 'nowhere'));
+      await dialog.getByRole('button', { name: 'Next' }).click();
+      await dialog.getByRole('alert').waitFor();
+      await dialog.getByLabel('Folder').fill(directory);
+      await dialog.getByRole('button', { name: 'Next' }).click();
+      const count = dialog.getByLabel('count');
+      await count.waitFor();
+      expect([await count.inputValue(), await count.getAttribute('type')]).toEqual(['2', 'number']);
+      const where = dialog.getByLabel('where');
+      expect(await where.locator('option').allTextContents()).toEqual(['stage', 'live']);
+      await dialog.getByLabel('note').fill('7');
+      await count.fill('3');
+      await where.selectOption('live');
+      await dialog.getByLabel('careful').selectOption('true');
+      await dialog.getByRole('button', { name: 'Start' }).click();
+      await page.waitForURL(/#\/executions\/exec-/);
+      const id = page.url().split('/').at(-1) ?? '';
+      await expect
+        .poll(() => kiln.json('pipeline', 'show', id), { timeout: LIMIT_MS })
+        .toMatchObject({
+          status: 'SUCCEEDED',
+          output: { note: '7', count: 3, where: 'live', careful: true },
+        });
       await page.getByRole('link', { name: 'Services' }).click();
       await page.getByRole('link', { name: /stage\/local/ }).click();
     });

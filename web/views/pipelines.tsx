@@ -1,17 +1,26 @@
 /** Every pipeline at a glance, and the last executions of all of them. */
+import { useState } from 'preact/hooks';
 import { useLoaded } from '../live.ts';
 import { ExecutionTable, type Overview, Standing, Ticks } from '../parts/executions.tsx';
 import { Shown } from '../parts/shown.tsx';
 import { Ago, spanText } from '../parts/time.tsx';
 import { placeOf } from '../place.ts';
+import { StartDialog } from './start-dialog.tsx';
 
 export function Pipelines() {
+  const [asks, setAsks] = useState(false);
   const pipelines = useLoaded('pipelines', (client, signal) => client.call('pipelines.list', {}, { signal }));
   const executions = useLoaded('executions', (client, signal) =>
     client.call('executions.list', { query: { limit: 15 } }, { signal }),
   );
   return (
     <>
+      <p class="actions">
+        <button type="button" onClick={() => setAsks(true)}>
+          Start a pipeline
+        </button>
+      </p>
+      {asks && <StartDialog close={() => setAsks(false)} />}
       <Shown loaded={pipelines}>
         {({ items }) => (
           <>
