@@ -23,6 +23,10 @@ const DPKG_STATUS =
 
 const HOST = 'greeter.stage.localhost';
 
+/** A test in the image, which asks the instance beside it. */
+const ASKS_THE_INSTANCE =
+  "test -f server.js && node -e 'fetch(process.env.BASE_URL).then(async (a) => process.exit(/^Hello from /.test(await a.text()) ? 0 : 1))'";
+
 if (!dockerAnswers) test.skip(`containers: ${NO_DOCKER}`);
 
 describe.runIf(dockerAnswers)('containers', { timeout: 240_000 }, () => {
@@ -147,7 +151,7 @@ describe.runIf(dockerAnswers)('containers', { timeout: 240_000 }, () => {
     const stateOf = async (name: string) =>
       (await kiln.json<{ state: string }>('images', '--image', name)).state;
 
-    const good = await baked('7.1.0', 't/*.sh', 'test -f server.js && node --check server.js\n');
+    const good = await baked('7.1.0', 't/*.sh', `${ASKS_THE_INSTANCE}\n`);
     await kiln.json('check', good);
     expect(await stateOf(good)).toBe('tested');
 

@@ -35,6 +35,12 @@ export const LABEL = {
   service: 'kiln.service',
 } as const;
 
+export interface Neighbour {
+  readonly containerId: string;
+  /** Inside its container. */
+  readonly port: number;
+}
+
 export interface ContainerPlan {
   readonly request: LaunchRequest;
   readonly owner: string;
@@ -44,6 +50,8 @@ export interface ContainerPlan {
   readonly appDirectory: string;
   /** The unpacked bundle on the host, mounted read-only; undefined: the image holds the app. */
   readonly bundle: string | undefined;
+  /** An instance of its group that listens: a run that is to look at it has its network. */
+  readonly beside: Neighbour | undefined;
   /** The spec's files on the host, in their order. */
   readonly files: readonly string[];
   readonly startedAtMs: number;
@@ -52,14 +60,16 @@ export interface ContainerPlan {
 
 /** The body of `POST /containers/create`. */
 export function containerBody(plan: ContainerPlan): object {
-  const { request, owner, image, bundle } = plan;
+  const { request, owner, image, bundle, beside } = plan;
   const port = listeningPort(request);
   const command = request.command === '' ? {} : { Entrypoint: shellCommand(request.command), Cmd: [] };
   return {
     Image: image,
     ...command,
     ...(bundle === undefined ? {} : { WorkingDir: APP_DIRECTORY }),
-    Env: Object.entries(instanceEnvironment(request, port)).map(([name, value]) => `${name}=${value}`),
+    Env: Object.entries(instanceEnvironment(request, port, beside)).map(
+      ([name, value]) => `${name}=${value}`,
+    ),
     Labels: {
       [LABEL.owner]: owner,
       [LABEL.instance]: request.id,
@@ -78,6 +88,7 @@ export function containerBody(plan: ContainerPlan): object {
       SecurityOpt: ['no-new-privileges'],
       RestartPolicy: { Name: 'no' },
       LogConfig: { Type: 'json-file', Config: LOG_LIMITS },
+      ...(beside === undefined ? {} : { NetworkMode: `container:${beside.containerId}` }),
       ...(port === undefined
         ? {}
         : { PortBindings: { [`${port}/tcp`]: [{ HostIp: '127.0.0.1', HostPort: '' }] } }),
@@ -117,13 +128,20 @@ function listeningPort({ kind, spec }: LaunchRequest): number | undefined {
 }
 
 /** PATH and all else are the image's own. */
-function instanceEnvironment(request: LaunchRequest, port: number | undefined): Record<string, string> {
+function instanceEnvironment(
+  request: LaunchRequest,
+  port: number | undefined,
+  beside: Neighbour | undefined,
+): Record<string, string> {
   const { spec } = request;
+  const isAsked = beside !== undefined && spec.environment.BASE_URL !== undefined;
   return {
     HOME: HOME_DIRECTORY,
     TMPDIR: TEMPORARY_DIRECTORY,
     LANG: 'C.UTF-8',
     ...spec.environment,
+    // From within its network the instance has another address than from the host.
+    ...(isAsked ? { BASE_URL: `http://127.0.0.1:${beside.port}` } : {}),
     // It is reached through the container's own address, which it cannot know.
     ...(port === undefined ? {} : { PORT: String(port), HOST: '0.0.0.0' }),
     ...ownVariables(request),

@@ -7,8 +7,9 @@ import { type EngineClient, filters, isRefusal } from '../../docker/engine-clien
 import { KilnError } from '../../domain/errors.ts';
 import type { InstanceId, ServerGroupName, ServiceKey } from '../../domain/ids.ts';
 import type { Clock } from '../../domain/ports/clock.ts';
+import type { LaunchRequest } from '../instance-engine.ts';
 import type { TargetLog } from '../target-log.ts';
-import { LABEL } from './container-body.ts';
+import { LABEL, type Neighbour } from './container-body.ts';
 
 /** Events are not stored by the engine: one that was lost is made up for after so long. */
 const TRUST_MS = 1_000;
@@ -232,4 +233,17 @@ function parseJson(text: string): unknown {
     // Not JSON: the shape says so.
     return undefined;
   }
+}
+
+/** Whom a run, such as a test in the image, can ask: an instance of its own group. */
+export function neighbourOf(
+  { kind, spec }: LaunchRequest,
+  containers: readonly Container[],
+): Neighbour | undefined {
+  if (kind !== 'run') return undefined;
+  for (const { containerId, status, description } of containers) {
+    const { group, port } = description;
+    if (group === spec.group && status === 'running' && port !== undefined) return { containerId, port };
+  }
+  return undefined;
 }

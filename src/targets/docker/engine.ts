@@ -18,7 +18,7 @@ import { makeMountPoint } from '../unpacked-images.ts';
 import { containerBody } from './container-body.ts';
 import { ContainerLogs } from './container-logs.ts';
 import { containerState } from './container-state.ts';
-import { type Container, Containers } from './containers.ts';
+import { type Container, Containers, neighbourOf } from './containers.ts';
 import type { DockerImages } from './images.ts';
 import type { DockerLayout } from './layout.ts';
 import { ListeningWatch } from './listening-watch.ts';
@@ -119,6 +119,7 @@ export class DockerEngine implements InstanceEngine {
     const files = await writeFiles(layout, request);
     const body = containerBody({
       ...{ request, owner, files, ...start },
+      beside: neighbourOf(request, await containers.list()),
       startedAtMs: clock.now(),
       bootId: this.#bootId,
     });
