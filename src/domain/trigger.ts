@@ -165,9 +165,9 @@ export interface PipelineEndedEvent {
   readonly status: string;
 }
 
-/** Somebody asks for it, over the API or in a chat. */
+/** Somebody asks for it, over the API. */
 export interface AskedEvent {
-  readonly kind: 'api' | 'chat';
+  readonly kind: 'api';
   readonly source: string;
   /** Unique to this wish. */
   readonly delivery: string;

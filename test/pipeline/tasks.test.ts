@@ -150,6 +150,35 @@ it('a microtica.yaml is the pipeline of its folder, and two files are told rathe
   expect(refused.stderr).toContain('has both pipeline.yaml and microtica.yaml');
 });
 
+describe('approve', () => {
+  it('is the answer of the role that is asked, and of nobody else', async () => {
+    const directory = await component('asked', { Ask: task('approve', { role: 'admin' }) });
+    const { id } = await kiln.json<Execution>('pipeline', 'run', directory, '--detach');
+    await until('it asks', async () =>
+      (await kiln.run('pipeline', 'why', id)).stdout.includes('waits for an admin to approve'),
+    );
+    for (const role of ['viewer', 'deployer']) {
+      const who = [role, '--role', role, ...(role === 'deployer' ? ['--environment', '*/*'] : [])];
+      const { secret } = await kiln.json<{ secret: string }>('tokens', 'create', ...who);
+      const authorization = `Bearer ${secret}`;
+      const body = { approve: true, why: 'I say so' };
+      const answer = await kiln.call('POST', `/api/v1/executions/${id}/decision`, body, { authorization });
+      expect([role, answer.status]).toEqual([role, 403]);
+    }
+    expect((await show(id)).status).toBe('RUNNING');
+    await kiln.json('pipeline', 'approve', id, '--why', 'seen');
+    expect(await ended(id)).toMatchObject({ status: 'SUCCEEDED', output: { approved: true, why: 'seen' } });
+  });
+
+  it('is answered by its default when nobody has by the deadline', async () => {
+    const ask = (more: object) => task('approve', { deadlineSeconds: 0.2, ...more });
+    const approved = await run(await component('lets', { Ask: ask({ default: 'approve' }) }));
+    expect(approved).toMatchObject({ status: 'SUCCEEDED', output: { approved: true, by: 'nobody' } });
+    const rejected = await run(await component('keeps', { Ask: ask({}) }));
+    expect(rejected).toMatchObject({ status: 'FAILED', error: 'Kiln.Rejected' });
+  });
+});
+
 describe('notify', () => {
   it('posts what it has to say with the execution that says it, and fails as it is answered', async () => {
     const message = { webhook: `${url}/hook`, message: 'shop is live', details: { version: '1.2.0' } };

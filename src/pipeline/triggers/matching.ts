@@ -22,7 +22,6 @@ export function concerns(source: PipelineSource, event: TriggerEvent): boolean {
       return isRepositoryOf(source, event);
     case 'schedule':
     case 'api':
-    case 'chat':
       return source.id === event.source;
     case 'channel-moved':
       return source.triggers.channel.some((channel) => isChannel(channel, event));
@@ -54,7 +53,6 @@ export function passedOver(source: PipelineSource, event: TriggerEvent): string 
     case 'channel-moved':
     case 'base-moved':
     case 'api':
-    case 'chat':
       return undefined;
   }
 }

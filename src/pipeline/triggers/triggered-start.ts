@@ -280,7 +280,6 @@ function triggerFacts(event: TriggerEvent): JsonObject {
       return { by: event.kind, pipeline, execution, status };
     }
     case 'api':
-    case 'chat':
       return by;
   }
 }
