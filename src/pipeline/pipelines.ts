@@ -23,6 +23,9 @@ import { RESOURCES } from './task-registry.ts';
 import { REJECTED } from './tasks/approve.ts';
 import { type Waits, waitsOf } from './why.ts';
 
+/** Looked through for those that one waits behind. */
+const OPEN_SEEN = { limit: 500 };
+
 /** Of executions that run what a stranger has written. */
 export const NO_RIGHTS = { role: 'viewer', environments: [] } as const;
 
@@ -172,7 +175,23 @@ export class Pipelines {
     const waits = waitsOf(execution, (resource) => resourceName(resource) === 'approve');
     const said = { ...(output !== undefined && { output }), ...(error !== undefined && { error }) };
     const told = await Promise.all(waits.map((waiting) => this.#told(id, waiting)));
-    return { record, ...said, ...(cause !== undefined && { cause }), waits: [...told, ...queueing(record)] };
+    return {
+      record,
+      ...said,
+      ...(cause !== undefined && { cause }),
+      waits: [...told, ...(await this.#queueing(record))],
+    };
+  }
+
+  /** Before its first event it waits for its group, or for a server. */
+  async #queueing({ id, status, holder, group, createdAtMs }: ExecutionRecord): Promise<readonly Waits[]> {
+    if (status !== 'PENDING' || holder !== undefined) return [];
+    const open = group === undefined ? [] : (await this.#parts.store.list({ open: true }, OPEN_SEEN)).items;
+    const at = open.findIndex((other) => other.id === id);
+    const before = open.filter((other, place) => at !== -1 && place > at && other.group === group);
+    const names = before.map((other) => other.id).reverse();
+    const text = names.length === 0 ? 'a server to begin it' : `${names.join(', ')} of the group "${group}"`;
+    return [{ state: '', kind: 'time', sinceMs: createdAtMs, text: `waits for ${text}` }];
   }
 
   /** What holds its task up, where more is known of that than the execution itself says. */
@@ -283,14 +302,6 @@ export class Pipelines {
 function isUntrusted(input: unknown): boolean {
   const { trigger } = jsonObject(input);
   return isObject(trigger) && trigger.trusted === false;
-}
-
-/** Before its first event it waits for its group, or for a server. */
-function queueing({ status, holder, group, createdAtMs }: ExecutionRecord): readonly Waits[] {
-  if (status !== 'PENDING' || holder !== undefined) return [];
-  const behind =
-    group === undefined ? '' : `for the executions of the group "${group}" that came before it, or `;
-  return [{ state: '', kind: 'time', sinceMs: createdAtMs, text: `waits ${behind}for a server to begin it` }];
 }
 
 function missing(id: string): KilnError {

@@ -37,6 +37,13 @@ it('puts executions into the group that the file names, before any that the call
     expect(first).toMatchObject({ group: 'live', priority: 5 });
     expect(await start('Priority: 5\n', { priority: -1 })).toMatchObject({ group: 'callers', priority: -1 });
     await expect(start('Concurrency: {group: live, onOpen: refuse}\n')).rejects.toThrow(first.id);
+    expect((await pipelines.show(first.id)).waits).toMatchObject([
+      { text: 'waits for a server to begin it' },
+    ]);
+    const queued = await start('Concurrency: {group: live, onOpen: queue}\n');
+    expect((await pipelines.show(queued.id)).waits).toMatchObject([
+      { text: `waits for ${first.id} of the group "live"` },
+    ]);
     await start('Concurrency: {group: live, onOpen: newest}\n');
     expect(await store.executions.signals(first.id)).toMatchObject([{ body: { error: 'Kiln.Superseded' } }]);
     await expect(start('Concurrency: {onOpen: never}\nPriority: high\n')).rejects.toMatchObject({
