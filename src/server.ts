@@ -40,6 +40,7 @@ import { PipelineHealth } from './pipeline/health/pipeline-health.ts';
 import { Retention } from './pipeline/history/retention.ts';
 import { DiskTaskLogs } from './pipeline/logs/task-logs.ts';
 import { Machines } from './pipeline/machines.ts';
+import { Overdue } from './pipeline/overdue.ts';
 import { deploymentHeldUpBy, PauseGate } from './pipeline/pause-gate.ts';
 import { Pipelines } from './pipeline/pipelines.ts';
 import { SingleTasks } from './pipeline/single-tasks.ts';
@@ -294,6 +295,14 @@ async function build(building: Building): Promise<KilnServer> {
   });
   closers.push(() => retention.close());
   retention.start();
+  const overdue = new Overdue({
+    executions: store.executions,
+    longestMs: settings.longestExecutionMs,
+    clock: systemClock,
+    log,
+  });
+  closers.push(() => overdue.close());
+  overdue.start();
 
   const asked = Promise.withResolvers<void>();
   const app = createApp({

@@ -69,6 +69,8 @@ export interface Settings {
   readonly keepExecutions: Keeping;
   /** Bakes, checks and commands of pipelines at once, on this machine. */
   readonly pipelineTasks: number;
+  /** Executions that are open for longer are cancelled. */
+  readonly longestExecutionMs: number;
   readonly scan: {
     /** Folder of advisories, where none is named. */
     readonly advisories: string | undefined;
@@ -153,6 +155,7 @@ const fileSchema = z.strictObject({
   pipelines: z
     .strictObject({
       tasks: z.int().min(1).max(1_000).optional(),
+      longestDays: z.number().positive().max(3_650).optional(),
       keep: keepSchema.optional(),
       keepOf: z.record(z.string(), keepSchema).optional(),
     })
@@ -233,6 +236,7 @@ export function loadSettings(flags: Flags, env: Readonly<Record<string, string |
     keepEventsMs: (file.events?.keepDays ?? DEFAULT_EVENT_DAYS) * DAY_MS,
     retention: retention(file.janitor),
     pipelineTasks: file.pipelines?.tasks ?? 8,
+    longestExecutionMs: (file.pipelines?.longestDays ?? 30) * DAY_MS,
     keepExecutions: {
       all: { executions: file.pipelines?.keep?.executions ?? 1_000, days: file.pipelines?.keep?.days ?? 180 },
       of: file.pipelines?.keepOf ?? {},

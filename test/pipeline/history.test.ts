@@ -11,6 +11,7 @@ import { Executor } from '../../src/pipeline/executor.ts';
 import { PipelineHealth } from '../../src/pipeline/health/pipeline-health.ts';
 import { Retention } from '../../src/pipeline/history/retention.ts';
 import { DiskTaskLogs } from '../../src/pipeline/logs/task-logs.ts';
+import { Overdue } from '../../src/pipeline/overdue.ts';
 import { type Task, TaskFailed } from '../../src/pipeline/task.ts';
 import { systemClock } from '../../src/server/system-clock.ts';
 import { openStore } from '../../src/store/open.ts';
@@ -75,6 +76,34 @@ async function run(ids: readonly string[]): Promise<void> {
   while ((await store.executionHistory.search({ open: true }, { limit: 1 })).items.length > 0)
     await sleep(20);
 }
+
+it('what is open for longer than it may be is cancelled: what runs, and what waits for its turn behind it', async () => {
+  const Wait = { Type: 'Wait', Seconds: 3_600, End: true };
+  const machine = await loadStateMachine({ StartAt: 'Wait', States: { Wait } });
+  const definition = await executor.machines.put(machine);
+  const nowMs = systemClock.now();
+  for (const [id, days, group] of [
+    ['first', 31, 'shop'],
+    ['behind', 31, 'shop'],
+    ['young', 29, 'other'],
+  ] as const) {
+    const origin = { id, pipeline: 'shop', definition, input: {}, priority: 0, group };
+    await store.executions.create(origin, 'queue', { actor: 'alice', atMs: nowMs - days * DAY });
+  }
+  const { executions } = store;
+  const overdue = new Overdue({
+    executions,
+    longestMs: 30 * DAY,
+    clock: systemClock,
+    log: { warn: console.error },
+  });
+  expect((await overdue.round()).toSorted()).toEqual(['behind', 'first']);
+  const statusOf = async (id: string) => (await executions.get(id))?.status;
+  for (const id of ['first', 'behind'])
+    await expect.poll(() => statusOf(id), { timeout: 30_000 }).toBe('ABORTED');
+  expect(['PENDING', 'RUNNING']).toContain(await statusOf('young'));
+  expect(await overdue.round()).toEqual([]);
+});
 
 it('health is told from what the executor has stored', async () => {
   await run(['e1', 'e2-flaky', 'e3-bad', 'e4-bad', 'e5-bad']);

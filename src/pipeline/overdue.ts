@@ -1,0 +1,69 @@
+/**
+ * Nothing is open for ever: an execution that has been open for longer than any may be is cancelled, and so is all that
+ * it began. It holds for those that wait in a group, too, and for tasks whose state says no time-out.
+ */
+import { asKilnError } from '../domain/errors.ts';
+import type { Clock } from '../domain/ports/clock.ts';
+import type { ExecutionStore } from '../domain/ports/executions.ts';
+import type { SignalBody } from './stored-state.ts';
+
+export interface OverdueParts {
+  readonly executions: Pick<ExecutionStore, 'list' | 'signal'>;
+  readonly longestMs: number;
+  readonly clock: Clock;
+  readonly log: { warn(fields: Readonly<Record<string, unknown>>, message: string): void };
+}
+
+const ROUND_MS = 600_000;
+const PAGE = 500;
+
+export class Overdue {
+  readonly #parts: OverdueParts;
+  readonly #stop = new AbortController();
+  #rounds: Promise<void> = Promise.resolve();
+
+  constructor(parts: OverdueParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#rounds = this.#run();
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#rounds;
+  }
+
+  async #run(): Promise<void> {
+    const { clock, log } = this.#parts;
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      try {
+        for (const execution of await this.round()) log.warn({ execution }, 'open for too long: cancelled');
+      } catch (thrown) {
+        // The next round tries again: they are open for that much longer.
+        if (!signal.aborted) log.warn({ err: asKilnError(thrown) }, 'overdue executions could not be ended');
+      }
+      await clock.sleep(ROUND_MS, signal).catch(() => undefined); // aborted: it ends above
+    }
+  }
+
+  /** Those that were told to end. */
+  async round(): Promise<readonly string[]> {
+    const { executions, longestMs, clock } = this.#parts;
+    const beforeMs = clock.now() - longestMs;
+    const overdue: string[] = [];
+    for (let cursor: string | undefined; ; ) {
+      const page = await executions.list({ open: true }, { limit: PAGE, ...(cursor && { cursor }) });
+      overdue.push(...page.items.filter(({ createdAtMs }) => createdAtMs < beforeMs).map(({ id }) => id));
+      cursor = page.cursor;
+      if (cursor === undefined) break;
+    }
+    const cause = `It was open for more than ${longestMs / 86_400_000} days.`;
+    const body: SignalBody = { type: 'aborted', error: 'Kiln.Overdue', cause };
+    const change = { actor: 'kiln', atMs: clock.now() };
+    for (const id of overdue) await executions.signal(id, 'execution.cancel', body, change);
+    return overdue;
+  }
+}
