@@ -98,7 +98,7 @@ describe('a build that fails', () => {
   ] as const) {
     // Both ways are the same test; where bubblewrap is absent, Debian's package is called bubblewrap.
     it.skipIf(name === 'in a sandbox' && bwrap === undefined && process.env.CI !== 'true')(
-      `by its time limit ends as a whole, ${name}`,
+      `by its time limit, or by leaving a process, ends as a whole, ${name}`,
       async () => {
         if (name === 'in a sandbox') expect(bwrap).toBeDefined();
         await kitchen.close();
@@ -110,6 +110,17 @@ describe('a build that fails', () => {
         expect(await kitchen.failure(source)).toMatchObject({ code: 'build.timeout' });
         expect(processesNamed(word)).toEqual([]);
         await expectNothingLeft();
+
+        await writeTree(source, { 'kiln.yaml': kilnYaml(`  build: 'setsid sleep ${word} & echo done'\n`) });
+        const left = await kitchen.failure(source);
+        expect(left.code).toBe('build.failed');
+        expect(left.message).toContain('left processes running');
+        expect(processesNamed(word)).toEqual([]);
+        await expectNothingLeft();
+
+        // What ends by itself, as helpers of build tools do, is waited for.
+        await writeTree(source, { 'kiln.yaml': kilnYaml("  build: 'setsid sleep 0.3 & echo done'\n") });
+        await kitchen.baked(source);
       },
     );
   }
@@ -124,13 +135,6 @@ describe('a build that fails', () => {
     expect(view.outcome).toMatchObject({ kind: 'failed', error: { code: 'aborted' } });
     expect(processesNamed(word)).toEqual([]);
     await expectNothingLeft();
-  });
-
-  it('ends what a good step has left running', async () => {
-    const word = `${Math.floor(1e6 + Math.random() * 1e6)}`;
-    await writeTree(source, { 'kiln.yaml': kilnYaml(`  build: 'setsid sleep ${word} & echo done'\n`) });
-    await kitchen.baked(source);
-    expect(processesNamed(word)).toEqual([]);
   });
 });
 

@@ -1,14 +1,16 @@
 /**
  * Runs one build command to its end in a clean environment. Its output goes to a file, which is followed for
- * progress; whatever it leaves running is ended with it.
+ * progress. One that leaves a process running has failed, for what that still writes would be in the image or not by
+ * chance; the process is ended with it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, open } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KilnError } from '../../domain/errors.ts';
-import { endMarked } from '../../processes/marked-processes.ts';
+import { endMarked, markedProcesses } from '../../processes/marked-processes.ts';
 import { BUILD_MARK } from '../build-mark.ts';
+import { LEFTOVER_EXIT_CODE, LEFTOVER_WORDS } from '../leftover-processes.ts';
 import {
   type BuildFolders,
   plainCommand,
@@ -20,6 +22,9 @@ import { LogFollower } from './log-follower.ts';
 
 const FOLLOW_MS = 100;
 const TAIL_LINES = 20;
+/** For helpers that end by themselves when their tool has ended. */
+const LEFTOVER_GRACE_MS = 2_000;
+const LEFTOVER_POLL_MS = 50;
 
 export interface BuildHost {
   /** PATH of the commands. */
@@ -90,7 +95,13 @@ export class BuildCommands {
         // A session of its own: signals of our terminal are not for it.
         detached: true,
       });
-      return await waitForEnd(child, request.timeoutMs, follower, signal);
+      const end = await waitForEnd(child, request.timeoutMs, follower, signal);
+      if (end.kind !== 'exited') return end;
+      // In a sandbox it was looked from within.
+      await follower.read();
+      const isSaid = end.exitCode === LEFTOVER_EXIT_CODE && follower.tail.at(-1)?.startsWith(LEFTOVER_WORDS);
+      const isLeft = isSaid || (end.exitCode === 0 && (await leavesProcesses(request.mark)));
+      return isLeft ? { kind: 'left-running' } : end;
     } finally {
       await endMarked(BUILD_MARK, request.mark);
       await log.close();
@@ -122,6 +133,7 @@ export class BuildCommands {
 
 type CommandEnd =
   | { readonly kind: 'exited'; readonly exitCode: number | null; readonly signal: string | null }
+  | { readonly kind: 'left-running' }
   | { readonly kind: 'not-started'; readonly cause: Error }
   | { readonly kind: 'timed-out' }
   | { readonly kind: 'aborted' };
@@ -156,6 +168,14 @@ async function waitForEnd(
   return signal.aborted ? { kind: 'aborted' } : { kind: 'timed-out' };
 }
 
+async function leavesProcesses(mark: string): Promise<boolean> {
+  for (let waitedMs = 0; waitedMs < LEFTOVER_GRACE_MS; waitedMs += LEFTOVER_POLL_MS) {
+    if ((await markedProcesses(BUILD_MARK, mark)).length === 0) return false;
+    await sleep(LEFTOVER_POLL_MS);
+  }
+  return true;
+}
+
 function killGroup(child: ChildProcess): void {
   if (child.pid === undefined) return;
   try {
@@ -183,6 +203,15 @@ function failure(
         'build.timeout',
         `The build command "${request.command}" did not end within ${request.timeoutMs / 1000} s. ${said}`,
         { details, next: 'Make it faster, or give the step a longer timeout in kiln.yaml.' },
+      );
+    case 'left-running':
+      return new KilnError(
+        'build.failed',
+        `The build command "${request.command}" left processes running. ${said}`,
+        {
+          details,
+          next: 'Have it wait for what it starts, or start no daemons (as with gradle --no-daemon).',
+        },
       );
     case 'not-started':
       return new KilnError('build.failed', `The build command "${request.command}" could not be started.`, {

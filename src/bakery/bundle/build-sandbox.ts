@@ -6,6 +6,7 @@
 import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { RUN_AND_LOOK } from '../leftover-processes.ts';
 
 const run = promisify(execFile);
 const PROBE_TIMEOUT_MS = 10_000;
@@ -53,7 +54,8 @@ export function sandboxedCommand(
       ...['--bind', folders.home, inside.home],
       ...['--bind', folders.downloads, inside.downloads],
       ...['--chdir', inside.app],
-      ...['--', '/bin/sh', '-ec', command],
+      // Nothing is seen in there but what the command has started.
+      ...['--', '/bin/sh', '-c', RUN_AND_LOOK, 'sh', command],
     ],
     folders: inside,
   };

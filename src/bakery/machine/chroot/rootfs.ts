@@ -7,7 +7,7 @@ import path from 'node:path';
 import type { Provisioner } from '../../../domain/component.ts';
 import { KilnError } from '../../../domain/errors.ts';
 import { isMissing } from '../../../files/system-error.ts';
-import { LEFTOVER_EXIT_CODE } from '../leftover-processes.ts';
+import { LEFTOVER_EXIT_CODE } from '../../leftover-processes.ts';
 import { type CommandResult, runToEnd } from './command.ts';
 import { asNamespaceRoot, type Inside, insideRootfs, SOURCE_INSIDE } from './namespace.ts';
 import { INNER_PATH, STEP_ENVIRONMENT, stepScript, stepTitle } from './steps.ts';

@@ -1,7 +1,7 @@
 /** Kiln's provisioners as scripts that are run inside the root filesystem. Pure. */
 import path from 'node:path';
 import type { Provisioner } from '../../../domain/component.ts';
-import { LEFTOVER_SCRIPT } from '../leftover-processes.ts';
+import { LEFTOVER_SCRIPT } from '../../leftover-processes.ts';
 import { SOURCE_INSIDE } from './namespace.ts';
 
 /** As a machine of its own would have it. */

@@ -12,7 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { KilnError } from '../../../domain/errors.ts';
 import { endMarked, markedProcesses } from '../../../processes/marked-processes.ts';
 import { BUILD_MARK } from '../../build-mark.ts';
-import { LEFTOVER_WORDS } from '../leftover-processes.ts';
+import { LEFTOVER_WORDS } from '../../leftover-processes.ts';
 import { stepTimedOut } from './step-timeout.ts';
 import { type PackerEvent, PackerStream, type ReportedArtifact } from './stream.ts';
 

@@ -1,7 +1,7 @@
 /** Kiln's provisioners as Packer's. Pure. */
 import path from 'node:path';
 import type { Provisioner } from '../../../domain/component.ts';
-import { LEFTOVER_SCRIPT } from '../leftover-processes.ts';
+import { LEFTOVER_SCRIPT } from '../../leftover-processes.ts';
 import { type JsonObject, literal } from './json.ts';
 
 /**
