@@ -7,7 +7,8 @@ import { pino } from 'pino';
 import packageJson from '../package.json' with { type: 'json' };
 import { exitCodeOf } from './api/failures.ts';
 import { asKilnError } from './domain/errors.ts';
-import { type Entries, startServer } from './server.ts';
+import type { Entries } from './server/building.ts';
+import { startServer } from './server.ts';
 import { loadSettings } from './settings.ts';
 
 enableCompileCache();

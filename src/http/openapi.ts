@@ -3,7 +3,8 @@ import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import { CONTRACT, type OperationSchemas } from '../api/contract.ts';
 import { PROBLEM_TYPE } from '../api/failures.ts';
 import { problem } from '../api/problem.ts';
-import { API_ROOT, type OperationName, ROUTES, type RouteInfo, routeOf } from '../api/routes.ts';
+import type { RouteInfo } from '../api/route-info.ts';
+import { API_ROOT, type OperationName, ROUTES, routeOf } from '../api/routes.ts';
 
 const ANSWER_TYPES = {
   json: 'application/json',

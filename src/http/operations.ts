@@ -4,12 +4,12 @@
  */
 import type { Context, Hono } from 'hono';
 import { type Answer, CONTRACT, type Input, type OperationSchemas } from '../api/contract.ts';
+import type { RouteInfo } from '../api/route-info.ts';
 import {
   API_ROOT,
   type BeginningOperation,
   type OperationAnswering,
   type OperationName,
-  type RouteInfo,
   routeOf,
 } from '../api/routes.ts';
 import type { Actor } from '../domain/audit.ts';

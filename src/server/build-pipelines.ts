@@ -1,0 +1,147 @@
+/** Pipelines: what runs them, what starts them, who helps with their tasks, and how long they are kept. */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { readGitFacts } from '../bakery/git-facts.ts';
+import { EngineClient } from '../docker/engine-client.ts';
+import type { Store } from '../domain/ports/store.ts';
+import { Commands } from '../pipeline/commands/commands.ts';
+import { secretFolder } from '../pipeline/commands/secret-folder.ts';
+import { Services } from '../pipeline/commands/services.ts';
+import { resourceName } from '../pipeline/definition/resources.ts';
+import { Executor } from '../pipeline/executor.ts';
+import { Retention } from '../pipeline/history/retention.ts';
+import type { DiskTaskLogs } from '../pipeline/logs/task-logs.ts';
+import { Overdue } from '../pipeline/overdue.ts';
+import { deploymentHeldUpBy, PauseGate } from '../pipeline/pause-gate.ts';
+import { Pipelines } from '../pipeline/pipelines.ts';
+import { SingleTasks } from '../pipeline/single-tasks.ts';
+import { startOther } from '../pipeline/start-other.ts';
+import { makeTasks } from '../pipeline/task-registry.ts';
+import { TaskTokens } from '../pipeline/task-tokens.ts';
+import type { Verbs } from '../pipeline/verbs.ts';
+import { WorkerJobs } from '../pipeline/workers/worker-jobs.ts';
+import { openArtifacts } from './artifacts.ts';
+import type { Building } from './building.ts';
+import { describeFolder } from './describe-folder.ts';
+import { openCheckouts, openTriggers, type Triggers } from './pipeline-triggers.ts';
+import { systemClock } from './system-clock.ts';
+import { openWebhooks, reportStatuses } from './webhooks.ts';
+
+const GIT_LIMIT_MS = 30_000;
+const RESTORE_LIMIT_MS = 10 * 60_000;
+
+type Webhooks = Awaited<ReturnType<typeof openWebhooks>>;
+
+interface PipelineNeeds {
+  readonly store: Store;
+  readonly verbs: Verbs;
+  readonly holder: string;
+  readonly taskLogs: DiskTaskLogs;
+}
+
+export async function buildPipelines(
+  building: Building,
+  { store, verbs, holder, taskLogs }: PipelineNeeds,
+): Promise<{
+  pipelines: Pipelines;
+  taskTokens: TaskTokens;
+  singleTasks: SingleTasks;
+  workerJobs: WorkerJobs;
+  triggers: Triggers;
+  webhooks: Webhooks;
+}> {
+  const { settings, log, state, closers } = building;
+  const { path: searchPath, bwrap } = settings;
+  const engine = new EngineClient(settings.dockerSocket);
+  closers.push(() => engine.close());
+  const { artifacts, transfers } = openArtifacts(settings, state);
+  const commands = new Commands({
+    artifacts,
+    stateDirectory: state.path,
+    searchPath,
+    bwrap,
+    secrets: secretFolder(state.file('secrets')),
+    logs: taskLogs,
+    services: new Services(engine, state.path),
+    clock: systemClock,
+    newId: randomUUID,
+  });
+  await commands.sweep();
+  const secrets = secretFolder(state.file('secrets'));
+  const workerJobs = new WorkerJobs({ logs: taskLogs, secrets, newId: randomUUID });
+  const pauses = new PauseGate({ pauses: store.pauses, events: store.events, clock: systemClock });
+  const tasks = makeTasks({
+    verbs,
+    clock: systemClock,
+    fetch,
+    mayDeploy: (environment, sinceMs, signal) => pauses.passes(environment, sinceMs, signal),
+    runCommand: (wish, call, signal) => commands.run(wish, call, signal),
+    runOnWorker: (wish, labels, call, signal) => workerJobs.run(wish, labels, call, signal),
+    startOther: (wish, call, signal) => startOther(pipelines, wish, call, signal),
+  });
+  const executor = new Executor({
+    store: store.executions,
+    events: store.events,
+    clock: systemClock,
+    log,
+    holder,
+    shares: store.engine === 'postgres',
+    randomBytes,
+    tasks,
+    taskName: resourceName,
+    transfers,
+    places: settings.pipelineTasks,
+  });
+  const around = { settings, state, store, log };
+  const checkouts = await openCheckouts(around);
+  closers.push(() => checkouts.folders.close());
+  const pipelines = new Pipelines({
+    heldUpBy: async (key, waiting) => workerJobs.heldUpBy(key) ?? deploymentHeldUpBy(pauses, waiting),
+    lastSaid: (execution, task) => taskLogs.lastLine(execution, task),
+    store: store.executions,
+    events: store.events,
+    machines: executor.machines,
+    clock: systemClock,
+    newId: randomUUID,
+    describe: describeFolder,
+    commitOf: async (directory) => {
+      const { sha = null, describe = null } =
+        (await readGitFacts(directory, AbortSignal.timeout(GIT_LIMIT_MS))) ?? {};
+      return { sha, version: sha ?? describe };
+    },
+    restore: (input) => checkouts.folders.restore(input, AbortSignal.timeout(RESTORE_LIMIT_MS)),
+  });
+  await executor.start();
+  closers.push(() => executor.close());
+  const triggers = openTriggers(around, checkouts, pipelines, holder);
+  closers.push(() => triggers.keeper.close());
+  const known = { store: store.executions, machines: executor.machines, clock: systemClock };
+  const taskTokens = new TaskTokens(known);
+  const singleTasks = new SingleTasks(known);
+  const webhooks = await openWebhooks(store, systemClock, state.file('webhooks'));
+  const statuses = reportStatuses(store, systemClock, state.file('secrets'), log);
+  closers.push(() => statuses.close());
+  endAndForget(building, store, taskLogs);
+  return { pipelines, taskTokens, singleTasks, workerJobs, triggers, webhooks };
+}
+
+/** Executions do not stay open for ever, nor are those that have ended kept so. */
+function endAndForget({ settings, log, closers }: Building, store: Store, taskLogs: DiskTaskLogs): void {
+  const retention = new Retention({
+    history: store.executionHistory,
+    executions: store.executions,
+    logs: taskLogs,
+    keeping: settings.keepExecutions,
+    clock: systemClock,
+    log,
+  });
+  closers.push(() => retention.close());
+  retention.start();
+  const overdue = new Overdue({
+    executions: store.executions,
+    longestMs: settings.longestExecutionMs,
+    clock: systemClock,
+    log,
+  });
+  closers.push(() => overdue.close());
+  overdue.start();
+}
