@@ -179,9 +179,9 @@ describe.skipIf(missing !== undefined)(
         expect(check.stdout + check.stderr).toContain('it has what nobody put there');
         const refused = await kiln.run('promote', 'precise@2.0.0', 'golden', '--why', 'hope');
         expect(refused.code).not.toBe(0);
-        expect(refused.stderr).toContain('in-image');
+        expect(refused.stderr).toContain('it failed its tests inside the image');
         expect(await kiln.json('images', '--image', 'precise@2.0.0')).toMatchObject({
-          tested: false,
+          state: 'failed',
           checks: expect.arrayContaining([expect.objectContaining({ kind: 'in-image', passed: false })]),
         });
         const diff = await kiln.run('images', 'diff', 'precise@1.0.0', 'precise@2.0.0');
