@@ -20,6 +20,8 @@ export interface ProviderSettings {
   readonly secrets: Readonly<Record<string, string>>;
   /** Where Amazon's EC2 answers, when not where it always does. */
   readonly amazonEndpoint: string | undefined;
+  /** Where DigitalOcean's API answers, when not where it always does. */
+  readonly digitalOceanEndpoint: string | undefined;
 }
 
 /** Where S3 answers, when not where Amazon's does in the region. */
@@ -249,7 +251,12 @@ function providerSettings(env: Readonly<Record<string, string | undefined>>): Pr
     const full = path.join(env.HOME ?? homedir(), file);
     if (environment[name] === undefined && existsSync(full)) environment[name] = full;
   }
-  return { environment, secrets, amazonEndpoint: env.AWS_ENDPOINT_URL_EC2 ?? env.AWS_ENDPOINT_URL };
+  return {
+    environment,
+    secrets,
+    amazonEndpoint: env.AWS_ENDPOINT_URL_EC2 ?? env.AWS_ENDPOINT_URL,
+    digitalOceanEndpoint: env.DIGITALOCEAN_API_URL,
+  };
 }
 
 /** DOCKER_HOST is read as Docker's own tools read it; engines elsewhere than on this machine are none of ours. */

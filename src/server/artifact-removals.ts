@@ -2,6 +2,7 @@
 import { engineImageRemoval } from '../bakery/container/engine-image-removal.ts';
 import { amiRemoval } from '../bakery/machine/amazon/ami-removal.ts';
 import { Ec2 } from '../bakery/machine/amazon/ec2.ts';
+import { snapshotRemoval } from '../bakery/machine/digitalocean/snapshot-removal.ts';
 import type { EngineClient } from '../docker/engine-client.ts';
 import type { ArtifactRemoval } from '../domain/ports/artifact-removal.ts';
 import type { Store } from '../domain/ports/store.ts';
@@ -21,6 +22,11 @@ export function artifactRemovals(
   const endpoint = providers.amazonEndpoint;
   return [
     amiRemoval(new Ec2({ access: providers, endpoint, clock: systemClock, fetch })),
+    snapshotRemoval({
+      token: providers.secrets.digitalocean_token,
+      endpoint: providers.digitalOceanEndpoint,
+      fetch,
+    }),
     engineImageRemoval({
       client: engine,
       hasImages: async (component) => (await store.images.list({ component }, { limit: 1 })).items.length > 0,
