@@ -6,9 +6,6 @@ import { CHANNEL, ENVIRONMENT } from './crash-component.ts';
 import { CrashKiln, type CrashKilnOptions, type DeploymentView, type ServiceView } from './crash-kiln.ts';
 import type { Layer, Moment } from './crash-points.ts';
 
-/** Renewed by the clock, at no point of their own. */
-const BY_THE_CLOCK: ReadonlySet<string> = new Set(['store.leases.acquire', 'store.executions.renew']);
-
 const LOAD = { connections: 4, newPerSecond: 20, pauseMs: 20 };
 
 type Load = Awaited<ReturnType<typeof startLoad>>;
@@ -91,8 +88,7 @@ export class CrashJourney {
 
   private async missedActs(): Promise<readonly string[]> {
     const { passed, died } = await this.crash.points();
-    const kinds = [...passed].filter((name) => !BY_THE_CLOCK.has(name));
-    return kinds.filter((name) => !died.includes(`after ${name}`));
+    return [...passed].filter((name) => !died.includes(`after ${name}`));
   }
 
   /** A release of the image that does not serve, until all has settled or the server has died. */

@@ -102,22 +102,39 @@ const LOOKS = new Set([
   'capabilities',
   'close',
   'current',
+  'cursor',
   'firstBroken',
   'get',
   'groups',
   'history',
   'holder',
   'list',
+  'load',
   'logs',
+  'nextStatusAtMs',
   'observe',
   'onChange',
   'open',
   'ping',
   'probe',
   'revision',
+  'search',
   'services',
+  'source',
+  'sources',
   'status',
   'waitAfter',
+]);
+
+/** What the clock has a server do, or whatever happens elsewhere: at no point of the work that dies. */
+const BESIDE = new Set([
+  'store.events.prune',
+  'store.executionHistory.sweep',
+  'store.executions.claim',
+  'store.executions.renew',
+  'store.leases.acquire',
+  'store.triggers.note',
+  'store.webhooks.claimStatuses',
 ]);
 
 /** The same part; its acts are points. */
@@ -126,7 +143,8 @@ export function counted<Part extends object>(part: Part, name: string, points: P
     get(target, key) {
       const value: unknown = Reflect.get(target, key, target);
       if (typeof value !== 'function') return value;
-      if (typeof key !== 'string' || LOOKS.has(key)) return value.bind(target);
+      const isPoint = typeof key === 'string' && !LOOKS.has(key) && !BESIDE.has(`${name}.${key}`);
+      if (!isPoint) return value.bind(target);
       return (...args: readonly unknown[]) =>
         points.pass('acts', `${name}.${key}`, async () => Reflect.apply(value, target, args));
     },

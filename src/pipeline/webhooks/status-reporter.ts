@@ -84,7 +84,7 @@ export class StatusReporter {
         const revision = await this.#parts.events.revision();
         const webhooks = (await this.#parts.store.list()).filter(reports);
         await this.#follow(webhooks);
-        await this.#tellDue(webhooks, signal);
+        if (webhooks.length > 0) await this.#tellDue(webhooks, signal);
         await this.#pause(revision, webhooks, signal);
       } catch (thrown) {
         if (signal.aborted) return;
@@ -207,7 +207,8 @@ export class StatusReporter {
   /** Until something happens, or the next call is due. */
   async #pause(revision: number, webhooks: readonly Reporting[], signal: AbortSignal): Promise<void> {
     const { store, events, clock } = this.#parts;
-    const dueAtMs = await store.nextStatusAtMs(webhooks.map(({ name }) => name));
+    const names = webhooks.map(({ name }) => name);
+    const dueAtMs = names.length === 0 ? undefined : await store.nextStatusAtMs(names);
     const dueInMs = dueAtMs === undefined ? ROUND_MS : dueAtMs - clock.now();
     const limit = AbortSignal.timeout(Math.round(Math.min(Math.max(dueInMs, 0), ROUND_MS)));
     await events.waitAfter(revision, AbortSignal.any([signal, limit])).catch((error: unknown) => {
