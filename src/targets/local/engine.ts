@@ -191,7 +191,7 @@ export class LocalEngine implements InstanceEngine {
       await removeTree(at.directory); // Its server died before it started anything.
       return;
     }
-    await this.#hold(description).adopt(marked.get(id));
+    await this.#hold(description).adopt(() => marked.get(id) ?? markedProcesses().get(id));
   }
 
   /** What cannot be read is left alone and named: it may be another version's, and may run. */

@@ -30,6 +30,9 @@ import { bootId, childrenOf, isAlive, livingProcess, type ProcessIdentity } from
 import { parseStatus, type RunnerStatus } from './runner.ts';
 import { endTree, isMarked, killTree, type ProcessTree } from './termination.ts';
 
+const LATE_START_MS = 1_000;
+const LATE_START_POLL_MS = 50;
+
 type Ended = Extract<EngineState, { kind: 'ended' }>;
 
 export interface HeldOptions {
@@ -78,8 +81,11 @@ export class HeldInstance {
     this.#runnerExit = { exitCode, signal };
   }
 
-  /** Finds the processes that an earlier server started, by pid and start time; never those that took over a pid. */
-  async adopt(markedRunner: number | undefined): Promise<void> {
+  /**
+   * Finds the processes that an earlier server started, by pid and start time; never those that took over a pid.
+   * @param markedRunner as it is now: the process that carries the instance's mark
+   */
+  async adopt(markedRunner: () => number | undefined): Promise<void> {
     this.#launched = true;
     this.#adopted = true;
     if (this.description.bootId !== bootId()) return this.#conclude('lost', 'the machine was restarted');
@@ -89,10 +95,18 @@ export class HeldInstance {
       return;
     }
     // The server died between starting it and writing down what it had started.
-    const { childPid } = this.#status();
-    const runner = markedRunner === undefined ? undefined : livingProcess(markedRunner);
-    if (runner !== undefined) this.#known = { runner: only(runner) };
-    else if (childPid === undefined) this.#conclude('never-started', 'its server died before it was started');
+    const wasJustStarted = Math.abs(this.#clock.now() - this.description.startedAtMs) < LATE_START_MS;
+    const deadline = this.#clock.monotonic() + (wasJustStarted ? LATE_START_MS : 0);
+    for (;;) {
+      const pid = markedRunner();
+      const runner = pid === undefined ? undefined : livingProcess(pid);
+      if (runner !== undefined) this.#known = { runner: only(runner) };
+      if (runner !== undefined || this.#status().childPid !== undefined) return;
+      // What was forked last carries the mark once it has become the runner, which may be a moment after its server.
+      if (this.#clock.monotonic() >= deadline) break;
+      await this.#clock.sleep(LATE_START_POLL_MS, this.#closing);
+    }
+    this.#conclude('never-started', 'its server died before it was started');
   }
 
   /** Looks at it now. Cheap: one or two small reads of /proc while nothing changes. */
