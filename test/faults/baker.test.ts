@@ -185,9 +185,9 @@ describe('kill -9 of the server', { timeout: 120_000 }, () => {
       await until('the step runs', () => Promise.resolve(existsSync(path.join(room.directory, 'began'))));
       expect(await bakers()).toHaveLength(1);
       await kiln.kill();
-      await baking;
       await until('the baker has ended', async () => (await bakers()).length === 0);
       await kiln.serve();
+      await baking;
       expect(await markedProcesses(BUILD_MARK, `${kiln.state}#bake-`)).toEqual([]);
       expect(await listing(path.join(kiln.state, 'tmp'))).toEqual([]);
     } finally {

@@ -78,8 +78,8 @@ describe.runIf(runs)('containers', { timeout: 240_000 }, () => {
       await until('a container has been made', async () => (await containers()).length > begun.length);
       await sleep(pauseMs);
       await kiln.kill();
-      await deploying;
       await kiln.serve();
+      await deploying;
       await until('it serves', answers);
       await until('there are two', async () => (await containers()).join() === 'running,running');
       await kiln.json('stop', 'greeter', 'stage/local');
@@ -97,9 +97,9 @@ describe.runIf(runs)('containers', { timeout: 240_000 }, () => {
     const names = async () => (await imageNames()).filter((name) => name.includes(':bake-'));
     await until('its bases have names', async () => (await names()).length > 0);
     await kiln.kill();
-    await baking;
     expect(await names()).not.toEqual([]);
     await kiln.serve();
+    await baking;
     await writeFile(file, `${dockerfile}\nRUN true\n`);
     await kiln.json('bake', component, '--version', '2.0.0');
     expect(await names()).toEqual([]);

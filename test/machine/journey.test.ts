@@ -212,12 +212,12 @@ describe.skipIf(missing !== undefined)(
             );
             if (isOver) return false;
             await kiln.kill();
+            await kiln.serve();
             await check;
             return true;
           },
           LIMIT_MS,
         );
-        await kiln.serve();
         expect(machinesInDocker(kiln.state)).toEqual([]);
       },
       LIMIT_MS,

@@ -5,15 +5,16 @@ import type { ImageId } from '../../src/domain/ids.ts';
 import { NEVER } from '../e2e/bake-fixture.ts';
 import { openMachineKitchen } from './machine-fixture.ts';
 
+// Without an archive it makes a foundation.
 const [state = '', archive = '', directory = ''] = process.argv.slice(2);
 const kitchen = await openMachineKitchen(state);
 try {
   const file = { file: archive, form: 'rootfs' as const, arch: 'amd64' };
-  const artifacts = [await storeMachineFile(kitchen.blobs, file, NEVER)];
+  const artifacts = archive === '' ? [] : [await storeMachineFile(kitchen.blobs, file, NEVER)];
   const { definition } = await readComponent(directory);
-  const request = { definition, directory, base: { image: 'image-of-a-test' as ImageId, artifacts } };
+  const base = archive === '' ? {} : { base: { image: 'image-of-a-test' as ImageId, artifacts } };
   const made = await kitchen.builder.build(
-    request,
+    { definition, directory, ...base },
     (progress) => process.send?.(progress.kind === 'output' ? progress.line : progress.name),
     NEVER,
   );

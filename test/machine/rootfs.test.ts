@@ -142,7 +142,8 @@ async function heard(child: ChildProcess, wanted: RegExp): Promise<string> {
 async function* messages(child: ChildProcess): AsyncGenerator<readonly unknown[]> {
   const queue: unknown[][] = [];
   child.on('message', (message) => queue.push([message]));
-  while (child.exitCode === null && child.signalCode === null) {
+  // What it said last is heard before it counts as gone.
+  while (child.connected) {
     const next = queue.shift();
     if (next === undefined) await sleep(20);
     else yield next;
@@ -367,6 +368,12 @@ describe.skipIf(missing !== undefined)(
         const made = await heard(child, /^made /);
         expect(made).toBe(`made ${mine.artifacts[0]?.digest}`);
         await ended;
+        expect(readdirSync(path.join(state, 'tmp'))).toEqual([]);
+
+        const small = await machineComponent(folder, '{builder: chroot, source: bookworm}');
+        const founder = buildElsewhere(state, '', small, NOBODY);
+        expect(await heard(founder.child, /^made /)).toMatch(/^made sha256:/);
+        await founder.ended;
         expect(readdirSync(path.join(state, 'tmp'))).toEqual([]);
       },
     );
