@@ -23,6 +23,7 @@ import {
   writeTree,
 } from '../e2e/bake-fixture.ts';
 import { Kiln, processesOf, until } from '../e2e/kiln.ts';
+import { freePort } from '../free-port.ts';
 
 const ENTRY = path.resolve(import.meta.dirname, '../../src/bakery/bundle/baker-main.ts');
 const ROUNDS = 6;
@@ -173,7 +174,7 @@ describe('the baker', { timeout: 120_000 }, () => {
 
 describe('kill -9 of the server', { timeout: 120_000 }, () => {
   it('ends its baker with it; the next server sweeps what was under way', async () => {
-    const kiln = await Kiln.create();
+    const kiln = await Kiln.create({ environment: { KILN_LISTEN: `127.0.0.1:${await freePort()}` } });
     try {
       await kiln.serve();
       const app = path.join(kiln.directory, 'shop');

@@ -9,6 +9,7 @@ import { z } from 'zod';
 import { EngineClient, filters } from '../../src/docker/engine-client.ts';
 import { DOCKER_SOCKET, dockerAnswers, NO_DOCKER, runtimeImage } from '../docker.ts';
 import { Kiln, until } from '../e2e/kiln.ts';
+import { freePort } from '../free-port.ts';
 
 const HOST = 'greeter.stage.localhost';
 const SCRIPT = path.join(import.meta.dirname, '../../scripts/docker-engine.sh');
@@ -35,7 +36,9 @@ describe.runIf(runs)('containers', { timeout: 240_000 }, () => {
     const body = await shared.open({ method: 'GET', path: `/images/${runtime}/get`, signal: never });
     await engine.send({ method: 'POST', path: '/images/load', query: { quiet: '1' }, body, signal: never });
     shared.close();
-    kiln = await Kiln.create({ environment: { KILN_DOCKER_SOCKET: socket } });
+    // The address stays the same, so that whoever follows work finds the next server.
+    const listen = `127.0.0.1:${await freePort()}`;
+    kiln = await Kiln.create({ environment: { KILN_DOCKER_SOCKET: socket, KILN_LISTEN: listen } });
     await kiln.serve();
     const component = await kiln.example('greeter');
     await rewriteRuntime(path.join(component, 'kiln.yaml'));

@@ -5,7 +5,6 @@ import path from 'node:path';
 import { endMarked, type Mark } from '../../processes/marked-processes.ts';
 import type { TargetLog } from '../target-log.ts';
 import type { Isolation } from './description.ts';
-import { STATUS_FD } from './runner.ts';
 import { isWithin, type RootEntry, type SandboxPlan, sandboxCommand } from './sandbox.ts';
 
 /** Sockets of engines that would start anything for whoever can connect, which read-only does not prevent. */
@@ -90,7 +89,7 @@ function rootEntries(): readonly RootEntry[] {
 /** Says what went wrong, or undefined when a command ran to its end in a sandbox like those of instances. */
 async function tryOut(sandbox: SandboxHost, directory: string): Promise<string | undefined> {
   const isLeft = (await mkdir(directory, { recursive: true, mode: 0o700 })) === undefined;
-  // Killed with its server before it had bound its life to it, a sandbox waits for ever.
+  // One that hung has been cut off by its server's end, not by its limit.
   if (isLeft) await endMarked(TRIAL_MARK, directory);
   try {
     const [program = '', ...args] = sandboxCommand({
@@ -103,14 +102,14 @@ async function tryOut(sandbox: SandboxHost, directory: string): Promise<string |
       command: ['/bin/sh', '-c', 'exit 42'],
     });
     const { promise, resolve } = Promise.withResolvers<string | undefined>();
-    // The status line needs a descriptor that can be written; the sandbox must not outlast a trial that hangs.
-    const trial = spawn(program, ['--die-with-parent', ...args], {
-      stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+    // It ends by itself, also when its server is killed meanwhile: a sandbox that dies with its parent, or of a pipe
+    // that nobody reads any more, can leave its inner half waiting for ever.
+    const trial = spawn(program, args, {
+      stdio: ['ignore', 'ignore', 'pipe', 'ignore'],
       env: { [TRIAL_MARK.variable]: directory },
       timeout: TRIAL_MS,
       killSignal: 'SIGKILL',
     });
-    trial.stdio[STATUS_FD]?.on('error', () => undefined);
     let complaint = '';
     trial.stderr?.on('data', (chunk: Buffer) => {
       complaint += chunk.toString();
