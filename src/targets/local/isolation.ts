@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { constants, readdirSync, readlinkSync } from 'node:fs';
-import { access, mkdir, realpath, rm, stat } from 'node:fs/promises';
+import { access, mkdir, open, realpath, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { endMarked, type Mark } from '../../processes/marked-processes.ts';
 import type { TargetLog } from '../target-log.ts';
@@ -104,8 +104,9 @@ async function tryOut(sandbox: SandboxHost, directory: string): Promise<string |
     const { promise, resolve } = Promise.withResolvers<string | undefined>();
     // It ends by itself, also when its server is killed meanwhile: a sandbox that dies with its parent, or of a pipe
     // that nobody reads any more, can leave its inner half waiting for ever.
+    const status = await open('/dev/null', 'w');
     const trial = spawn(program, args, {
-      stdio: ['ignore', 'ignore', 'pipe', 'ignore'],
+      stdio: ['ignore', 'ignore', 'pipe', status.fd],
       env: { [TRIAL_MARK.variable]: directory },
       timeout: TRIAL_MS,
       killSignal: 'SIGKILL',
@@ -116,6 +117,7 @@ async function tryOut(sandbox: SandboxHost, directory: string): Promise<string |
     });
     trial.once('error', (error) => resolve(error.message));
     trial.once('close', (code) => resolve(code === 42 ? undefined : complaint.trim() || `exit code ${code}`));
+    await status.close();
     const problem = await promise;
     if (trial.killed) await endMarked(TRIAL_MARK, directory);
     return problem;
