@@ -4,7 +4,7 @@
  * in the state row, so a cut-off end shows too.
  */
 import { createHash } from 'node:crypto';
-import type { AuditTable } from './schema.ts';
+import type { AuditTable } from './tables/journal.ts';
 
 export const CHAIN_START = '0'.repeat(64);
 

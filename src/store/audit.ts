@@ -7,7 +7,7 @@ import { CHAIN_START, chainHash } from './audit-chain.ts';
 import type { Database } from './database.ts';
 import { fromJson } from './json.ts';
 import { pageBounds, pageOf } from './page.ts';
-import type { AuditTable } from './schema.ts';
+import type { AuditTable } from './tables/journal.ts';
 
 /** Lines read at a time when the chain is walked. */
 const STRIDE = 1000;

@@ -17,7 +17,7 @@ import { toJson } from './json.ts';
 import { SCHEMA_VERSION } from './migrate.ts';
 import { newerVersion } from './newer-version.ts';
 import { noteMade } from './note-made.ts';
-import type { EventTable, StateTable } from './schema.ts';
+import type { EventTable, StateTable } from './tables/journal.ts';
 
 export class ChangeTransaction {
   readonly db: Writer;

@@ -10,7 +10,7 @@ import type { Database } from './database.ts';
 import type { Reader } from './engine.ts';
 import { requireImage } from './images.ts';
 import { fromJson, toJson } from './json.ts';
-import type { ChannelMoveTable } from './schema.ts';
+import type { ChannelMoveTable } from './tables/channels.ts';
 
 export class Channels implements ChannelStore {
   readonly #database: Database;

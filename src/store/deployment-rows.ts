@@ -12,7 +12,7 @@ import type { DeploymentRequest } from '../domain/ports/deployments.ts';
 import type { ChangeTransaction } from './change.ts';
 import type { Reader } from './engine.ts';
 import { fromJson, toJson } from './json.ts';
-import type { DeploymentTable } from './schema.ts';
+import type { DeploymentTable } from './tables/deployments.ts';
 
 export function asDeployment(row: DeploymentTable): Deployment {
   return {

@@ -8,7 +8,7 @@ import type { Database } from './database.ts';
 import type { Writer } from './engine.ts';
 import { noteFailure } from './execution-history.ts';
 import { asJson } from './json.ts';
-import type { ExecutionHeadTable } from './schema.ts';
+import type { ExecutionHeadTable } from './tables/executions.ts';
 
 /** Together below SQLite's limit of bound values, and short enough that other writers get their turn. */
 const LARGEST_BATCH = 500;

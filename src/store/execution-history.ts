@@ -13,7 +13,7 @@ import type { LongReads } from './catalogue/long-reads.ts';
 import type { Database } from './database.ts';
 import type { Reader, Writer } from './engine.ts';
 import { found, searchExecutions, summaryOf } from './execution-search.ts';
-import type { ExecutionFactsTable } from './schema.ts';
+import type { ExecutionFactsTable } from './tables/executions.ts';
 
 const CAUSE_LENGTH = 2_000;
 

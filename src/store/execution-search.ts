@@ -5,7 +5,7 @@ import type { ExecutionSearch, ExecutionSummary } from '../domain/ports/executio
 import type { Reader } from './engine.ts';
 import { pageBounds, pageByOrdinal } from './page.ts';
 import { beginsWith } from './prefix.ts';
-import type { ExecutionFactsTable, ExecutionHeadTable } from './schema.ts';
+import type { ExecutionFactsTable, ExecutionHeadTable } from './tables/executions.ts';
 
 export async function searchExecutions(
   db: Reader,

@@ -24,7 +24,7 @@ import { factsRow } from './execution-history.ts';
 import { asJson, fromJson } from './json.ts';
 import { pageBounds, pageByOrdinal } from './page.ts';
 import { beginsWith } from './prefix.ts';
-import type { ExecutionHeadTable, ExecutionTable } from './schema.ts';
+import type { ExecutionHeadTable, ExecutionTable } from './tables/executions.ts';
 
 type Body = Omit<ExecutionOrigin, 'id' | 'pipeline' | 'definition'> &
   Pick<ExecutionRecord, 'createdAtMs' | 'createdBy'>;

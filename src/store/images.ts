@@ -20,7 +20,7 @@ import type { Database } from './database.ts';
 import type { Reader, Writer } from './engine.ts';
 import { fromJson, toJson } from './json.ts';
 import { pageBounds, pageOf } from './page.ts';
-import type { ImageTable } from './schema.ts';
+import type { ImageTable } from './tables/images.ts';
 
 type NewImage = Omit<Image, 'checks' | 'revoked'>;
 

@@ -20,7 +20,7 @@ import type { Database } from './database.ts';
 import type { Reader } from './engine.ts';
 import { fromJson } from './json.ts';
 import { pageBounds, pageOf } from './page.ts';
-import type { ImageIndexTable } from './schema.ts';
+import type { ImageIndexTable } from './tables/catalogue.ts';
 
 const AT_A_TIME = 500;
 /** Of the column that counts images. */

@@ -9,7 +9,7 @@ import type { LeaseStore } from '../domain/ports/leases.ts';
 import type { Database } from './database.ts';
 import type { Reader } from './engine.ts';
 import { beginsWith } from './prefix.ts';
-import type { LeaseTable } from './schema.ts';
+import type { LeaseTable } from './tables/deployments.ts';
 
 export class Leases implements LeaseStore {
   readonly #database: Database;

@@ -2,7 +2,7 @@ import type { Change } from '../domain/change.ts';
 import type { EnvironmentName } from '../domain/ids.ts';
 import type { Pause, PauseStore } from '../domain/ports/pauses.ts';
 import type { Database } from './database.ts';
-import type { EnvironmentPauseTable } from './schema.ts';
+import type { EnvironmentPauseTable } from './tables/deployments.ts';
 
 export class Pauses implements PauseStore {
   readonly #database: Database;

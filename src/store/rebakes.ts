@@ -5,7 +5,7 @@ import type { RebakeOutcome, RebakeRecord } from '../domain/rebake.ts';
 import type { Database } from './database.ts';
 import { requireImage } from './images.ts';
 import { fromJson, toJson } from './json.ts';
-import type { RebakeTable } from './schema.ts';
+import type { RebakeTable } from './tables/images.ts';
 
 const AT_A_TIME = 500;
 

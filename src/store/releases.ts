@@ -21,7 +21,7 @@ import { requireImage } from './images.ts';
 import { fromJson, toJson } from './json.ts';
 import { pageBounds, pageByOrdinal, serviceColumns } from './page.ts';
 import { refuseForeignRoutes } from './routes.ts';
-import type { ReleaseTable } from './schema.ts';
+import type { ReleaseTable } from './tables/deployments.ts';
 
 export class Releases implements ReleaseStore {
   readonly #database: Database;

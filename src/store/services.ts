@@ -15,7 +15,7 @@ import type { Database } from './database.ts';
 import type { WriteOptions } from './engine.ts';
 import { requireFence } from './fences.ts';
 import { fromJson, toJson } from './json.ts';
-import type { ServiceTable } from './schema.ts';
+import type { ServiceTable } from './tables/deployments.ts';
 
 /** Each of these states a wish; stating it twice changes nothing. */
 const REPEATABLE: WriteOptions = { repeatable: true };

@@ -4,7 +4,7 @@ import { KilnError } from '../domain/errors.ts';
 import type { TokenStore } from '../domain/ports/tokens.ts';
 import type { Database } from './database.ts';
 import { fromJson, toJson } from './json.ts';
-import type { TokenTable } from './schema.ts';
+import type { TokenTable } from './tables/journal.ts';
 
 export class Tokens implements TokenStore {
   readonly #database: Database;

@@ -9,7 +9,7 @@ import type { Database } from './database.ts';
 import type { Writer } from './engine.ts';
 import { asJson, fromJson } from './json.ts';
 import { pageBounds, pageByOrdinal } from './page.ts';
-import type { TriggerEventTable } from './schema.ts';
+import type { TriggerEventTable } from './tables/triggers.ts';
 
 /** So many later events at most may have come before an earlier one. */
 const OVERTAKEN_BY = 50;

@@ -1,6 +1,6 @@
 import type { Image } from '../../domain/image.ts';
 import type { Writer } from '../engine.ts';
-import type { ImageIndexTable } from '../schema.ts';
+import type { ImageIndexTable } from '../tables/catalogue.ts';
 import { chunkOf } from './bits.ts';
 import { clearTerms } from './postings.ts';
 import { edgeTerm, FAILED, OUTDATED, REVOKED, TESTED, termsOf } from './terms.ts';
