@@ -29,6 +29,7 @@ import { ARCH, type Building, type Entries, type Surroundings } from './server/b
 import { stopEverything } from './server/down.ts';
 import { ImageChecker } from './server/image-checker.ts';
 import { imageVerbs } from './server/image-verbs.ts';
+import { KnownServers } from './server/known-servers.ts';
 import { machineTrials } from './server/machine-checks.ts';
 import { pipelineVerbs } from './server/pipeline-verbs.ts';
 import { rebakeWork } from './server/rebake-work.ts';
@@ -141,6 +142,15 @@ async function build(building: Building): Promise<Omit<KilnServer, 'close'>> {
     { store, verbs, holder, taskLogs },
   );
 
+  const servers = new KnownServers({
+    store: store.servers,
+    clock: systemClock,
+    log,
+    id: state.id,
+    version: entries.version,
+    startedAtMs,
+    shares: store.engine === 'postgres',
+  });
   const asked = Promise.withResolvers<void>();
   const app = createApp({
     store,
@@ -149,7 +159,11 @@ async function build(building: Building): Promise<Omit<KilnServer, 'close'>> {
     clock: systemClock,
     holder,
     randomBytes,
-    hosts: settings.hosts,
+    hosts: [
+      ...settings.hosts,
+      ...(settings.peerUrl === undefined ? [] : [new URL(settings.peerUrl).hostname]),
+    ],
+    servers,
     page: await readPageFiles(entries.page),
     bakery,
     checks,
@@ -204,6 +218,8 @@ async function build(building: Building): Promise<Omit<KilnServer, 'close'>> {
   closers.push(() => api.close());
   // Before the socket: it ends streams and waiting calls, which closing would otherwise wait for.
   closers.push(() => app.close());
+  await servers.start(settings.peerUrl ?? api.url);
+  closers.push(() => servers.close());
   state.writeServerFile({ url: api.url, pid: process.pid, version: entries.version, startedAtMs });
   return { url: api.url, asked: asked.promise };
 }

@@ -35,6 +35,7 @@ const fileSchema = z.strictObject({
   hosts: z.array(z.string()).optional(),
   tls: z.strictObject({ certificateFile: z.string(), keyFile: z.string() }).optional(),
   databaseUrl: z.string().optional(),
+  peerUrl: z.string().optional(),
   router: z
     .strictObject({ driver: z.enum(['built-in', 'haproxy']).optional(), listen: z.string().optional() })
     .optional(),

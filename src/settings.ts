@@ -4,6 +4,7 @@ import { homedir } from 'node:os';
 import path from 'node:path';
 import { KilnError } from './domain/errors.ts';
 import type { SEVERITIES } from './domain/finding.ts';
+import { isLoopback } from './domain/loopback.ts';
 import type { Keeping } from './domain/ports/execution-history.ts';
 import { DEFAULT_RETENTION, type RetentionPolicy } from './domain/retention.ts';
 import { type FileSettings, readSettingsFile } from './settings-file.ts';
@@ -38,6 +39,8 @@ export interface Settings {
   /** Needed to listen beyond loopback. */
   readonly tls?: { readonly certificateFile: string; readonly keyFile: string };
   readonly databaseUrl?: string;
+  /** Where other servers of the same database reach this one, when not where it listens. */
+  readonly peerUrl?: string;
   readonly router: {
     readonly driver: 'built-in' | 'haproxy';
     readonly listen: Listen;
@@ -116,6 +119,7 @@ export function loadSettings(flags: Flags, env: Readonly<Record<string, string |
   const file = readSettingsFile(path.join(stateDirectory, 'settings.yaml'));
   const routerListen = flags.routerListen ?? env.KILN_ROUTER_LISTEN ?? file.router?.listen;
   const databaseUrl = env.DATABASE_URL ?? file.databaseUrl;
+  const peerUrl = env.KILN_PEER_URL ?? file.peerUrl;
   const tls = tlsFiles(env) ?? file.tls;
   const providers = providerSettings(env);
   const s3 = s3PlaceOf(file.s3, {
@@ -130,6 +134,7 @@ export function loadSettings(flags: Flags, env: Readonly<Record<string, string |
     hosts: env.KILN_HOSTS?.split(',').filter(Boolean) ?? file.hosts ?? [],
     ...(tls === undefined ? {} : { tls }),
     ...(databaseUrl === undefined ? {} : { databaseUrl }),
+    ...(peerUrl === undefined ? {} : { peerUrl: parsePeerUrl(peerUrl) }),
     router: {
       driver: routerDriver(flags.router ?? env.KILN_ROUTER ?? file.router?.driver ?? 'built-in'),
       listen: parseListen(routerListen ?? DEFAULT_ROUTER_LISTEN, 'router-listen'),
@@ -200,6 +205,16 @@ export function parseListen(text: string, name: string): Listen {
     });
   }
   return { host, port };
+}
+
+/** Tokens travel there: in the clear only within this machine. */
+function parsePeerUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isSafe = url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url.hostname));
+  if (url !== undefined && isSafe && url.pathname === '/' && url.username === '') return url.origin;
+  throw new KilnError('input.invalid', `"${text}" is no address that other servers can reach this one at.`, {
+    next: 'Set KILN_PEER_URL to https://HOST:PORT; http:// will do on loopback only.',
+  });
 }
 
 function tlsFiles(env: Readonly<Record<string, string | undefined>>): Settings['tls'] {

@@ -1,8 +1,21 @@
 import { z } from '@hono/zod-openapi';
 import { atMs } from './names.ts';
 
+const knownServer = z
+  .object({
+    id: z.string(),
+    url: z.string().openapi({ description: 'Where the other servers reach it' }),
+    host: z.string(),
+    version: z.string(),
+    startedAtMs: atMs,
+    seenAtMs: atMs.openapi({ description: 'When it last said that it lives' }),
+    goneSinceMs: atMs.optional().openapi({ description: 'Absent: it lives' }),
+  })
+  .openapi('KnownServer');
+
 const serverView = z
   .object({
+    id: z.string(),
     version: z.string(),
     pid: z.int(),
     startedAtMs: atMs,
@@ -18,6 +31,9 @@ const serverView = z
     targets: z.array(
       z.object({ name: z.string(), isolation: z.enum(['sandbox', 'none', 'unknown']), detail: z.string() }),
     ),
+    servers: z
+      .array(knownServer)
+      .openapi({ description: 'That work on the same store, this one among them' }),
   })
   .openapi('Server');
 

@@ -1,15 +1,11 @@
 /** Where the server may listen: beyond loopback only with TLS, since every call carries a token. */
 import { KilnError } from '../domain/errors.ts';
+import { isLoopback } from '../domain/loopback.ts';
 
 export interface ListenSettings {
   readonly host: string;
   readonly port: number;
   readonly tls?: { readonly certificateFile: string; readonly keyFile: string };
-}
-
-function isLoopback(host: string): boolean {
-  const name = host.toLowerCase().replace(/^\[(.*)\]$/, '$1');
-  return name === 'localhost' || name === '::1' || /^127(?:\.\d{1,3}){3}$/.test(name);
 }
 
 export function checkListen(settings: ListenSettings): void {

@@ -10,6 +10,7 @@ import type { Strategy } from '../domain/component.ts';
 import type { Deployment, OnConflict } from '../domain/deployment.ts';
 import type { ComponentName, DeploymentId, EnvironmentName, ReleaseNumber } from '../domain/ids.ts';
 import type { Image } from '../domain/image.ts';
+import type { KnownServer } from '../domain/known-server.ts';
 import type { Clock } from '../domain/ports/clock.ts';
 import type { RouterStatus } from '../domain/ports/router.ts';
 import type { Store } from '../domain/ports/store.ts';
@@ -108,6 +109,16 @@ interface ServerPart {
   down(options: { readonly instances: boolean; readonly actor: string }): Promise<readonly string[]>;
 }
 
+/** Those that work on the same store, this one among them. */
+export interface ServersPart {
+  /** Of this server. */
+  readonly id: string;
+  /** Name of its machine. */
+  readonly host: string;
+  list(): Promise<readonly KnownServer[]>;
+  get(id: string): Promise<KnownServer | undefined>;
+}
+
 interface HttpLog {
   info(fields: Readonly<Record<string, unknown>>, message: string): void;
   warn(fields: Readonly<Record<string, unknown>>, message: string): void;
@@ -167,6 +178,7 @@ export interface HttpParts {
   readonly services: ServicesPart;
   readonly router: { status(signal: AbortSignal): Promise<RouterStatus> };
   readonly server: ServerPart;
+  readonly servers: ServersPart;
   /** Files of the page by the path they are served at. */
   readonly page: ReadonlyMap<string, PageFile>;
   readonly clock: Clock;

@@ -15,6 +15,7 @@ import { addImageCopies } from './migrations/011-image-copies.ts';
 import { addExecutionFacts } from './migrations/012-execution-facts.ts';
 import { addEnvironmentPauses } from './migrations/013-environment-pauses.ts';
 import { addFailedImages } from './migrations/014-failed-images.ts';
+import { addServers } from './migrations/015-servers.ts';
 import { newerVersion } from './newer-version.ts';
 
 interface Migration {
@@ -38,6 +39,7 @@ const MIGRATIONS: readonly Migration[] = [
   { name: 'execution-facts', up: addExecutionFacts },
   { name: 'environment-pauses', up: addEnvironmentPauses },
   { name: 'failed-images', up: addFailedImages },
+  { name: 'servers', up: addServers },
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

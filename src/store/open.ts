@@ -22,6 +22,7 @@ import { migrate } from './migrate.ts';
 import { Pauses } from './pauses.ts';
 import { Rebakes } from './rebakes.ts';
 import { Releases } from './releases.ts';
+import { Servers } from './servers.ts';
 import { Services } from './services.ts';
 import { Tokens } from './tokens.ts';
 import { TriggerEvents } from './triggers.ts';
@@ -93,6 +94,7 @@ class OpenStore implements Store {
   readonly executionHistory: ExecutionHistory;
   readonly triggers: TriggerEvents;
   readonly webhooks: Webhooks;
+  readonly servers: Servers;
   readonly services: Services;
   readonly leases: Leases;
   readonly tokens: Tokens;
@@ -122,6 +124,7 @@ class OpenStore implements Store {
     this.executionHistory = new ExecutionHistory(database, reads);
     this.triggers = new TriggerEvents(database);
     this.webhooks = new Webhooks(database);
+    this.servers = new Servers(database);
     this.services = new Services(database);
     this.leases = new Leases(database);
     this.tokens = new Tokens(database);

@@ -10,6 +10,7 @@ import type { DeploymentTables } from './tables/deployments.ts';
 import type { ExecutionTables } from './tables/executions.ts';
 import type { ImageTables } from './tables/images.ts';
 import type { JournalTables } from './tables/journal.ts';
+import type { ServerTables } from './tables/servers.ts';
 import type { TriggerTables } from './tables/triggers.ts';
 
 export interface Schema
@@ -19,4 +20,5 @@ export interface Schema
     ChannelTables,
     DeploymentTables,
     ExecutionTables,
-    TriggerTables {}
+    TriggerTables,
+    ServerTables {}

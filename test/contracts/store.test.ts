@@ -12,6 +12,7 @@ import { ownershipContract } from './store-ownership.ts';
 import { pausesContract } from './store-pauses.ts';
 import { rebakesContract } from './store-rebakes.ts';
 import { releasesContract } from './store-releases.ts';
+import { serversContract } from './store-servers.ts';
 import {
   open,
   postgresSubject,
@@ -47,6 +48,7 @@ function contract(makeSubject: () => Promise<StoreSubject>): void {
   describe('pauses', () => pausesContract(underTest));
   describe('rebakes and policies', () => rebakesContract(underTest));
   describe('releases and deployments', () => releasesContract(underTest));
+  describe('servers', () => serversContract(underTest));
   describe('ownership', () => ownershipContract(underTest));
   describe('journal', () => journalContract(underTest));
 }

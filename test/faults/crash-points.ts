@@ -133,6 +133,7 @@ const BESIDE = new Set([
   'store.executions.claim',
   'store.executions.renew',
   'store.leases.acquire',
+  'store.servers.beat',
   'store.triggers.note',
   'store.webhooks.claimStatuses',
 ]);

@@ -30,6 +30,7 @@ import { SingleTasks } from '../../src/pipeline/single-tasks.ts';
 import { NOTHING_YET } from '../../src/registry/transfer-progress.ts';
 import type { Transfer } from '../../src/registry/transfers.ts';
 import type { ScanRun } from '../../src/scan/scans.ts';
+import { KnownServers } from '../../src/server/known-servers.ts';
 import { systemClock } from '../../src/server/system-clock.ts';
 import { openWebhooks } from '../../src/server/webhooks.ts';
 import { openStore } from '../../src/store/open.ts';
@@ -308,6 +309,15 @@ function smallParts(
     router: {
       status: async () => ({ driver: 'built-in', reachable: true, listen: '127.0.0.1:7080', detail: 'fine' }),
     },
+    servers: new KnownServers({
+      store: store.servers,
+      clock: systemClock,
+      log: { warn: log },
+      id: 'this-server',
+      version: '0.1.0',
+      startedAtMs: 1,
+      shares: false,
+    }),
     server: {
       version: '0.1.0',
       pid: 1,

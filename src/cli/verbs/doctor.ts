@@ -7,6 +7,7 @@ import type { Answer } from '../../api/contract.ts';
 import { EXIT } from '../../api/failures.ts';
 import { asKilnError } from '../../domain/errors.ts';
 import { answer, type Context, hint } from '../context.ts';
+import { agoText } from '../time.ts';
 import { TOOLS, type Tool } from '../tools.ts';
 
 const NODE_MAJOR = 24;
@@ -114,7 +115,7 @@ async function serverState(context: Context): Promise<ServerState> {
 }
 
 function report(
-  { terminal: { colors } }: Context,
+  { terminal: { colors }, now }: Context,
   node: { version: string; fits: boolean },
   tools: readonly Finding[],
   state: ServerState,
@@ -129,15 +130,16 @@ function report(
       return `${sign.broken} ${tool.name} is there but does not work: ${tool.why}\n    would give: ${tool.gives}${tool.mend === undefined ? '' : `\n    to mend it: ${tool.mend}`}`;
     return `${sign.missing} ${tool.name} is missing; would give: ${tool.gives}\n    Debian package: ${tool.package}`;
   });
-  return [nodeLine, ...toolLines, ...serverLines(state, sign)].join('\n');
+  return [nodeLine, ...toolLines, ...serverLines(state, now(), sign)].join('\n');
 }
 
 function serverLines(
   state: ServerState,
+  nowMs: number,
   sign: Readonly<Record<Finding['state'], string>>,
 ): readonly string[] {
   if (!state.reachable) return [`${sign.missing} server: ${state.why}`];
-  const { version, store, router, targets, pid } = state.server;
+  const { version, store, router, targets, pid, id, servers } = state.server;
   return [
     `${sign.present} server ${version} (process ${pid}), store ${store}`,
     `${router.reachable ? sign.present : sign.broken} router ${router.driver} at ${router.listen} ${router.detail}`,
@@ -145,5 +147,18 @@ function serverLines(
       ({ name, isolation, detail }) =>
         `${isolation === 'unknown' ? sign.missing : sign.present} target ${name}, isolation ${isolation} ${detail}`,
     ),
+    ...servers.filter((other) => other.id !== id).map((other) => otherServerLine(other, nowMs, sign)),
   ];
+}
+
+/** One that works on the same store. */
+function otherServerLine(
+  { url, host, version, seenAtMs, goneSinceMs }: Answer<'server.get'>['servers'][number],
+  nowMs: number,
+  sign: Readonly<Record<Finding['state'], string>>,
+): string {
+  const beat = `last heartbeat ${agoText(seenAtMs, nowMs)}`;
+  if (goneSinceMs === undefined)
+    return `${sign.present} also server ${version} at ${url} on ${host}, ${beat}`;
+  return `${sign.broken} the server at ${url} on ${host} is gone, ${beat}`;
 }

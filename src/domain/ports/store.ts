@@ -19,6 +19,7 @@ import type { LeaseStore } from './leases.ts';
 import type { PauseStore } from './pauses.ts';
 import type { RebakeStore } from './rebakes.ts';
 import type { ReleaseStore } from './releases.ts';
+import type { ServerStore } from './servers.ts';
 import type { ServiceStore } from './services.ts';
 import type { TokenStore } from './tokens.ts';
 import type { TriggerStore } from './triggers.ts';
@@ -40,6 +41,7 @@ export interface Store {
   readonly executionHistory: ExecutionHistoryStore;
   readonly triggers: TriggerStore;
   readonly webhooks: WebhookStore;
+  readonly servers: ServerStore;
   readonly services: ServiceStore;
   readonly leases: LeaseStore;
   readonly tokens: TokenStore;
