@@ -6,6 +6,7 @@ import type { Store } from '../domain/ports/store.ts';
 import { Commands } from '../pipeline/commands/commands.ts';
 import { secretFolder } from '../pipeline/commands/secret-folder.ts';
 import { Services } from '../pipeline/commands/services.ts';
+import { Sources } from '../pipeline/commands/source.ts';
 import { resourceName } from '../pipeline/definition/resources.ts';
 import { Executor } from '../pipeline/executor.ts';
 import { Retention } from '../pipeline/history/retention.ts';
@@ -54,8 +55,13 @@ export async function buildPipelines(
   const engine = new EngineClient(settings.dockerSocket);
   closers.push(() => engine.close());
   const { artifacts, transfers } = openArtifacts(settings, state);
+  const around = { settings, state, store, log };
+  const checkouts = await openCheckouts(around);
+  closers.push(() => checkouts.folders.close());
+  const sources = new Sources(checkouts.checkout);
   const commands = new Commands({
     artifacts,
+    sources,
     stateDirectory: state.path,
     searchPath,
     bwrap,
@@ -91,9 +97,6 @@ export async function buildPipelines(
     transfers,
     places: settings.pipelineTasks,
   });
-  const around = { settings, state, store, log };
-  const checkouts = await openCheckouts(around);
-  closers.push(() => checkouts.folders.close());
   const pipelines = new Pipelines({
     heldUpBy: async (key, waiting) => workerJobs.heldUpBy(key) ?? deploymentHeldUpBy(pauses, waiting),
     lastSaid: (execution, task) => taskLogs.lastLine(execution, task),

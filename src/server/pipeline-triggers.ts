@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { homedir } from 'node:os';
 import type { Logger } from 'pino';
 import type { Store } from '../domain/ports/store.ts';
+import { Checkout } from '../pipeline/checkout/checkout.ts';
 import { Git } from '../pipeline/checkout/git.ts';
 import { Mirrors } from '../pipeline/checkout/mirrors.ts';
 import { Workspaces } from '../pipeline/checkout/workspaces.ts';
@@ -22,6 +23,7 @@ import { systemClock } from './system-clock.ts';
 
 export interface Checkouts {
   readonly mirrors: Mirrors;
+  readonly checkout: Checkout;
   readonly workspaces: Workspaces;
   readonly folders: SourceFolders;
 }
@@ -36,11 +38,12 @@ interface Around {
 export async function openCheckouts({ settings, state, store, log }: Around): Promise<Checkouts> {
   const git = new Git({ searchPath: settings.path, home: homedir(), network: settings.buildNetwork });
   const mirrors = new Mirrors(git, state.file('pipelines/mirrors'));
-  const workspaces = new Workspaces(mirrors, state.file('pipelines/checkouts'));
+  const checkout = new Checkout(mirrors);
+  const workspaces = new Workspaces(checkout, state.file('pipelines/checkouts'));
   const { executions, events } = store;
   const folders = new SourceFolders({ workspaces, executions, events, clock: systemClock, log });
   await folders.start();
-  return { mirrors, workspaces, folders };
+  return { mirrors, checkout, workspaces, folders };
 }
 
 export interface Triggers {

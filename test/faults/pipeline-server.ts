@@ -10,9 +10,13 @@ import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineClient } from '../../src/docker/engine-client.ts';
 import { LocalArtifacts } from '../../src/pipeline/artifacts/local-artifacts.ts';
+import { Checkout } from '../../src/pipeline/checkout/checkout.ts';
+import { Git } from '../../src/pipeline/checkout/git.ts';
+import { Mirrors } from '../../src/pipeline/checkout/mirrors.ts';
 import { Commands } from '../../src/pipeline/commands/commands.ts';
 import { secretFolder } from '../../src/pipeline/commands/secret-folder.ts';
 import { Services } from '../../src/pipeline/commands/services.ts';
+import { Sources } from '../../src/pipeline/commands/source.ts';
 import { Executor } from '../../src/pipeline/executor.ts';
 import { DiskTaskLogs } from '../../src/pipeline/logs/task-logs.ts';
 import type { Task } from '../../src/pipeline/task.ts';
@@ -74,6 +78,7 @@ function slowToAnswer(task: Task): Task {
 }
 
 const log = { warn: (fields: object, message: string) => console.error(message, fields) };
+const git = new Git({ searchPath: process.env.PATH ?? '/usr/bin:/bin', home: state, network: {} });
 const commands = new Commands({
   artifacts: new LocalArtifacts(path.join(state, 'pipelines/artifacts'), randomUUID),
   stateDirectory: state,
@@ -81,6 +86,7 @@ const commands = new Commands({
   bwrap: ['/usr/bin/bwrap', '/usr/local/bin/bwrap'].find((program) => existsSync(program)),
   secrets: secretFolder(path.join(state, 'secrets')),
   logs: new DiskTaskLogs(path.join(state, 'logs'), systemClock, log),
+  sources: new Sources(new Checkout(new Mirrors(git, path.join(state, 'pipelines/mirrors')))),
   services: new Services(new EngineClient(path.join(state, 'no-engine.sock')), state),
   clock: systemClock,
   newId: randomUUID,

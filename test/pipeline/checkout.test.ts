@@ -3,6 +3,7 @@ import { access, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } fro
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Checkout } from '../../src/pipeline/checkout/checkout.ts';
 import { Git, gitEnvironment } from '../../src/pipeline/checkout/git.ts';
 import { Mirrors } from '../../src/pipeline/checkout/mirrors.ts';
 import { remoteRefs } from '../../src/pipeline/checkout/remote-refs.ts';
@@ -22,7 +23,11 @@ afterAll(() => rm(directory, { recursive: true, force: true }));
 function parts(name: string, searchPath = process.env.PATH ?? '') {
   const git = new Git({ searchPath, home: directory, network: {} });
   const mirrors = new Mirrors(git, path.join(directory, name, 'mirrors'));
-  return { git, mirrors, workspaces: new Workspaces(mirrors, path.join(directory, name, 'checkouts')) };
+  return {
+    git,
+    mirrors,
+    workspaces: new Workspaces(new Checkout(mirrors), path.join(directory, name, 'checkouts')),
+  };
 }
 
 describe('addresses', () => {

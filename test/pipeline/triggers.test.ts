@@ -7,6 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Clock } from '../../src/domain/ports/clock.ts';
 import type { Store } from '../../src/domain/ports/store.ts';
 import type { PipelineSource, PullRequestEvent, TriggerEvent } from '../../src/domain/trigger.ts';
+import { Checkout } from '../../src/pipeline/checkout/checkout.ts';
 import { Git } from '../../src/pipeline/checkout/git.ts';
 import { Mirrors } from '../../src/pipeline/checkout/mirrors.ts';
 import { Workspaces } from '../../src/pipeline/checkout/workspaces.ts';
@@ -55,7 +56,7 @@ function newId(): string {
 function server() {
   const git = new Git({ searchPath: process.env.PATH ?? '', home: directory, network: {} });
   const mirrors = new Mirrors(git, path.join(directory, 'mirrors'));
-  const workspaces = new Workspaces(mirrors, path.join(directory, 'checkouts'));
+  const workspaces = new Workspaces(new Checkout(mirrors), path.join(directory, 'checkouts'));
   const { executions, events, triggers } = store;
   const folders = new SourceFolders({ workspaces, executions, events, clock: systemClock, log });
   const machines = new Machines(executions);

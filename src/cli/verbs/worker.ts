@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
-import { hostname } from 'node:os';
+import { homedir, hostname } from 'node:os';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -11,13 +11,19 @@ import { EXIT } from '../../api/failures.ts';
 import { EngineClient } from '../../docker/engine-client.ts';
 import { asKilnError } from '../../domain/errors.ts';
 import { LocalArtifacts } from '../../pipeline/artifacts/local-artifacts.ts';
+import { Checkout } from '../../pipeline/checkout/checkout.ts';
+import { Git } from '../../pipeline/checkout/git.ts';
+import { Mirrors } from '../../pipeline/checkout/mirrors.ts';
 import { Services } from '../../pipeline/commands/services.ts';
+import { Sources } from '../../pipeline/commands/source.ts';
 import { TaskFailed } from '../../pipeline/task.ts';
 import { type WorkerServer, work } from '../../pipeline/workers/worker.ts';
 import type { Offer } from '../../pipeline/workers/worker-jobs.ts';
 import { type Context, numberFlag, textFlag } from '../context.ts';
 
 const WAIT_SECONDS = 20;
+/** Proxies and certificates, for git. */
+const NETWORK_VARIABLES = /^(https?_proxy|no_proxy|all_proxy|ssl_cert_file)$/i;
 
 export async function run(context: Context): Promise<number> {
   const { env, flags, signal, terminal } = context;
@@ -45,6 +51,7 @@ export async function run(context: Context): Promise<number> {
           .map((folder) => path.join(folder, 'bwrap'))
           .find((file) => path.isAbsolute(file) && existsSync(file)),
         services: new Services(engine, stateDirectory),
+        sources: new Sources(checkoutOf(context, searchPath, stateDirectory)),
         artifacts: new LocalArtifacts(path.join(stateDirectory, 'pipelines', 'artifacts'), randomUUID),
         clock: { now: context.now, monotonic: () => performance.now(), sleep: context.sleep },
         newId: randomUUID,
@@ -56,6 +63,19 @@ export async function run(context: Context): Promise<number> {
   );
   engine.close();
   return EXIT.ok;
+}
+
+/** With the keys and credential helpers of whoever runs the worker, as the server does it with its own. */
+function checkoutOf({ env }: Context, searchPath: string, stateDirectory: string): Checkout {
+  const network = Object.entries(env).flatMap(([name, value]) =>
+    NETWORK_VARIABLES.test(name) && value !== undefined ? [[name, value]] : [],
+  );
+  const git = new Git({
+    searchPath,
+    home: env.HOME ?? homedir(),
+    network: Object.fromEntries(network),
+  });
+  return new Checkout(new Mirrors(git, path.join(stateDirectory, 'pipelines', 'mirrors')));
 }
 
 function serverOf(context: Context, worker: string, labels: readonly string[]): WorkerServer {

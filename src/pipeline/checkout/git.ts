@@ -125,7 +125,7 @@ export class Git {
       return { exitCode, stdout: stdout(), stderr: stderr() };
     } catch (error) {
       if (!isSystemError(error, 'ENOENT')) throw error;
-      throw new KilnError('tool.missing', 'There is no git on the server’s machine.', {
+      throw new KilnError('tool.missing', 'There is no git on this machine.', {
         cause: error,
         next: 'Install it: apt-get install git',
       });
@@ -158,14 +158,14 @@ function endGroup(pid: number | undefined): void {
 function failed({ argv }: GitCall, exitCode: number, stderr: string): KilnError {
   const said = stderr.trim().slice(-ERROR_SHOWN_BYTES);
   return new KilnError('checkout.failed', `git ${verbOf(argv)} ended with ${exitCode}: ${said}`, {
-    next: 'See that the server’s user can reach the repository with git, without being asked anything.',
+    next: 'See that the user that runs Kiln there can reach the repository with git, without being asked anything.',
     retryable: true,
   });
 }
 
 function tooLong({ argv, limitMs }: GitCall): KilnError {
   return new KilnError('timeout', `git ${verbOf(argv)} did not end within ${limitMs / 1_000} s.`, {
-    next: 'See that the repository can be reached from the server’s machine.',
+    next: 'See that the repository can be reached from the machine that checks out.',
     retryable: true,
   });
 }

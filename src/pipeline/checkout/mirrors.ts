@@ -165,11 +165,16 @@ export class Mirror {
   async resolve(at: string, signal: AbortSignal): Promise<string | undefined> {
     for (const name of [`refs/heads/${at}`, `refs/tags/${at}`, at]) {
       if (name === at && !/^(refs\/[^-].*|[0-9a-f]{7,64})$/.test(at)) continue;
-      const argv = ['rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`];
-      const found = await this.#ask(argv, signal);
-      if (found !== undefined) return found.trim();
+      const found = await this.commitNamed(name, signal);
+      if (found !== undefined) return found;
     }
     return undefined;
+  }
+
+  /** The whole name of the commit that git knows by this one. */
+  async commitNamed(name: string, signal: AbortSignal): Promise<string | undefined> {
+    const argv = ['rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`];
+    return (await this.#ask(argv, signal))?.trim();
   }
 
   /** A commit, or what a tag names, with a file of it; undefined: it is not here. One process tells it all. */

@@ -1,26 +1,17 @@
 /** Folders that executions have to themselves, with their source checked out at the exact commit. */
-import { mkdir, readdir, realpath, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, realpath, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { KilnError } from '../../domain/errors.ts';
-import type { CheckoutOptions } from '../../domain/trigger.ts';
 import { isMissing } from '../../files/system-error.ts';
-import type { Mirror, Mirrors } from './mirrors.ts';
-import { repositoryUrl } from './repository-url.ts';
-
-const CHECKOUT_LIMIT_MS = 30 * 60_000;
-
-export interface CheckoutWish {
-  readonly repository: string;
-  readonly commit: string;
-  readonly options: CheckoutOptions;
-}
+import { type Checkout, type CheckoutWish, isThere } from './checkout.ts';
+import type { Mirror } from './mirrors.ts';
 
 export class Workspaces {
-  readonly #mirrors: Mirrors;
+  readonly #checkout: Checkout;
   readonly #directory: string;
 
-  constructor(mirrors: Mirrors, directory: string) {
-    this.#mirrors = mirrors;
+  constructor(checkout: Checkout, directory: string) {
+    this.#checkout = checkout;
     this.#directory = directory;
   }
 
@@ -31,22 +22,14 @@ export class Workspaces {
   async make(name: string, wish: CheckoutWish, signal: AbortSignal, held?: Mirror): Promise<string> {
     const folder = this.#folder(name);
     const into = path.join(folder, nameOf(wish.repository));
-    const { commit, options } = wish;
-    const mirror = held ?? (await this.#mirrors.holding(wish.repository, { commit }, options.depth, signal));
     await rm(folder, { recursive: true, force: true });
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    const [usesLfs] = await Promise.all([
-      options.lfs && mirror.usesLfs(commit, signal),
-      this.#copy(mirror, wish, into, signal),
-    ]);
-    if (usesLfs) await this.#requireLfs(wish, signal);
-    if (options.submodules) await this.#submodules(wish, into, signal);
-    if (usesLfs) await this.#largeFiles(wish, into, signal);
+    await this.#checkout.into(into, wish, signal, held);
     return into;
   }
 
   async isThere(name: string): Promise<boolean> {
-    return (await this.#find(this.#folder(name))) !== undefined;
+    return isThere(this.#folder(name));
   }
 
   async remove(name: string): Promise<void> {
@@ -60,76 +43,6 @@ export class Workspaces {
       if (isMissing(error)) return [];
       throw error;
     }
-  }
-
-  async #copy(
-    mirror: Mirror,
-    { repository, commit, options }: CheckoutWish,
-    into: string,
-    signal: AbortSignal,
-  ) {
-    const git = this.#mirrors.git;
-    const limitMs = CHECKOUT_LIMIT_MS;
-    const { url } = repositoryUrl(repository);
-    const run = (argv: readonly string[]) => git.run({ argv, protocol: 'file', limitMs }, signal);
-    if (options.depth === undefined) {
-      await run([
-        'clone',
-        '--quiet',
-        '--local',
-        '--no-checkout',
-        '--template=',
-        '--',
-        mirror.directory,
-        into,
-      ]);
-    } else {
-      await run(['init', '--quiet', '--template=', '--', into]);
-      const wanted = [`--depth=${options.depth}`, '--', `file://${mirror.directory}`, commit];
-      await run(['-C', into, 'fetch', '--quiet', '--no-tags', ...wanted]);
-    }
-    await Promise.all([
-      run(['-C', into, 'config', 'remote.origin.url', url]),
-      run(['-C', into, 'checkout', '--quiet', '--force', '--detach', commit]),
-    ]);
-  }
-
-  /** By the protocol of the repository and no other: one from afar cannot name a folder of this machine. */
-  async #submodules({ repository, options }: CheckoutWish, into: string, signal: AbortSignal): Promise<void> {
-    if ((await this.#find(path.join(into, '.gitmodules'))) === undefined) return;
-    const { protocol } = repositoryUrl(repository);
-    const deep = options.depth === undefined ? [] : [`--depth=${options.depth}`];
-    const argv = ['-C', into, 'submodule', 'update', '--init', '--recursive', '--quiet', ...deep];
-    await this.#mirrors.git.run({ argv, protocol, limitMs: CHECKOUT_LIMIT_MS }, signal);
-  }
-
-  async #requireLfs({ repository }: CheckoutWish, signal: AbortSignal): Promise<void> {
-    const version = await this.#mirrors.git.ask({ argv: ['lfs', 'version'], limitMs: 30_000 }, signal);
-    const { url } = repositoryUrl(repository);
-    if (version === undefined) {
-      throw new KilnError('tool.missing', `${url} keeps files in Git LFS, and there is no git-lfs here.`, {
-        next: 'Install it on the server’s machine (apt-get install git-lfs), or write lfs: false under Checkout.',
-      });
-    }
-  }
-
-  async #largeFiles({ repository }: CheckoutWish, into: string, signal: AbortSignal): Promise<void> {
-    const { protocol } = repositoryUrl(repository);
-    const settings = {
-      'filter.lfs.clean': 'git-lfs clean -- %f',
-      'filter.lfs.smudge': 'git-lfs smudge -- %f',
-      'filter.lfs.process': 'git-lfs filter-process',
-      'filter.lfs.required': 'true',
-    };
-    const argv = ['-C', into, 'lfs', 'pull', 'origin'];
-    await this.#mirrors.git.run({ argv, protocol, settings, limitMs: CHECKOUT_LIMIT_MS }, signal);
-  }
-
-  async #find(file: string) {
-    return stat(file).catch((error: unknown) => {
-      if (isMissing(error)) return undefined;
-      throw error;
-    });
   }
 
   #folder(name: string): string {

@@ -1,4 +1,5 @@
 /** What a `cmd` task asks for, once its arguments have been read. */
+import type { CheckoutOptions } from '../../domain/trigger.ts';
 
 export interface CacheWish {
   /** Names the content; with `files`, together with what those hold. */
@@ -28,6 +29,8 @@ export interface CommandWish {
   readonly commands: readonly string[];
   readonly source?: string | undefined;
   readonly commit?: string | undefined;
+  /** How a repository is checked out. */
+  readonly checkout: CheckoutOptions;
   readonly environment: Readonly<Record<string, string>>;
   readonly files: Readonly<Record<string, string>>;
   /** Name of the secret by the variable, or the file, that holds it while the commands run. */

@@ -8,9 +8,13 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { DOCKER_SOCKET, dockerAnswers, NO_DOCKER, shellImage } from '../../../test/docker.ts';
+import { GitRemote } from '../../../test/pipeline/git-remote.ts';
 import { EngineClient } from '../../docker/engine-client.ts';
 import { LocalArtifacts } from '../artifacts/local-artifacts.ts';
 import type { Json, JsonObject } from '../asl/json.ts';
+import { Checkout } from '../checkout/checkout.ts';
+import { Git } from '../checkout/git.ts';
+import { Mirrors } from '../checkout/mirrors.ts';
 import { DiskTaskLogs } from '../logs/task-logs.ts';
 import type { TaskCall } from '../task.ts';
 import type { TaskParts } from '../task-parts.ts';
@@ -21,6 +25,7 @@ import { CommandGroups } from './limits.ts';
 import { MarkedOutput } from './script.ts';
 import { secretFolder } from './secret-folder.ts';
 import { Services } from './services.ts';
+import { Sources } from './source.ts';
 
 const BWRAP = ['/usr/bin/bwrap', '/usr/local/bin/bwrap'].find((file) => existsSync(file));
 const never = new AbortController().signal;
@@ -45,12 +50,14 @@ afterAll(async () => {
 });
 
 function open(): Commands {
+  const git = new Git({ searchPath: process.env.PATH ?? '/usr/bin:/bin', home: root, network: {} });
   return new Commands({
     stateDirectory: state,
     searchPath: process.env.PATH ?? '/usr/bin:/bin',
     bwrap: BWRAP,
     secrets: secretFolder(path.join(state, 'secrets')),
     logs: taskLogs(),
+    sources: new Sources(new Checkout(new Mirrors(git, path.join(state, 'pipelines/mirrors')))),
     services: new Services(engine, state),
     artifacts: new LocalArtifacts(path.join(state, 'pipelines/artifacts'), randomUUID),
     clock,
@@ -151,6 +158,32 @@ describe('the script', () => {
         .join('');
       expect(said).toBe('a<0>b\u001ex<1>');
     }
+  });
+});
+
+describe('a repository', () => {
+  it('is checked out as it is for pipelines: HEAD or a commit, with submodules for whoever is trusted', async () => {
+    const inner = new GitRemote(root, 'inner');
+    inner.commit('inner', { 'inner.txt': 'inside' });
+    inner.push();
+    const remote = new GitRemote(root, 'outer');
+    remote.git('submodule', '--quiet', 'add', inner.url, 'lib');
+    const first = remote.commit('first', { a: '1\n' });
+    const second = remote.commit('second', { a: '2\n' });
+    remote.push();
+    const commands = ['git rev-parse HEAD; cat a; cat lib/inner.txt || true'];
+    const newest = await run({ commands, source: remote.url });
+    expect(newest).toMatchObject({ output: `${second}\n2\ninside` });
+    expect(await groups()).toEqual(['source', `${remote.url} at ${second}`, ...commands]);
+    const older = { commands, source: remote.url, commit: first.slice(0, 9), checkout: { depth: 1 } };
+    expect(await run(older)).toMatchObject({ output: `${first}\n1\ninside` });
+    const strange = await run({ commands, source: remote.url }, 'viewer');
+    expect(strange).toMatchObject({ output: expect.not.stringContaining('inside') });
+    const gone = { commands, source: remote.url, commit: 'f'.repeat(40) };
+    await expect(run(gone)).rejects.toMatchObject({
+      error: 'Cmd.Source',
+      message: expect.stringContaining('no commit'),
+    });
   });
 });
 

@@ -18,7 +18,7 @@ import { MarkedOutput, scriptOf } from './script.ts';
 import type { Secrets } from './secret-folder.ts';
 import { mayChange, secretValues } from './secret-values.ts';
 import type { Services } from './services.ts';
-import { bringSource } from './source.ts';
+import type { CommandSources } from './source.ts';
 import { contentsKey, existing, StoredFolders } from './stored-folders.ts';
 import { Workspace } from './workspace.ts';
 
@@ -26,6 +26,7 @@ export interface CommandHost extends ProgramHost {
   readonly secrets: Secrets;
   readonly logs: TaskLogs;
   readonly services: Services;
+  readonly sources: CommandSources;
   readonly artifacts: ArtifactStore;
   readonly clock: Clock;
   readonly newId: () => string;
@@ -115,12 +116,9 @@ export class Commands {
   async #steps(running: Running): Promise<Json> {
     const { wish, call, workspace, log, signal } = running;
     await log.group('source');
-    await bringSource(wish, workspace, (argv, limit) => this.#git(running, argv, limit), signal).catch(
-      async (thrown: unknown) => {
-        if (!(thrown instanceof TaskFailed)) throw thrown;
-        throw new TaskFailed(thrown.error, `${thrown.message}\n${await log.tail(OUTPUT_SHOWN_BYTES)}`);
-      },
-    );
+    const source = await this.#host.sources.bring(wish, workspace.app, signal);
+    // No output: the end of that is the task's result.
+    if (source !== undefined) await log.group(source);
     await this.#restore(running);
     const environment = await this.#startServices(running);
     const exitCode = await this.#script({ ...running, environment });
@@ -265,12 +263,6 @@ export class Commands {
     const argv = [...this.#sandbox(running, from), ...PACK, '--', ...members];
     const { exitCode } = await this.#program(running, argv, { stdout });
     if (exitCode !== 0) throw new TaskFailed('Cmd.Artifact', `${members.join(', ')} could not be packed.`);
-  }
-
-  async #git(running: Running, argv: readonly string[], signal: AbortSignal): Promise<number> {
-    const environment = { GIT_TERMINAL_PROMPT: '0', HOME: running.workspace.home };
-    const { exitCode } = await this.#program({ ...running, signal, environment }, argv);
-    return exitCode;
   }
 
   #program(

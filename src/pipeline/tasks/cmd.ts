@@ -1,8 +1,11 @@
 import { z } from 'zod';
 import { KilnError } from '../../domain/errors.ts';
+import type { CheckoutOptions } from '../../domain/trigger.ts';
 import { isObject, type Json } from '../asl/json.ts';
 import type { CommandWish } from '../commands/command-wish.ts';
 import { SECRET_NAME } from '../commands/secret-folder.ts';
+import { mayChange } from '../commands/secret-values.ts';
+import { checkoutOf, checkoutSchema } from '../definition/trigger-declarations.ts';
 import { unlessStopped } from '../running-tasks.ts';
 import type { Task, TaskCall } from '../task.ts';
 import { argumentsOf } from '../task-arguments.ts';
@@ -60,6 +63,8 @@ const shape = z.strictObject({
     .string()
     .regex(/^[0-9a-f]{7,64}$/, 'a commit')
     .optional(),
+  /** Of a git source, as `Checkout` beside `Triggers` has it. */
+  checkout: checkoutSchema.prefault({}),
   environment: z.record(variable, z.string()).default({}),
   /** As Microtica calls it; what both name is of `environment`. */
   environmentVariables: z.record(variable, z.string()).default({}),
@@ -103,7 +108,8 @@ export function cmd({ runCommand, runOnWorker }: TaskParts): Task {
       const { sourceLocation, source = sourceLocation, cache: caches, ...more } = argumentsOf(shape, call);
       const { runsOn, environmentVariables, ...wish } = more;
       const environment = { ...environmentVariables, ...wish.environment };
-      const whole = { ...wish, environment, source, caches };
+      const checkout = checkoutFor(call, wish.checkout);
+      const whole = { ...wish, environment, source, caches, checkout };
       if (runsOn !== undefined) {
         refuseTransfers(whole, call);
         return runOnWorker(whole, runsOn, call, signal);
@@ -112,6 +118,12 @@ export function cmd({ runCommand, runOnWorker }: TaskParts): Task {
       return runCommand(whole, call, signal);
     },
   };
+}
+
+/** Anybody's code names submodules and large files: they are not fetched with the keys of this machine. */
+function checkoutFor(call: TaskCall, wanted: z.infer<typeof checkoutSchema>): CheckoutOptions {
+  const options = checkoutOf(wanted);
+  return mayChange(call) ? options : { ...options, submodules: false, lfs: false };
 }
 
 function isForWorker(given: Json): boolean {

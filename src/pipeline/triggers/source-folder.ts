@@ -6,8 +6,9 @@ import type { EventStore } from '../../domain/ports/events.ts';
 import type { ExecutionStore } from '../../domain/ports/executions.ts';
 import type { CheckoutOptions } from '../../domain/trigger.ts';
 import type { JsonObject } from '../asl/json.ts';
+import type { CheckoutWish } from '../checkout/checkout.ts';
 import type { Mirror } from '../checkout/mirrors.ts';
-import type { CheckoutWish, Workspaces } from '../checkout/workspaces.ts';
+import type { Workspaces } from '../checkout/workspaces.ts';
 import { checkoutOf, checkoutSchema } from '../definition/trigger-declarations.ts';
 
 /** What the input of an execution says of its folder, so that it can be made again. */

@@ -48,6 +48,7 @@ it("a state's heartbeat is the server's until its job begins, and then its worke
     commands: ['true'],
     source: undefined,
     commit: undefined,
+    checkout: { submodules: true, lfs: true },
     environment: {},
     files: {},
     secrets: {},
