@@ -36,6 +36,7 @@ const fileSchema = z.strictObject({
   tls: z.strictObject({ certificateFile: z.string(), keyFile: z.string() }).optional(),
   databaseUrl: z.string().optional(),
   peerUrl: z.string().optional(),
+  keyFile: z.string().startsWith('/').optional(),
   router: z
     .strictObject({ driver: z.enum(['built-in', 'haproxy']).optional(), listen: z.string().optional() })
     .optional(),

@@ -47,6 +47,8 @@ export interface Settings {
     /** True: nobody asked for this port, so a free one near it is as good. */
     readonly portIsDefault: boolean;
   };
+  /** Holds the key that secrets in the database are sealed with; undefined: one of the state directory's own. */
+  readonly keyFile: string | undefined;
   /** PATH that instances and build commands get. */
   readonly path: string;
   /** What build commands need to reach package registries; never part of an input key. */
@@ -140,6 +142,7 @@ export function loadSettings(flags: Flags, env: Readonly<Record<string, string |
       listen: parseListen(routerListen ?? DEFAULT_ROUTER_LISTEN, 'router-listen'),
       portIsDefault: routerListen === undefined,
     },
+    keyFile: absolute(env.KILN_KEY_FILE) ?? file.keyFile,
     path: searchPath,
     buildNetwork: buildNetwork(env),
     builds: {

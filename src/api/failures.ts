@@ -55,6 +55,7 @@ export const FAILURES = {
   'idempotency.in-progress': { httpStatus: 409, exitCode: EXIT.temporary },
   'webhook.unsigned': { httpStatus: 401, exitCode: EXIT.auth },
   'webhook.replayed': conflict,
+  'secret.sealed': { httpStatus: 503, exitCode: EXIT.unavailable },
   'not-found': { httpStatus: 404, exitCode: EXIT.notFound },
   'events.pruned': { httpStatus: 410, exitCode: EXIT.notFound },
   'build.failed': workFailed,

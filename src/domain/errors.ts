@@ -25,6 +25,7 @@ export const ERROR_CODES = [
   // what providers of repositories tell
   'webhook.unsigned',
   'webhook.replayed',
+  'secret.sealed',
   // things that are not there, which is not the same as broken
   'not-found',
   'events.pruned',

@@ -3,7 +3,7 @@
 export const WEBHOOK_PROVIDERS = ['github', 'gitlab', 'gitea', 'bitbucket', 'bitbucket-server'] as const;
 export type WebhookProvider = (typeof WEBHOOK_PROVIDERS)[number];
 
-/** Its secret is not in it: that is a file of the server it was added at. */
+/** Its secret is not in it: that is kept beside it, sealed. */
 export interface Webhook {
   /** Part of the address that the provider calls. */
   readonly name: string;

@@ -24,6 +24,7 @@ import { openArtifacts } from './artifacts.ts';
 import type { Building } from './building.ts';
 import { describeFolder } from './describe-folder.ts';
 import { openCheckouts, openTriggers, type Triggers } from './pipeline-triggers.ts';
+import { givenSealingKey, ownSealingKey } from './sealing-key.ts';
 import { systemClock } from './system-clock.ts';
 import { openWebhooks, reportStatuses } from './webhooks.ts';
 
@@ -120,7 +121,11 @@ export async function buildPipelines(
   const known = { store: store.executions, machines: executor.machines, clock: systemClock };
   const taskTokens = new TaskTokens(known);
   const singleTasks = new SingleTasks(known);
-  const webhooks = await openWebhooks(store, systemClock, state.file('webhooks'));
+  const key =
+    settings.keyFile === undefined
+      ? await ownSealingKey(state.file('key'))
+      : await givenSealingKey(settings.keyFile);
+  const webhooks = await openWebhooks(store, systemClock, key, state.file('webhooks'), log);
   const statuses = reportStatuses(store, systemClock, state.file('secrets'), log);
   closers.push(() => statuses.close());
   endAndForget(building, store, taskLogs);

@@ -16,6 +16,7 @@ import { addExecutionFacts } from './migrations/012-execution-facts.ts';
 import { addEnvironmentPauses } from './migrations/013-environment-pauses.ts';
 import { addFailedImages } from './migrations/014-failed-images.ts';
 import { addServers } from './migrations/015-servers.ts';
+import { addWebhookSecrets } from './migrations/016-webhook-secrets.ts';
 import { newerVersion } from './newer-version.ts';
 
 interface Migration {
@@ -40,6 +41,7 @@ const MIGRATIONS: readonly Migration[] = [
   { name: 'environment-pauses', up: addEnvironmentPauses },
   { name: 'failed-images', up: addFailedImages },
   { name: 'servers', up: addServers },
+  { name: 'webhook-secrets', up: addWebhookSecrets },
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

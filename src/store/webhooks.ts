@@ -10,11 +10,12 @@ import type {
   DeliveryName,
   DeliveryState,
   DueStatus,
+  SealedSecret,
   WebhookStore,
 } from '../domain/ports/webhooks.ts';
 import type { CommitState, Webhook } from '../domain/webhook.ts';
 import type { Database } from './database.ts';
-import type { Writer } from './engine.ts';
+import type { Reader, Writer } from './engine.ts';
 import { asJson, fromJson } from './json.ts';
 
 export class Webhooks implements WebhookStore {
@@ -24,8 +25,12 @@ export class Webhooks implements WebhookStore {
     this.#database = database;
   }
 
-  add(webhook: Omit<Webhook, 'createdAtMs' | 'createdBy'>, change: Change): Promise<Webhook> {
-    const { name, provider, repository } = webhook;
+  add(
+    webhook: Omit<Webhook, 'createdAtMs' | 'createdBy'>,
+    secret: SealedSecret,
+    change: Change,
+  ): Promise<Webhook> {
+    const { id, name, provider, repository } = webhook;
     const made: Webhook = { ...webhook, createdAtMs: change.atMs, createdBy: change.actor };
     return this.#database.change(change, async (tx) => {
       const taken = await tx.db
@@ -38,6 +43,7 @@ export class Webhooks implements WebhookStore {
           next: `Give another name, or remove it first: kiln webhook remove ${name}`,
         });
       }
+      await putSecret(tx.db, id, secret);
       await tx.db
         .insertInto('webhooks')
         .values({ name, body: asJson(made) })
@@ -53,11 +59,13 @@ export class Webhooks implements WebhookStore {
       const gone = await tx.db
         .deleteFrom('webhooks')
         .where('name', '=', name)
-        .returning('name')
+        .returning('body')
         .executeTakeFirst();
       if (!gone) {
         throw new KilnError('not-found', `There is no webhook ${name}.`, { next: 'Run: kiln webhook list' });
       }
+      const { id } = fromJson<Webhook>(gone.body);
+      await tx.db.deleteFrom('webhook_secrets').where('webhook_id', '=', id).execute();
       await tx.db.deleteFrom('webhook_deliveries').where('webhook', '=', name).execute();
       await tx.db.deleteFrom('commit_statuses').where('webhook', '=', name).execute();
       tx.event('webhook.removed', name, {});
@@ -77,6 +85,25 @@ export class Webhooks implements WebhookStore {
       const rows = await db.selectFrom('webhooks').select('body').orderBy('name').execute();
       return rows.map(({ body }) => fromJson<Webhook>(body));
     });
+  }
+
+  bringSecret(id: string, secret: SealedSecret): Promise<void> {
+    return this.#database.coordinate((db) => putSecret(db, id, secret));
+  }
+
+  secretOf(id: string): Promise<string | undefined> {
+    return this.#database.read(async (db) => {
+      const row = await db
+        .selectFrom('webhook_secrets')
+        .select('sealed')
+        .where('webhook_id', '=', id)
+        .executeTakeFirst();
+      return row?.sealed;
+    });
+  }
+
+  sealedWith(): Promise<string | undefined> {
+    return this.#database.read(keyInUse);
   }
 
   receive(
@@ -208,6 +235,28 @@ export class Webhooks implements WebhookStore {
             .execute());
     });
   }
+}
+
+async function keyInUse(db: Reader): Promise<string | undefined> {
+  return (await db.selectFrom('webhook_secrets').select('key_id').limit(1).executeTakeFirst())?.key_id;
+}
+
+async function putSecret(db: Writer, id: string, { key, sealed }: SealedSecret): Promise<void> {
+  const inUse = await keyInUse(db);
+  if (inUse !== undefined && inUse !== key) {
+    throw new KilnError(
+      'input.conflict',
+      `The secrets of this database are sealed with the key ${inUse}, not ${key}.`,
+      {
+        next: 'Give every server of the database the same key: KILN_KEY_FILE.',
+      },
+    );
+  }
+  await db
+    .insertInto('webhook_secrets')
+    .values({ webhook_id: id, key_id: key, sealed })
+    .onConflict((conflict) => conflict.column('webhook_id').doNothing())
+    .execute();
 }
 
 /** Older than it is kept for, or beyond the newest so many. */

@@ -13,6 +13,7 @@ const HOOK = {
   serverUrl: 'https://kiln.example.com',
   status: { api: 'https://api.github.com', secret: 'github' },
 } as const satisfies Omit<Webhook, 'createdAtMs' | 'createdBy'>;
+const SECRET = { key: 'k1', sealed: 'a secret' };
 const KEPT = { keptMs: 1_000, most: 3 };
 
 function status(execution: string, state: CommitStatus['state']): CommitStatus {
@@ -22,10 +23,10 @@ function status(execution: string, state: CommitStatus['state']): CommitStatus {
 export function webhooksContract(underTest: () => StoreUnderTest): void {
   it('keeps each by its name, in the audit log too', async () => {
     const { webhooks, audit } = underTest().store;
-    const made = await webhooks.add(HOOK, by);
+    const made = await webhooks.add(HOOK, SECRET, by);
     expect(made).toEqual({ ...HOOK, createdAtMs: by.atMs, createdBy: 'alice' });
-    await expect(webhooks.add(HOOK, by)).rejects.toMatchObject({ code: 'input.conflict' });
-    await webhooks.add({ ...HOOK, name: 'a' }, by);
+    await expect(webhooks.add(HOOK, SECRET, by)).rejects.toMatchObject({ code: 'input.conflict' });
+    await webhooks.add({ ...HOOK, id: 'def', name: 'a' }, SECRET, by);
     expect((await webhooks.list()).map(({ name }) => name)).toEqual(['a', 'shop']);
     expect(await webhooks.get('shop')).toEqual(made);
     await webhooks.remove('shop', by);
@@ -33,6 +34,25 @@ export function webhooksContract(underTest: () => StoreUnderTest): void {
     await expect(webhooks.remove('shop', by)).rejects.toMatchObject({ code: 'not-found' });
     const { items } = await audit.list({ limit: 1 });
     expect(items[0]).toMatchObject({ action: 'webhook.remove', actor: 'alice', subject: 'shop' });
+  });
+
+  it('keeps the sealed secret of each for as long as there is one, all sealed with one key', async () => {
+    const { webhooks } = underTest().store;
+    expect(await webhooks.sealedWith()).toBeUndefined();
+    await webhooks.add(HOOK, SECRET, by);
+    expect(await webhooks.secretOf('abc')).toBe(SECRET.sealed);
+    expect(await webhooks.sealedWith()).toBe('k1');
+    await webhooks.bringSecret('abc', { key: 'k1', sealed: 'another' });
+    await webhooks.bringSecret('old', { key: 'k1', sealed: 'an older one' });
+    expect(await webhooks.secretOf('abc')).toBe(SECRET.sealed);
+    expect(await webhooks.secretOf('old')).toBe('an older one');
+    const other = { ...HOOK, id: 'def', name: 'other' };
+    await expect(webhooks.add(other, { ...SECRET, key: 'k2' }, by)).rejects.toMatchObject({
+      code: 'input.conflict',
+    });
+    expect(await webhooks.get('other')).toBeUndefined();
+    await webhooks.remove('shop', by);
+    expect(await webhooks.secretOf('abc')).toBeUndefined();
   });
 
   it('knows a delivery that comes again, and a body that comes under another id; for a while, and so many', async () => {

@@ -31,6 +31,7 @@ import { NOTHING_YET } from '../../src/registry/transfer-progress.ts';
 import type { Transfer } from '../../src/registry/transfers.ts';
 import type { ScanRun } from '../../src/scan/scans.ts';
 import { KnownServers } from '../../src/server/known-servers.ts';
+import { ownSealingKey } from '../../src/server/sealing-key.ts';
 import { systemClock } from '../../src/server/system-clock.ts';
 import { openWebhooks } from '../../src/server/webhooks.ts';
 import { openStore } from '../../src/store/open.ts';
@@ -72,7 +73,13 @@ export async function openFixture(
   );
   const acts: string[] = [];
   const logged: string[] = [];
-  const webhooks = await openWebhooks(store, systemClock, path.join(directory, 'webhooks'));
+  const webhooks = await openWebhooks(
+    store,
+    systemClock,
+    await ownSealingKey(path.join(directory, 'key')),
+    path.join(directory, 'webhooks'),
+    { warn: () => undefined },
+  );
   const parts = change({ ...smallParts(store, directory, acts, logged), webhooks });
   const app = createApp(parts);
   const by = { actor: 'test', atMs: 1 };

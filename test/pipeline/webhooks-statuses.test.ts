@@ -101,7 +101,8 @@ async function webhook(name: string, provider: WebhookProvider, secret = 'token'
   const repository = `https://example.com/team/${name}.git`;
   const status = { api, secret };
   const serverUrl = 'https://kiln.example.com/';
-  await store.webhooks.add({ name, id: name, provider, repository, serverUrl, status }, by);
+  const webhook = { name, id: name, provider, repository, serverUrl, status };
+  await store.webhooks.add(webhook, { key: 'k', sealed: 'x' }, by);
   return repository;
 }
 

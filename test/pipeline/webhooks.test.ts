@@ -1,5 +1,5 @@
 /** Webhooks over real HTTP: what is signed is taken once, what is not learns nothing, and no flood fills the memory. */
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { type ClientRequest, request } from 'node:http';
 import path from 'node:path';
 import fc from 'fast-check';
@@ -7,7 +7,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { PipelineSource } from '../../src/domain/trigger.ts';
 import { WEBHOOK_PROVIDERS, type WebhookProvider } from '../../src/domain/webhook.ts';
 import type { GateLimits } from '../../src/http/webhook-gate.ts';
+import { ownSealingKey } from '../../src/server/sealing-key.ts';
 import { type ApiServer, listenForApi } from '../../src/server/sockets.ts';
+import { systemClock } from '../../src/server/system-clock.ts';
+import { openWebhooks } from '../../src/server/webhooks.ts';
+import { tamper } from '../contracts/store-subjects.ts';
 import { type Fixture, openFixture } from '../http/app-fixture.ts';
 import {
   AFTER,
@@ -246,20 +250,62 @@ describe('what is not signed', () => {
     const seen = [await listed.text(), await audit.text(), events, ...fixture.logged].join('\n');
     expect(seen).toContain('webhook.add');
     for (const secret of secrets.values()) expect(seen).not.toContain(secret);
+    const names = await readdir(fixture.directory);
+    const files = await Promise.all(names.map((name) => readFile(path.join(fixture.directory, name))));
+    for (const secret of secrets.values())
+      expect(files.filter((bytes) => bytes.includes(secret))).toEqual([]);
+    expect((await stat(path.join(fixture.directory, 'key'))).mode & 0o777).toBe(0o600);
+  });
+
+  it('is checked by each server of the store that has the key, and by one that has another is refused by name', async () => {
+    const body = JSON.stringify(githubPing);
+    const [secret = '', header] = [secrets.get('github'), new Map<string, string>()];
+    for (const [name, value] of Object.entries(headersOf('github', 'ping', body, secret)))
+      header.set(name, value);
+    const delivery = { header: (name: string) => header.get(name), body: Buffer.from(body), atMs: 1 };
+    const receivedBy = async (keyFile: string, warn: (fields: object) => void = () => undefined) => {
+      const key = await ownSealingKey(path.join(fixture.directory, keyFile));
+      const folder = path.join(fixture.directory, 'none');
+      const { receiver } = await openWebhooks(fixture.store, systemClock, key, folder, { warn });
+      return receiver;
+    };
+    expect(await (await receivedBy('key')).receive('github', delivery)).toEqual({ outcome: 'pong' });
+    const warned: object[] = [];
+    const stranger = await receivedBy('other-key', (fields) => warned.push(fields));
+    expect(warned).toMatchObject([{ err: { code: 'secret.sealed' } }]);
+    for (const name of ['github', 'nobody']) {
+      await expect(stranger.receive(name, delivery)).rejects.toMatchObject({
+        code: 'secret.sealed',
+        next: expect.stringContaining('KILN_KEY_FILE'),
+      });
+    }
+    await rm(path.join(fixture.directory, 'other-key'));
+  });
+
+  it('moves into the store from the file where an older server kept it', async () => {
+    await add('older', 'github', 'https://github.com/octocat/older');
+    const id = (await fixture.store.webhooks.get('older'))?.id ?? '';
     const folder = path.join(fixture.directory, 'webhooks');
-    const files = await readdir(folder);
-    const kept = await Promise.all(files.map((name) => readFile(path.join(folder, name), 'utf8')));
-    expect(kept.sort()).toEqual([...secrets.values()].sort());
-    for (const name of files) expect((await stat(path.join(folder, name))).mode & 0o777).toBe(0o600);
+    const old = 'a secret that an older server has written';
+    await mkdir(folder);
+    for (const name of [id, 'a0'.repeat(16)]) await writeFile(path.join(folder, name), old);
+    await tamper(
+      { kind: 'sqlite', file: path.join(fixture.directory, 'kiln.db') },
+      `delete from webhook_secrets where webhook_id = '${id}'`,
+    );
+    const key = await ownSealingKey(path.join(fixture.directory, 'key'));
+    await openWebhooks(fixture.store, systemClock, key, folder, { warn: () => undefined });
+    expect(await readdir(folder)).toEqual([]);
+    const body = JSON.stringify(githubPing);
+    expect((await post('older', headersOf('github', 'ping', body, old), body)).status).toBe(200);
+    await fixture.request('DELETE', '/api/v1/webhooks/older', { token: admin });
+    secrets.delete('older');
   });
 
   it('is refused once the webhook is removed, its secret gone', async () => {
     await add('short', 'github', 'https://github.com/octocat/short');
-    const folder = path.join(fixture.directory, 'webhooks');
-    const before = (await readdir(folder)).length;
     const removed = await fixture.request('DELETE', '/api/v1/webhooks/short', { token: admin });
     expect(removed.status).toBe(200);
-    expect(await readdir(folder)).toHaveLength(before - 1);
     const body = JSON.stringify(githubPing);
     const headers = headersOf('github', 'ping', body, secrets.get('short') ?? '');
     expect((await post('short', headers, body)).status).toBe(401);

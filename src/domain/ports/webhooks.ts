@@ -32,10 +32,27 @@ export interface DueStatus extends CommitStatus {
   readonly wantedAtMs: number;
 }
 
+/** What a provider signs with, as nobody can read it without the key. */
+export interface SealedSecret {
+  /** Name of the key. */
+  readonly key: string;
+  readonly sealed: string;
+}
+
 export interface WebhookStore {
-  /** Fails with `input.conflict` when there is one of that name. */
-  add(webhook: Omit<Webhook, 'createdAtMs' | 'createdBy'>, change: Change): Promise<Webhook>;
-  /** Its deliveries and the statuses still to be sent are forgotten. Fails with `not-found`. */
+  /** Fails with `input.conflict` when there is one of that name, or when others are sealed with another key. */
+  add(
+    webhook: Omit<Webhook, 'createdAtMs' | 'createdBy'>,
+    secret: SealedSecret,
+    change: Change,
+  ): Promise<Webhook>;
+  /** Of a webhook that was added when servers kept secrets for themselves; nothing where it has one already. */
+  bringSecret(id: string, secret: SealedSecret): Promise<void>;
+  /** By the id of a webhook. */
+  secretOf(id: string): Promise<string | undefined>;
+  /** Name of the one key that all are sealed with; undefined: there are none. */
+  sealedWith(): Promise<string | undefined>;
+  /** Its secret, its deliveries and the statuses still to be sent are forgotten. Fails with `not-found`. */
   remove(name: string, change: Change): Promise<void>;
   get(name: string): Promise<Webhook | undefined>;
   /** In the order of their names. */

@@ -24,7 +24,7 @@ import type { WebhookSecrets } from './webhook-secrets.ts';
 const KEPT = { keptMs: 30 * 24 * 3_600_000, most: 10_000 };
 const DELIVERY_ID = /^[\x21-\x7e]{1,200}$/;
 const EVENT_NAME = /^[\x20-\x7e]{1,100}$/;
-/** Compared with where there is no webhook, or no secret of it here: nobody can know it, as it is drawn at random. */
+/** Compared with where there is no webhook, or no secret of it: nobody can know it, as it is drawn at random. */
 const DECOY = crypto.getRandomValues(Buffer.alloc(32)).toString('hex');
 
 /** What came of a delivery. */
@@ -88,7 +88,7 @@ export class WebhookReceiver {
   /** The same work, as far as it can be seen from outside, whether there is such a webhook or not. */
   async #signedFor(name: string, delivery: Delivery): Promise<Webhook> {
     const webhook = await this.#parts.store.get(name);
-    const secret = webhook && (await this.#parts.secrets.read(webhook.id));
+    const secret = await this.#parts.secrets.read(webhook?.id ?? '');
     const isSigned = PROVIDERS[webhook?.provider ?? 'github'].isSigned(delivery, secret ?? DECOY);
     if (webhook !== undefined && secret !== undefined && isSigned) return webhook;
     throw new KilnError('webhook.unsigned', 'The signature of this delivery does not hold here.', {

@@ -1,4 +1,4 @@
-/** Adding webhooks and taking them away: the row of the store and the file with the secret. */
+/** Adding webhooks, and taking them away. */
 import type { Change } from '../../domain/change.ts';
 import { KilnError } from '../../domain/errors.ts';
 import type { WebhookStore } from '../../domain/ports/webhooks.ts';
@@ -19,8 +19,8 @@ export interface WebhookWish {
 }
 
 interface RegistryParts {
-  readonly store: Pick<WebhookStore, 'add' | 'get' | 'list' | 'remove'>;
-  readonly secrets: WebhookSecrets;
+  readonly store: Pick<WebhookStore, 'add' | 'remove'>;
+  readonly secrets: Pick<WebhookSecrets, 'seal'>;
   readonly randomBytes: (count: number) => Uint8Array;
 }
 
@@ -31,7 +31,7 @@ export class WebhookRegistry {
     this.#parts = parts;
   }
 
-  /** The secret is answered this once. Its file comes first: a webhook that is there has one. */
+  /** The secret is answered this once. */
   async add(wish: WebhookWish, change: Change): Promise<{ webhook: Webhook; secret: string }> {
     const { store, secrets, randomBytes } = this.#parts;
     const { name, provider, serverUrl } = wish;
@@ -39,27 +39,12 @@ export class WebhookRegistry {
     const status = statusWay(wish, repository);
     const id = Buffer.from(randomBytes(ID_BYTES)).toString('hex');
     const secret = newSecret(provider, randomBytes(SECRET_BYTES));
-    await secrets.keep(id, secret);
-    try {
-      const webhook = { name, id, provider, repository, serverUrl, ...(status && { status }) };
-      return { webhook: await store.add(webhook, change), secret };
-    } catch (error) {
-      // Whether it was added is not known when the store was lost: then the next start sweeps, or keeps, it.
-      if (error instanceof KilnError && error.code === 'input.conflict') await secrets.forget(id);
-      throw error;
-    }
+    const webhook = { name, id, provider, repository, serverUrl, ...(status && { status }) };
+    return { webhook: await store.add(webhook, await secrets.seal(id, secret), change), secret };
   }
 
-  async remove(name: string, change: Change): Promise<void> {
-    const { store, secrets } = this.#parts;
-    const webhook = await store.get(name);
-    await store.remove(name, change);
-    if (webhook !== undefined) await secrets.forget(webhook.id);
-  }
-
-  async sweep(): Promise<void> {
-    const { store, secrets } = this.#parts;
-    await secrets.sweep(new Set((await store.list()).map(({ id }) => id)));
+  remove(name: string, change: Change): Promise<void> {
+    return this.#parts.store.remove(name, change);
   }
 }
 

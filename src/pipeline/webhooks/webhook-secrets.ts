@@ -1,42 +1,48 @@
-/** The secrets that providers sign with: a file each, readable by the server's user only, in its state directory. */
-import path from 'node:path';
-import { readIfThere, removeDrafts, removeFile, replaceFile } from '../../files/durable-file.ts';
-import { namesIn } from '../../files/names-in.ts';
-import { isMissing } from '../../files/system-error.ts';
+/**
+ * The secrets that providers sign with: in the store, so that every server can check a signature, and sealed with a
+ * key that is not. All of a store are sealed with one key.
+ */
+import { KilnError } from '../../domain/errors.ts';
+import type { SealedSecret, WebhookStore } from '../../domain/ports/webhooks.ts';
 
-const ID = /^[0-9a-f]{16,64}$/;
+export interface Sealing {
+  /** Names the key, and says nothing of it. */
+  readonly id: string;
+  /** What is sealed for one owner opens for no other. */
+  seal(owner: string, secret: string): string;
+  open(owner: string, sealed: string): string;
+}
 
 export class WebhookSecrets {
-  readonly #folder: string;
+  readonly #store: Pick<WebhookStore, 'secretOf' | 'sealedWith'>;
+  readonly #key: Sealing;
 
-  constructor(folder: string) {
-    this.#folder = folder;
+  constructor(store: Pick<WebhookStore, 'secretOf' | 'sealedWith'>, key: Sealing) {
+    this.#store = store;
+    this.#key = key;
   }
 
-  /** Undefined: another server has it, or nobody. */
+  /** Undefined: there is none of the id. Fails with `secret.sealed`, whichever id it is, where the key is another one. */
   async read(id: string): Promise<string | undefined> {
-    return readIfThere(this.#file(id));
+    await this.#assertKey();
+    const sealed = await this.#store.secretOf(id);
+    return sealed && this.#key.open(id, sealed);
   }
 
-  keep(id: string, secret: string): Promise<void> {
-    return replaceFile(this.#file(id), secret);
+  async seal(id: string, secret: string): Promise<SealedSecret> {
+    await this.#assertKey();
+    return { key: this.#key.id, sealed: this.#key.seal(id, secret) };
   }
 
-  forget(id: string): Promise<void> {
-    return removeFile(this.#file(id));
-  }
-
-  /** Those of webhooks that were never added, or are no more: a crash leaves them. */
-  async sweep(kept: ReadonlySet<string>): Promise<void> {
-    const names = await namesIn(this.#folder);
-    for (const name of names) if (ID.test(name) && !kept.has(name)) await this.forget(name);
-    await removeDrafts(this.#folder).catch((error: unknown) => {
-      if (!isMissing(error)) throw error;
-    });
-  }
-
-  #file(id: string): string {
-    if (!ID.test(id)) throw new Error('a webhook’s id is hex');
-    return path.join(this.#folder, id);
+  async #assertKey(): Promise<void> {
+    const used = await this.#store.sealedWith();
+    if (used === undefined || used === this.#key.id) return;
+    throw new KilnError(
+      'secret.sealed',
+      `The secrets of this database are sealed with the key ${used}, and this server has the key ${this.#key.id}.`,
+      {
+        next: 'Copy the file `key` of the state directory of the server that added the webhooks to this one, name it in KILN_KEY_FILE, and start this server again.',
+      },
+    );
   }
 }

@@ -35,6 +35,12 @@ interface WebhookTable {
   body: Json;
 }
 
+interface WebhookSecretTable {
+  webhook_id: string;
+  key_id: string;
+  sealed: string;
+}
+
 interface WebhookDeliveryTable {
   webhook: string;
   id: string;
@@ -60,6 +66,7 @@ export interface TriggerTables {
   trigger_heads: TriggerHeadTable;
   trigger_cursors: TriggerCursorTable;
   webhooks: WebhookTable;
+  webhook_secrets: WebhookSecretTable;
   webhook_deliveries: WebhookDeliveryTable;
   commit_statuses: CommitStatusTable;
 }
