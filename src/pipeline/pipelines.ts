@@ -19,15 +19,13 @@ import { resourceName } from './definition/resources.ts';
 import type { Machines } from './machines.ts';
 import { PIPELINE_FILE, pipelineIn } from './pipeline-files.ts';
 import { replay, type SignalBody, stateOf } from './stored-state.ts';
+import { isUntrusted, NO_RIGHTS } from './strangers.ts';
 import { RESOURCES } from './task-registry.ts';
 import { REJECTED } from './tasks/approve.ts';
 import { type Waits, waitsOf } from './why.ts';
 
 /** Looked through for those that one waits behind. */
 const OPEN_SEEN = { limit: 500 };
-
-/** Of executions that run what a stranger has written. */
-export const NO_RIGHTS = { role: 'viewer', environments: [] } as const;
 
 export interface PipelinesParts {
   readonly store: ExecutionStore;
@@ -297,11 +295,6 @@ export class Pipelines {
   async #required(id: string): Promise<ExecutionRecord> {
     return (await this.#parts.store.get(id)) ?? Promise.reject(missing(id));
   }
-}
-
-function isUntrusted(input: unknown): boolean {
-  const { trigger } = jsonObject(input);
-  return isObject(trigger) && trigger.trusted === false;
 }
 
 function missing(id: string): KilnError {

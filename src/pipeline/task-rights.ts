@@ -3,8 +3,11 @@ import { KilnError } from '../domain/errors.ts';
 import { mayChange } from './commands/secret-values.ts';
 import type { Task } from './task.ts';
 
-/** They are given nothing that is Kiln's, or hold what they begin to the same rights. Every other is refused. */
-const FOR_ANYBODY: ReadonlySet<string> = new Set(['approve', 'cmd', 'http', 'notify', 'pipeline']);
+/**
+ * They are given nothing that is Kiln's. Every other is refused: `pipeline` too, which would run the stranger's own file
+ * where it is given the stranger's folder, in an execution that nobody can tell from another any more.
+ */
+const FOR_ANYBODY: ReadonlySet<string> = new Set(['approve', 'cmd', 'http', 'notify']);
 
 export function heldToRights(task: Task): Task {
   if (FOR_ANYBODY.has(task.name)) return task;

@@ -187,7 +187,7 @@ it('refuses every task of Kiln’s own to who may change nothing', async () => {
     if (!isRefused) allowed.push(name);
   }
   // A task that is added later is refused until somebody has thought about it.
-  expect(allowed).toEqual(['approve', 'cmd', 'http', 'notify', 'pipeline']);
+  expect(allowed).toEqual(['approve', 'cmd', 'http', 'notify']);
 });
 
 it('starts one execution for an event, wherever a crash cuts it', async () => {
@@ -336,6 +336,31 @@ describe('what the store tells', () => {
       },
     );
     await fc.assert(property, { numRuns: 15 });
+  });
+});
+
+describe('another pipeline’s end', () => {
+  it('starts what waits for it, once, and not when a stranger’s change came to it', async () => {
+    const waiting = source('shop', { pipeline: [{ pipeline: 'library', status: ['SUCCEEDED'] }] });
+    await store.triggers.register(waiting, [], by);
+    const { triggers, events, executions } = store;
+    const inbox = new TriggerInbox(triggers, systemClock, newId);
+    const follower = new StoreFollower({ store: triggers, inbox, events, executions });
+    await follower.follow([waiting]);
+    await executions.putDefinition('d', { StartAt: 'A' });
+    const ends = async (id: string, trigger: object) => {
+      const status = 'SUCCEEDED';
+      const origin = { id, pipeline: 'library', definition: 'd', input: { trigger }, priority: 0 };
+      await executions.create(origin, 'queue', by);
+      await executions.renew('me', 60_000, 1);
+      const [claim] = await executions.claim('me', 9, 1);
+      await executions.append({ id, fence: claim?.fence ?? 0, after: 0, events: [{}], status, atMs: 2 });
+    };
+    await ends('ours', { kind: 'push' });
+    await ends('forked', { kind: 'pull-request', fromFork: true, trusted: false });
+    await follower.follow([waiting]);
+    await follower.follow([waiting]);
+    expect(await takenEvents()).toMatchObject([{ kind: 'pipeline-ended', execution: 'ours' }]);
   });
 });
 

@@ -4,6 +4,7 @@ import type { EventStore } from '../../domain/ports/events.ts';
 import type { ExecutionStore } from '../../domain/ports/executions.ts';
 import type { TriggerStore } from '../../domain/ports/triggers.ts';
 import type { PipelineSource, TriggerEvent } from '../../domain/trigger.ts';
+import { isUntrusted } from '../strangers.ts';
 import type { TriggerInbox } from './inbox.ts';
 import { concerns } from './matching.ts';
 
@@ -86,7 +87,8 @@ export class StoreFollower {
     if (kind !== 'execution.ended' || !sources.some(({ triggers }) => triggers.pipeline.length > 0))
       return [];
     const record = await this.#parts.executions.get(subject);
-    if (record === undefined) return [];
+    // What a stranger's change comes to has others begin nothing: they have the rights of their owners.
+    if (record === undefined || isUntrusted(record.input)) return [];
     return [
       { kind: 'pipeline-ended', pipeline: record.pipeline, execution: subject, status: String(data.status) },
     ];
