@@ -1,5 +1,6 @@
 /** How an image is made, as people write it in `kiln.yaml`. */
 import { z } from 'zod';
+import { IMAGE_REFERENCE } from '../domain/component.ts';
 import {
   command,
   duration,
@@ -157,7 +158,7 @@ export const image = z.strictObject(
           'bundle: the app and its libraries, run by the host. container: from a Dockerfile. machine: a disk image.',
         default: 'bundle',
       }),
-    base: words(/^[a-z][a-z0-9-]*@[a-z][a-z0-9-]*$/, 'component@channel, such as node-runtime@golden')
+    base: words(IMAGE_REFERENCE, 'component@channel, such as node-runtime@golden')
       .optional()
       .describe('Base image: a channel of another component, resolved to a digest when baked.'),
     build: z

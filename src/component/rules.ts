@@ -1,5 +1,5 @@
 /** What no single field can tell: each rule sees the whole, in the component alone and in every environment. */
-import { isImageReference } from '../domain/component.ts';
+import { IMAGE_REFERENCE } from '../domain/component.ts';
 import { isOwnTag, isTagValue, TAG_VALUE_RULE } from '../domain/image-tags.ts';
 import { configFindings } from './config-rules.ts';
 import { defineEnvironment } from './definition.ts';
@@ -184,7 +184,7 @@ function tagFindings({ tags = {} }: ImageInput): readonly Finding[] {
 }
 
 function standsOnAnImage({ base, machine }: ImageInput): boolean {
-  return base !== undefined || isImageReference(machine?.source ?? '');
+  return base !== undefined || IMAGE_REFERENCE.test(machine?.source ?? '');
 }
 
 /** What an environment inherits is wrong once, where it was written. */

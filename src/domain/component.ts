@@ -94,13 +94,11 @@ export interface ImageSpec {
 export function baseReference(image: ImageSpec): string | undefined {
   if (image.base !== undefined) return image.base;
   const source = image.machine?.kind === 'described' ? image.machine.source : '';
-  return isImageReference(source) ? source : undefined;
+  return IMAGE_REFERENCE.test(source) ? source : undefined;
 }
 
 /** `component@channel`, and not a provider's own name of an image. */
-export function isImageReference(text: string): boolean {
-  return /^[a-z][a-z0-9-]*@[a-z][a-z0-9-]*$/.test(text);
-}
+export const IMAGE_REFERENCE = /^[a-z][a-z0-9-]*@[a-z][a-z0-9-]*$/;
 
 export interface Instances {
   readonly min: number;

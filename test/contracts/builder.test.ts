@@ -25,8 +25,9 @@ import type {
   BuildResult,
   ResolvedBase,
 } from '../../src/domain/ports/builder.ts';
+import { systemClock } from '../../src/server/system-clock.ts';
 import { DOCKER_SOCKET, dockerAnswers, NO_DOCKER, shellImage } from '../docker.ts';
-import { clock, NEVER, SEARCH_PATH, scratch, WORKER_ENTRY, writeTree } from '../e2e/bake-fixture.ts';
+import { NEVER, SEARCH_PATH, scratch, WORKER_ENTRY, writeTree } from '../e2e/bake-fixture.ts';
 import { missingTool } from '../machine/machine-fixture.ts';
 import { type PlainEngine, plainEngine } from '../plain-engine.ts';
 import { writeSmallRoot } from '../scan/small-root.ts';
@@ -55,7 +56,7 @@ const BUNDLE: Variant = {
       pool: new WorkerPool({ workerEntry: WORKER_ENTRY, threads: 1, idleMs: 60_000 }),
       stateDirectory: state,
       host: { searchPath: SEARCH_PATH, network: {}, bwrap: undefined },
-      clock,
+      clock: systemClock,
       arch: 'amd64',
       randomId: () => crypto.randomUUID(),
     }),
@@ -125,7 +126,7 @@ const MACHINE: Variant = {
         secrets: {},
         amazonEndpoint: undefined,
       },
-      clock,
+      clock: systemClock,
       arch: 'amd64',
       isRoot: process.getuid?.() === 0,
       randomId: () => crypto.randomUUID(),

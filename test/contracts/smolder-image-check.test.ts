@@ -20,9 +20,10 @@ import {
 import type { Image } from '../../src/domain/image.ts';
 import type { Target } from '../../src/domain/ports/target.ts';
 import type { Release } from '../../src/domain/release.ts';
+import { systemClock } from '../../src/server/system-clock.ts';
 import type { LocalTargetOptions } from '../../src/targets/local/target.ts';
 import { freePort } from '../free-port.ts';
-import { eventually, NEVER, systemClock, TargetFixture } from './target-fixture.ts';
+import { eventually, NEVER, TargetFixture } from './target-fixture.ts';
 
 const hasBats = spawnSync('sh', ['-c', 'command -v bats']).status === 0;
 const INPUT_KEY = digest(`sha256:${'a'.repeat(64)}`);

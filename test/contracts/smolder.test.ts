@@ -5,13 +5,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import net from 'node:net';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { checkFileExitCode, checkHost } from '../../src/checks/check-host.ts';
 import { KilnError } from '../../src/domain/errors.ts';
 import type { Clock } from '../../src/domain/ports/clock.ts';
+import { freePort } from '../free-port.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
 const folder = path.join(process.env.KILN_CONFORMANCE ?? path.join(root, '../shared/conformance'), 'smolder');
@@ -47,21 +47,13 @@ const clock: Clock = {
   sleep: async () => {},
 };
 
-async function freePort(): Promise<string> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return String(typeof address === 'object' && address !== null ? address.port : 0);
-}
-
 let server: ChildProcess | undefined;
 let port = '';
 let closedPort = '';
 
 async function startFixture(): Promise<void> {
-  port = await freePort();
-  closedPort = await freePort();
+  port = String(await freePort());
+  closedPort = String(await freePort());
   const child = spawn(process.execPath, [path.join(folder, 'fixture-server.mjs'), port], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -3,17 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { Clock } from '../../src/domain/ports/clock.ts';
 import type { Store } from '../../src/domain/ports/store.ts';
+import { systemClock } from '../../src/server/system-clock.ts';
 import { openStore, type StoreSettings } from '../../src/store/open.ts';
 import { PrivatePostgres, runSql } from './postgres.ts';
-
-export const systemClock: Clock = {
-  now: () => Date.now(),
-  monotonic: () => performance.now(),
-  sleep: (ms, signal) => sleep(ms, undefined, signal && { signal }),
-};
 
 /** A store on an empty database for each test, and the settings to open it once more. */
 export interface StoreUnderTest {

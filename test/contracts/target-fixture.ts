@@ -15,9 +15,9 @@ import {
   processName,
   serviceKey,
 } from '../../src/domain/ids.ts';
-import type { Clock } from '../../src/domain/ports/clock.ts';
 import type { Target } from '../../src/domain/ports/target.ts';
 import { type GroupObservation, type GroupSpec, serverGroupName } from '../../src/domain/server-group.ts';
+import { systemClock } from '../../src/server/system-clock.ts';
 import { createDockerTarget } from '../../src/targets/docker/target.ts';
 import { createLocalTarget, type LocalTargetOptions } from '../../src/targets/local/target.ts';
 
@@ -25,14 +25,6 @@ import { createLocalTarget, type LocalTargetOptions } from '../../src/targets/lo
 export const TEST_COMPONENT = `shop-${process.pid}`;
 
 export const NEVER = new AbortController().signal;
-
-export const systemClock: Clock = {
-  now: () => Date.now(),
-  monotonic: () => performance.now(),
-  sleep: async (ms, signal) => {
-    await sleep(ms, undefined, signal === undefined ? {} : { signal });
-  },
-};
 
 export const silent = { info: () => {}, warn: () => {} };
 

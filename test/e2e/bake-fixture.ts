@@ -4,7 +4,6 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { BakeOutcome, BakeProgress } from '../../src/bakery/bake-record.ts';
 import { Bakery } from '../../src/bakery/bakery.ts';
 import type { BakeRequest } from '../../src/bakery/baking.ts';
@@ -17,22 +16,14 @@ import { readComponent } from '../../src/component/read.ts';
 import type { KilnError } from '../../src/domain/errors.ts';
 import type { Digest } from '../../src/domain/ids.ts';
 import { type Image, isStored } from '../../src/domain/image.ts';
-import type { Clock } from '../../src/domain/ports/clock.ts';
 import type { Store } from '../../src/domain/ports/store.ts';
+import { systemClock } from '../../src/server/system-clock.ts';
 import { openStore } from '../../src/store/open.ts';
 
 export const WORKER_ENTRY = path.resolve(import.meta.dirname, '../../src/bakery/bundle/worker.ts');
 export const NEVER = new AbortController().signal;
 export const SEARCH_PATH = `${path.dirname(process.execPath)}:/usr/local/bin:/usr/bin:/bin`;
 export const BWRAP = existsSync('/usr/bin/bwrap') ? '/usr/bin/bwrap' : undefined;
-
-export const clock: Clock = {
-  now: () => Date.now(),
-  monotonic: () => performance.now(),
-  sleep: async (ms, signal) => {
-    await sleep(ms, undefined, signal === undefined ? {} : { signal });
-  },
-};
 
 export async function scratch(): Promise<{ directory: string; remove: () => Promise<void> }> {
   const directory = await realpath(await mkdtemp(path.join(tmpdir(), 'kiln-bake-')));
@@ -85,16 +76,19 @@ export async function openKitchen(
     pool,
     stateDirectory: state,
     host,
-    clock,
+    clock: systemClock,
     arch: 'amd64',
     randomId,
   });
-  const store = await openStore({ kind: 'sqlite', file: path.join(state, 'kiln.db') }, { clock });
+  const store = await openStore(
+    { kind: 'sqlite', file: path.join(state, 'kiln.db') },
+    { clock: systemClock },
+  );
   const bakery = new Bakery({
     store,
     blobs,
     builders: [builder],
-    clock,
+    clock: systemClock,
     stateDirectory: state,
     origin: { server: 'here', host: 'kitchen' },
     readDefinition: async (directory) => (await readComponent(directory)).definition,

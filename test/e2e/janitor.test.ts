@@ -3,8 +3,9 @@ import { afterAll, beforeEach, expect, it } from 'vitest';
 import { Janitor, type JanitorRun } from '../../src/catalog/janitor.ts';
 import type { Store } from '../../src/domain/ports/store.ts';
 import { DEFAULT_RETENTION } from '../../src/domain/retention.ts';
+import { systemClock } from '../../src/server/system-clock.ts';
 import { by, candidate, group, image, own, release, storefront } from '../contracts/store-samples.ts';
-import { open, type StoreSubject, sqliteSubject, systemClock } from '../contracts/store-subjects.ts';
+import { open, type StoreSubject, sqliteSubject } from '../contracts/store-subjects.ts';
 
 const DAY_MS = 24 * 3600_000;
 const IMAGES = 21;

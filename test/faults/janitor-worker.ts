@@ -7,7 +7,8 @@ import { FileBlobStore } from '../../src/bakery/blobs.ts';
 import { collectBlobs } from '../../src/bakery/litter.ts';
 import { Janitor } from '../../src/catalog/janitor.ts';
 import { DEFAULT_RETENTION } from '../../src/domain/retention.ts';
-import { open, systemClock } from '../contracts/store-subjects.ts';
+import { systemClock } from '../../src/server/system-clock.ts';
+import { open } from '../contracts/store-subjects.ts';
 
 const [settings = '', directory = ''] = process.argv.slice(2);
 const store = await open(JSON.parse(settings));

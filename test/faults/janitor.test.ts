@@ -14,9 +14,10 @@ import type { Digest } from '../../src/domain/ids.ts';
 import { isStored } from '../../src/domain/image.ts';
 import type { Store } from '../../src/domain/ports/store.ts';
 import { DEFAULT_RETENTION } from '../../src/domain/retention.ts';
+import { systemClock } from '../../src/server/system-clock.ts';
 import type { StoreSettings } from '../../src/store/open.ts';
 import { by, candidate, image, storefront } from '../contracts/store-samples.ts';
-import { open, systemClock } from '../contracts/store-subjects.ts';
+import { open } from '../contracts/store-subjects.ts';
 
 const WORKER = fileURLToPath(new URL('./janitor-worker.ts', import.meta.url));
 const IMAGES = 60;

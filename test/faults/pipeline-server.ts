@@ -24,8 +24,9 @@ import type { TaskParts } from '../../src/pipeline/task-parts.ts';
 import { cmd } from '../../src/pipeline/tasks/cmd.ts';
 import { promote } from '../../src/pipeline/tasks/promote.ts';
 import { type PipelineVerbsParts, pipelineVerbs } from '../../src/server/pipeline-verbs.ts';
+import { systemClock } from '../../src/server/system-clock.ts';
 import type { StoreSettings } from '../../src/store/open.ts';
-import { open, systemClock } from '../contracts/store-subjects.ts';
+import { open } from '../contracts/store-subjects.ts';
 
 export interface PipelineServer {
   readonly settings: StoreSettings;

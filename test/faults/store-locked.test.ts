@@ -6,9 +6,9 @@ import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Store } from '../../src/domain/ports/store.ts';
+import { systemClock } from '../../src/server/system-clock.ts';
 import { openStore } from '../../src/store/open.ts';
 import { by } from '../contracts/store-samples.ts';
-import { systemClock } from '../contracts/store-subjects.ts';
 
 let directory: string;
 let store: Store;

@@ -4,10 +4,11 @@ import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Clock } from '../../src/domain/ports/clock.ts';
 import type { Store } from '../../src/domain/ports/store.ts';
+import { systemClock } from '../../src/server/system-clock.ts';
 import { openStore } from '../../src/store/open.ts';
 import { POSTGRES_MISSING, PrivatePostgres, postgresBinaries, runSql } from '../contracts/postgres.ts';
 import { by, image, own, released, service } from '../contracts/store-samples.ts';
-import { open, systemClock } from '../contracts/store-subjects.ts';
+import { open } from '../contracts/store-subjects.ts';
 import { type Cut, CuttingProxy } from './store-postgres-proxy.ts';
 
 /** For those who give up: all attempts, without the pauses between them. */

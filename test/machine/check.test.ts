@@ -11,8 +11,9 @@ import { storeMachineFile } from '../../src/bakery/machine/stored-files.ts';
 import { checkImage } from '../../src/checks/image-check.ts';
 import { readComponent } from '../../src/component/read.ts';
 import type { CheckResult, Image, StoredArtifact } from '../../src/domain/image.ts';
+import { systemClock } from '../../src/server/system-clock.ts';
 import { DOCKER_SOCKET, dockerAnswers, NO_DOCKER } from '../docker.ts';
-import { clock, NEVER, scratch, writeTree } from '../e2e/bake-fixture.ts';
+import { NEVER, scratch, writeTree } from '../e2e/bake-fixture.ts';
 import { buildProcesses, missingTool } from './machine-fixture.ts';
 import { archiveSmallMachine, type SmallMachine, writeSmallMachine } from './small-machine.ts';
 import { machinesInDocker, trialsAt } from './trial-fixture.ts';
@@ -105,7 +106,13 @@ async function imageOf(artifact: Image['artifacts'][number], yaml: string, files
 async function checked(image: Image, socket: string): Promise<readonly CheckResult[]> {
   const trials = openTrials(socket);
   const { digest } = await trials.bootable(image);
-  const fixed = { fence: 1, release: 1, clock, newId: () => crypto.randomUUID(), signal: NEVER } as const;
+  const fixed = {
+    fence: 1,
+    release: 1,
+    clock: systemClock,
+    newId: () => crypto.randomUUID(),
+    signal: NEVER,
+  } as const;
   const files = [{ path: 'etc/box.conf', content: 'from Kiln\n' }];
   const isIdle = image.definition.defaults.processes.every(({ instances }) => instances.desired === 0);
   return trials.in(

@@ -15,8 +15,9 @@ import type { KilnError } from '../../src/domain/errors.ts';
 import type { BakeId } from '../../src/domain/ids.ts';
 import type { Image } from '../../src/domain/image.ts';
 import type { Store } from '../../src/domain/ports/store.ts';
+import { systemClock } from '../../src/server/system-clock.ts';
 import { openStore } from '../../src/store/open.ts';
-import { clock, NEVER, writeTree } from '../e2e/bake-fixture.ts';
+import { NEVER, writeTree } from '../e2e/bake-fixture.ts';
 
 const PATH = '/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin';
 
@@ -68,17 +69,20 @@ export async function openMachineKitchen(
       amazonEndpoint: undefined,
       ...host,
     },
-    clock,
+    clock: systemClock,
     arch: 'amd64',
     isRoot: process.getuid?.() === 0,
     randomId,
   });
-  const store = await openStore({ kind: 'sqlite', file: path.join(state, 'kiln.db') }, { clock });
+  const store = await openStore(
+    { kind: 'sqlite', file: path.join(state, 'kiln.db') },
+    { clock: systemClock },
+  );
   const bakery = new Bakery({
     store,
     blobs,
     builders: [builder],
-    clock,
+    clock: systemClock,
     stateDirectory: state,
     origin: { server: 'here', host: 'machines' },
     readDefinition: async (directory) => (await readComponent(directory)).definition,

@@ -2,7 +2,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -14,6 +13,7 @@ import { readComponent } from '../../src/component/read.ts';
 import { componentName } from '../../src/domain/ids.ts';
 import { isStored } from '../../src/domain/image.ts';
 import { scratch } from '../e2e/bake-fixture.ts';
+import { freePort } from '../free-port.ts';
 import {
   buildProcesses,
   type MachineKitchen,
@@ -339,14 +339,6 @@ function logsOf(state: string): string {
   return readdirSync(folder)
     .map((log) => readFileSync(path.join(folder, log), 'utf8'))
     .join('\n');
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : expect.unreachable();
 }
 
 async function answering(url: string): Promise<void> {

@@ -17,9 +17,10 @@ import { type Image, isStored } from '../../src/domain/image.ts';
 import { Sboms } from '../../src/scan/sbom/sboms.ts';
 import type { ScannerSpec } from '../../src/scan/scanners/scanner.ts';
 import { type ScanRun, Scans } from '../../src/scan/scans.ts';
+import { systemClock } from '../../src/server/system-clock.ts';
 import { unpackToScan } from '../../src/server/unpack-to-scan.ts';
 import { DOCKER_SOCKET, dockerAnswers, NO_DOCKER } from '../docker.ts';
-import { clock, NEVER, writeTree } from '../e2e/bake-fixture.ts';
+import { NEVER, writeTree } from '../e2e/bake-fixture.ts';
 import {
   buildProcesses,
   type MachineKitchen,
@@ -205,7 +206,7 @@ describe.skipIf(missing !== undefined)(
         const scans = new Scans({
           store: kitchen.store,
           sboms,
-          clock,
+          clock: systemClock,
           host: {
             temporary: path.join(kitchen.state, 'tmp'),
             searchPath: '/usr/bin:/bin',

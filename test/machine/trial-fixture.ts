@@ -3,8 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { FileBlobStore, sha256 } from '../../src/bakery/blobs.ts';
 import { MachineTrials } from '../../src/bakery/machine/boot/machine-trials.ts';
 import { EngineClient } from '../../src/docker/engine-client.ts';
+import { systemClock } from '../../src/server/system-clock.ts';
 import { DOCKER_SOCKET, dockerAnswers } from '../docker.ts';
-import { clock } from '../e2e/bake-fixture.ts';
 
 export function trialsAt(state: string, socket: string): MachineTrials {
   return new MachineTrials({
@@ -14,7 +14,7 @@ export function trialsAt(state: string, socket: string): MachineTrials {
     searchPath: '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin',
     isRoot: process.getuid?.() === 0,
     arch: 'amd64',
-    clock,
+    clock: systemClock,
     newId: () => crypto.randomUUID(),
   });
 }

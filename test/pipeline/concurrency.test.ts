@@ -5,7 +5,8 @@ import path from 'node:path';
 import { expect, it } from 'vitest';
 import { Machines } from '../../src/pipeline/machines.ts';
 import { Pipelines } from '../../src/pipeline/pipelines.ts';
-import { open, sqliteSubject, systemClock } from '../contracts/store-subjects.ts';
+import { systemClock } from '../../src/server/system-clock.ts';
+import { open, sqliteSubject } from '../contracts/store-subjects.ts';
 
 const STATES = 'StartAt: A\nStates: {A: {Type: Succeed}}\n';
 

@@ -24,7 +24,8 @@ import { SourceFolders } from '../../src/pipeline/triggers/source-folder.ts';
 import { Sources } from '../../src/pipeline/triggers/sources.ts';
 import { StoreFollower } from '../../src/pipeline/triggers/store-follower.ts';
 import { actOn } from '../../src/pipeline/triggers/triggered-start.ts';
-import { open, systemClock } from '../contracts/store-subjects.ts';
+import { systemClock } from '../../src/server/system-clock.ts';
+import { open } from '../contracts/store-subjects.ts';
 import { until } from '../e2e/kiln.ts';
 import { GitRemote } from './git-remote.ts';
 

@@ -6,15 +6,8 @@ import { FileBlobStore } from '../../src/bakery/blobs.ts';
 import { credentialsFromFile } from '../../src/registry/credentials.ts';
 import { KnownPlaces } from '../../src/registry/known-places.ts';
 import { type Transfer, Transfers, type TransfersParts } from '../../src/registry/transfers.ts';
-import {
-  clock,
-  type Kitchen,
-  kilnYaml,
-  NEVER,
-  openKitchen,
-  scratch,
-  writeTree,
-} from '../e2e/bake-fixture.ts';
+import { systemClock } from '../../src/server/system-clock.ts';
+import { type Kitchen, kilnYaml, NEVER, openKitchen, scratch, writeTree } from '../e2e/bake-fixture.ts';
 
 export interface Pair {
   readonly directory: string;
@@ -58,7 +51,7 @@ export async function openPair(): Promise<Pair> {
       const transfers = new Transfers({
         store: kitchen.store,
         blobs: new FileBlobStore(path.join(kitchen.state, 'blobs')),
-        clock,
+        clock: systemClock,
         credentials: credentialsFromFile(path.join(directory, 'no-logins.json')),
         plainHttp: [],
         places: known.get(kitchen) ?? shouldBeKnown(),

@@ -9,8 +9,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readManifest } from '../../src/bakery/oci-layout.ts';
 import { credentialsFromFile } from '../../src/registry/credentials.ts';
 import { digestOf, NEVER } from '../e2e/bake-fixture.ts';
+import { freePort } from '../free-port.ts';
 import { done, ended, openPair, type Pair } from './pair.ts';
-import { freePort, noRegistry, RegistryProcess } from './registry-process.ts';
+import { noRegistry, RegistryProcess } from './registry-process.ts';
 
 const missing = noRegistry();
 const MIB = 1024 * 1024;

@@ -10,9 +10,9 @@ import { asTested, type Image, latestChecks } from '../../src/domain/image.ts';
 import { Sboms } from '../../src/scan/sbom/sboms.ts';
 import type { ScannerSpec } from '../../src/scan/scanners/scanner.ts';
 import { type ScanRequest, type ScanRun, Scans, type ScansParts } from '../../src/scan/scans.ts';
+import { systemClock } from '../../src/server/system-clock.ts';
 import {
   BWRAP,
-  clock,
   type Kitchen,
   kilnYaml,
   NEVER,
@@ -41,7 +41,7 @@ function scans(more: Partial<ScansParts> = {}): Scans {
   const made = new Scans({
     store: kitchen.store,
     sboms: new Sboms(kitchen.blobs, path.join(kitchen.state, 'cache/sboms')),
-    clock,
+    clock: systemClock,
     host: {
       temporary: path.join(kitchen.state, 'tmp'),
       searchPath: SEARCH_PATH,
@@ -127,7 +127,7 @@ describe('advisories', () => {
       waived: [{ finding: { id: 'GHSA-bad' }, waiver: { by: 'alice', why: 'not reachable' } }],
     });
     expect(await verdictOf(image.id)).toMatchObject({ passed: true });
-    const later = { ...clock, now: () => Date.now() + 120_000 };
+    const later = { ...systemClock, now: () => Date.now() + 120_000 };
     expect((await scans({ clock: later }).verdict(image)).passed).toBe(false);
     // A scan alone proves nothing of an image.
     const known = await kitchen.store.images.get(image.id);

@@ -1,6 +1,7 @@
 /** What each `FROM` of a Dockerfile stands for: the id of an image that the engine has. Nothing is pulled. */
 import { z } from 'zod';
 import { type EngineClient, isRefusal } from '../../docker/engine-client.ts';
+import { IMAGE_REFERENCE } from '../../domain/component.ts';
 import { KilnError } from '../../domain/errors.ts';
 import { hexOf } from '../../domain/ids.ts';
 import { storedDigest } from '../../domain/image.ts';
@@ -8,7 +9,6 @@ import type { BlobStore } from '../../domain/ports/blobs.ts';
 import type { BuildRequest } from '../../domain/ports/builder.ts';
 import { containerArchive } from './container-archive.ts';
 
-const OF_A_COMPONENT = /^[a-z][a-z0-9-]*@[a-z][a-z0-9-]*$/;
 const LOAD_LIMIT_MS = 60 * 60 * 1000;
 
 const imageShape = z.object({ Id: z.string() });
@@ -30,7 +30,7 @@ export class BaseImages {
   ): Promise<ReadonlyMap<string, string>> {
     const ids = new Map<string, string>();
     for (const image of images) {
-      const isOurs = OF_A_COMPONENT.test(image);
+      const isOurs = IMAGE_REFERENCE.test(image);
       ids.set(image, isOurs ? await this.#loaded(request, image, signal) : await this.#idOf(image, signal));
     }
     return ids;

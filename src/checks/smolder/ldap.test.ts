@@ -1,11 +1,11 @@
 /** Against a real slapd, started by the test. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { freePort } from '../../../test/free-port.ts';
 import { parseCheckFile } from './parse.ts';
 import { type CheckRun, runChecks } from './run.ts';
 import { canConnect } from './tcp.ts';
@@ -43,14 +43,6 @@ sn: Clay
 mail: potter@kiln.test
 userPassword: ${SECRET}
 `;
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
 
 if (SLAPD === undefined && process.env.CI === 'true') {
   it('has slapd', () => expect.fail('Install the Debian package slapd.'));

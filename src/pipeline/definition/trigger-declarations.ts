@@ -1,5 +1,6 @@
 /** What a `pipeline.yaml` says under `Triggers` and `Checkout`. */
 import { z } from 'zod';
+import { IMAGE_REFERENCE } from '../../domain/component.ts';
 import { KilnError } from '../../domain/errors.ts';
 import type { CheckoutOptions, Triggers } from '../../domain/trigger.ts';
 import { parseCron } from '../triggers/cron.ts';
@@ -12,7 +13,7 @@ const name = z.string('a name').regex(/^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/, 'a name
 
 const channel = z
   .string('component@channel')
-  .regex(/^[a-z][a-z0-9-]*@[a-z][a-z0-9-]*$/, 'component@channel')
+  .regex(IMAGE_REFERENCE, 'component@channel')
   .transform((text) => {
     const [component = '', named = ''] = text.split('@');
     return { component, channel: named };

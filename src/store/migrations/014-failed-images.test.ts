@@ -4,8 +4,8 @@ import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, it } from 'vitest';
 import { by, check, image } from '../../../test/contracts/store-samples.ts';
-import { systemClock } from '../../../test/contracts/store-subjects.ts';
 import { parseImageQuery } from '../../catalog/query-language.ts';
+import { systemClock } from '../../server/system-clock.ts';
 import { openStore } from '../open.ts';
 
 it('images that failed before are found, and what failed inside once is tested no more', async () => {
