@@ -1,7 +1,6 @@
 /** One plain GET of a path at an endpoint, with a deadline. */
 import type { Endpoint } from '../domain/server-group.ts';
-import { sendHttp } from './smolder/http.ts';
-import type { HttpAnswer } from './smolder/test-file.ts';
+import { type HttpResponse, sendHttp } from './smolder/http.ts';
 
 const MAX_BODY_BYTES = 4 * 1024 * 1024;
 
@@ -17,7 +16,7 @@ export interface HttpGet {
 export async function httpGet(
   { endpoint, path, host, timeoutMs }: HttpGet,
   signal: AbortSignal,
-): Promise<HttpAnswer> {
+): Promise<HttpResponse> {
   const name = endpoint.host.includes(':') ? `[${endpoint.host}]` : endpoint.host;
   const limited = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
   const request = {
@@ -32,7 +31,7 @@ export async function httpGet(
     verify: true,
   };
   try {
-    return await sendHttp(request, undefined, { maxBodyBytes: MAX_BODY_BYTES }, (text) => text, limited);
+    return await sendHttp(request, undefined, { maxBodyBytes: MAX_BODY_BYTES }, limited);
   } catch (thrown) {
     throw limited.aborted ? limited.reason : thrown;
   }

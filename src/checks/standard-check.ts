@@ -11,7 +11,7 @@ import {
 import type { Findings } from './check-result.ts';
 import { httpGet } from './http-get.ts';
 import { connectionFailure } from './smolder/connection-failure.ts';
-import type { HttpAnswer } from './smolder/test-file.ts';
+import type { HttpResponse } from './smolder/http.ts';
 
 const TIMEOUT_MS = 10_000;
 const WAIT_PAUSE_MS = 200;
@@ -57,7 +57,7 @@ async function askUntil(
 async function ask(endpoint: StandardEndpoint, check: StandardCheck): Promise<Asked> {
   const path = STANDARD_PATHS[endpoint];
   const host = check.host === undefined ? {} : { host: check.host };
-  let answer: HttpAnswer;
+  let answer: HttpResponse;
   try {
     answer = await httpGet({ endpoint: check.endpoint, path, ...host, timeoutMs: TIMEOUT_MS }, check.signal);
   } catch (thrown) {

@@ -2,10 +2,9 @@
 import http from 'node:http';
 import https from 'node:https';
 import { isIP } from 'node:net';
-import { performance } from 'node:perf_hooks';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import type { HttpRequest } from './request.ts';
-import type { HttpAnswer, Mask, Pair } from './test-file.ts';
+import type { Pair } from './test-file.ts';
 
 const MAX_REDIRECTS = 30;
 
@@ -17,11 +16,15 @@ export interface HttpLimits {
 export class AnswerTooLarge extends Error {}
 export class TooManyRedirects extends Error {}
 
-interface RawAnswer {
+export interface HttpResponse {
   readonly status: number;
+  /** Lower-case names; repeated headers joined by `, `. */
   readonly headers: ReadonlyMap<string, string>;
-  readonly setCookies: readonly string[];
   readonly body: string;
+}
+
+interface RawAnswer extends HttpResponse {
+  readonly setCookies: readonly string[];
 }
 
 /** `authorities`: PEM text, when `verify` names a file. Rejects with the socket's own error, or an AbortError. */
@@ -29,18 +32,13 @@ export async function sendHttp(
   request: HttpRequest,
   authorities: string | undefined,
   limits: HttpLimits,
-  mask: Mask,
   signal: AbortSignal,
-): Promise<HttpAnswer> {
-  const begun = performance.now();
+): Promise<HttpResponse> {
   let current = request;
   for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
     const answer = await exchange(current, authorities, limits, signal);
     const next = request.allowRedirects ? redirected(current, answer) : undefined;
-    if (next === undefined) {
-      const { status, headers, body } = answer;
-      return { kind: 'http', status, headers, body, durationMs: performance.now() - begun, mask };
-    }
+    if (next === undefined) return answer;
     current = next;
   }
   throw new TooManyRedirects(`More than ${MAX_REDIRECTS} redirects`);

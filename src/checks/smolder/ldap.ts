@@ -1,8 +1,7 @@
 /** Binds to a directory and compares attributes of one entry. The client is loaded only when a file asks for LDAP. */
-import { performance } from 'node:perf_hooks';
 import type { Client } from 'ldapts';
 import { type Destination, originOf } from './address.ts';
-import type { LdapAnswer, LdapInputs, Mask, Verify } from './test-file.ts';
+import type { LdapAnswer, LdapInputs, Verify } from './test-file.ts';
 
 export interface LdapRequest {
   readonly destination: Destination;
@@ -13,9 +12,8 @@ export interface LdapRequest {
 }
 
 /** Rejects with the client's own error when it cannot connect, bind or read. */
-export async function askLdap(request: LdapRequest, mask: Mask, signal: AbortSignal): Promise<LdapAnswer> {
+export async function askLdap(request: LdapRequest, signal: AbortSignal): Promise<LdapAnswer['comparisons']> {
   const { Client } = await import('ldapts');
-  const begun = performance.now();
   const client = new Client({
     url: originOf(request.destination),
     timeout: request.timeoutMs,
@@ -24,8 +22,7 @@ export async function askLdap(request: LdapRequest, mask: Mask, signal: AbortSig
     ...(request.destination.protocol === 'ldaps' ? { tlsOptions: tlsOptions(request) } : {}),
   });
   try {
-    const comparisons = await abortable(compareAll(client, request.inputs), signal);
-    return { kind: 'ldap', comparisons, durationMs: performance.now() - begun, mask };
+    return await abortable(compareAll(client, request.inputs), signal);
   } finally {
     // The answer is there, or the call has failed: how the connection ends says nothing more.
     await client.unbind().catch(() => undefined);

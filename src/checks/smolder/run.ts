@@ -1,5 +1,4 @@
 /** Sends the tests of a file and collects what came of them. The only part that waits. */
-import { performance } from 'node:perf_hooks';
 import { asKilnError } from '../../domain/errors.ts';
 import type { Clock } from '../../domain/ports/clock.ts';
 import { type CheckAddress, destinationOf, originOf } from './address.ts';
@@ -72,7 +71,8 @@ const STARTING_STATUSES = [502, 503, 504];
 
 /** Fails only with `aborted`; whatever a service does is a failed test. */
 export async function runChecks(options: RunOptions): Promise<CheckRun> {
-  const begun = performance.now();
+  const { clock } = options;
+  const begunMs = clock.monotonic();
   const results: TestResult[] = [];
   let reported = 0;
   let next = 0;
@@ -80,7 +80,7 @@ export async function runChecks(options: RunOptions): Promise<CheckRun> {
     for (let index = next++; index < options.tests.length; index = next++) {
       const test = options.tests[index];
       if (test === undefined) break;
-      results[index] = await persistently(test, options, begun);
+      results[index] = await persistently(test, options, begunMs);
       for (let done = results[reported]; done !== undefined; done = results[++reported])
         options.onResult?.(done);
     }
@@ -98,17 +98,17 @@ export async function runChecks(options: RunOptions): Promise<CheckRun> {
     tests: results,
     passedCount: outcomes.length - failedCount,
     failedCount,
-    durationMs: performance.now() - begun,
+    durationMs: clock.monotonic() - begunMs,
   };
 }
 
 /** Tries again while the service may be starting, and then as often as asked. */
-async function persistently(test: SmokeTest, options: RunOptions, begun: number): Promise<TestResult> {
+async function persistently(test: SmokeTest, options: RunOptions, begunMs: number): Promise<TestResult> {
   let retriesLeft = options.retries ?? 0;
   for (let tries = 1; ; tries++) {
     const { result, mayBeStarting } = await once(test, options);
     const isGood = result.outcomes.every((outcome) => outcome.status === 'pass');
-    const waits = mayBeStarting && performance.now() - begun < (options.waitMs ?? 0);
+    const waits = mayBeStarting && options.clock.monotonic() - begunMs < (options.waitMs ?? 0);
     if (isGood || (!waits && retriesLeft <= 0)) return { ...result, tries };
     if (!waits) retriesLeft -= 1;
     await options.clock.sleep(waits ? WAIT_PAUSE_MS : RETRY_PAUSE_MS, options.signal);
@@ -121,7 +121,7 @@ interface Try {
 }
 
 async function once(test: SmokeTest, options: RunOptions): Promise<Try> {
-  const begun = performance.now();
+  const begunMs = options.clock.monotonic();
   const secrets = secretsOf(test);
   const mask = (text: string) => maskSecrets(text, secrets);
   const destination = destinationOf(test, options.address);
@@ -140,7 +140,7 @@ async function once(test: SmokeTest, options: RunOptions): Promise<Try> {
       line: test.location.line,
       tcpAttempts: [],
       outcomes: outcomes.map((outcome) => ({ ...outcome, message: mask(outcome.message) })),
-      durationMs: performance.now() - begun,
+      durationMs: options.clock.monotonic() - begunMs,
       tries: 1,
       ...more,
     },
@@ -184,14 +184,19 @@ async function ask(test: SmokeTest, options: RunOptions, mask: (text: string) =>
   const isTls = destination.protocol === 'https' || destination.protocol === 'ldaps';
   const authorities =
     isTls && typeof verify === 'string' ? await readAuthorities(verify, options) : undefined;
+  const begunMs = options.clock.monotonic();
+  const taken = () => ({ durationMs: options.clock.monotonic() - begunMs, mask });
   try {
     if (destination.protocol === 'ldap' || destination.protocol === 'ldaps') {
       const certificates = authorities === undefined ? {} : { authorities };
       const inputs = test.ldap;
-      return await askLdap({ destination, inputs, timeoutMs, verify, ...certificates }, mask, signal);
+      const comparisons = await askLdap({ destination, inputs, timeoutMs, verify, ...certificates }, signal);
+      return { kind: 'ldap', comparisons, ...taken() };
     }
     const limits = { maxBodyBytes: options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES };
-    return await sendHttp(buildRequest(test, options.address), authorities, limits, mask, signal);
+    const answer = await sendHttp(buildRequest(test, options.address), authorities, limits, signal);
+    const { status, headers, body } = answer;
+    return { kind: 'http', status, headers, body, ...taken() };
   } catch (thrown) {
     // Node tells of a deadline as an AbortError; its cause is the deadline itself.
     throw signal.aborted && !options.signal.aborted ? signal.reason : thrown;
