@@ -38,6 +38,7 @@ const bundle = await rolldown({
     asl: 'src/pipeline/asl/run.ts',
     'bake-worker': 'src/bakery/bundle/worker.ts',
     'store-reader': 'src/store/sqlite/reader.ts',
+    'item-thread': 'src/pipeline/items/item-thread.ts',
   },
   platform: 'node',
   external: [/^node:/, 'pg-native'],

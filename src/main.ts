@@ -27,6 +27,7 @@ function entries(): Entries {
     baker: file('bakery/bundle/baker-main.ts', 'baker.js'),
     bakeWorker: file('bakery/bundle/worker.ts', 'bake-worker.js'),
     storeReader: file('store/sqlite/reader.ts', 'store-reader.js'),
+    itemThread: file('pipeline/items/item-thread.ts', 'item-thread.js'),
     version: packageJson.version,
     page: fromSource ? path.join(folder, '../dist/current/page') : path.join(folder, 'page'),
     build: fromSource ? 'source' : path.basename(folder),

@@ -25,6 +25,13 @@ export interface S3Object {
   readonly storageClass: string;
 }
 
+/** Which object is meant, where its name does not say it. */
+export interface S3Which {
+  readonly versionId?: string | undefined;
+  /** The account that the bucket has to be of, or S3 refuses. */
+  readonly bucketOwner?: string | undefined;
+}
+
 interface Call {
   readonly method: 'GET' | 'PUT';
   readonly bucket: string;
@@ -32,6 +39,7 @@ interface Call {
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: Blob;
   readonly sha256?: string;
+  readonly bucketOwner?: string | undefined;
 }
 
 /** Of a whole transfer: 2 GiB at 4 MB/s. */
@@ -58,9 +66,11 @@ export class S3 {
     key: string,
     limitBytes: number,
     signal: AbortSignal,
+    { versionId, bucketOwner }: S3Which = {},
   ): AsyncGenerator<Uint8Array> {
     const limited = within(signal);
-    const answer = await this.#call({ method: 'GET', bucket, key }, limited);
+    const query = versionId === undefined ? {} : { versionId };
+    const answer = await this.#call({ method: 'GET', bucket, key, query, bucketOwner }, limited);
     let sizeBytes = 0;
     try {
       for await (const piece of answer.body ?? []) {
@@ -82,13 +92,18 @@ export class S3 {
   }
 
   /** In the order of their keys. */
-  async *list(bucket: string, prefix: string, signal: AbortSignal): AsyncGenerator<S3Object> {
+  async *list(
+    bucket: string,
+    prefix: string,
+    signal: AbortSignal,
+    { bucketOwner }: Pick<S3Which, 'bucketOwner'> = {},
+  ): AsyncGenerator<S3Object> {
     let token: string | undefined;
     do {
       const more = token === undefined ? {} : { 'continuation-token': token };
       const query = { 'list-type': '2', prefix, ...more };
       const limited = within(signal);
-      const xml = await textOf(await this.#call({ method: 'GET', bucket, query }, limited));
+      const xml = await textOf(await this.#call({ method: 'GET', bucket, query, bucketOwner }, limited));
       for (const [, found = ''] of xml.matchAll(/<Contents>(.*?)<\/Contents>/gs)) {
         yield {
           key: element(found, 'Key') ?? '',
@@ -117,12 +132,18 @@ export class S3 {
 
   async #once(call: Call, signal: AbortSignal): Promise<Response> {
     const { access, region, clock, fetch } = this.#parts;
-    const { method, bucket, key, body } = call;
+    const { method, bucket, key, body, bucketOwner } = call;
     const url = this.#url(call);
     const sha256 = call.sha256 ?? NOTHING_SHA256;
     const request = { method, url, body: { sha256 }, region, service: 's3', atMs: clock.now() };
     const headers = signedHeaders(
-      { ...request, headers: { 'x-amz-content-sha256': sha256 } },
+      {
+        ...request,
+        headers: {
+          'x-amz-content-sha256': sha256,
+          ...(bucketOwner !== undefined && { 'x-amz-expected-bucket-owner': bucketOwner }),
+        },
+      },
       await amazonCredentials(access),
     );
     let answer: Response;
@@ -135,7 +156,8 @@ export class S3 {
     const xml = await textOf(answer);
     const code = element(xml, 'Code') ?? `HTTP ${answer.status}`;
     const name = `s3://${bucket}/${key ?? ''}`;
-    if (code === 'NoSuchKey') throw new KilnError('not-found', `There is no object ${name}.`);
+    if (code === 'NoSuchKey' || code === 'NoSuchVersion')
+      throw new KilnError('not-found', `There is no object ${name}.`);
     const why = element(xml, 'Message') ?? 'it does not say why';
     throw new KilnError('target.rejected', `S3 refused ${method} of ${name}: ${code}, ${why}`, {
       retryable: answer.status >= 500 || answer.status === 429,

@@ -7,6 +7,7 @@ import { LocalArtifacts } from '../pipeline/artifacts/local-artifacts.ts';
 import { packFiles } from '../pipeline/artifacts/packed-files.ts';
 import { S3Artifacts } from '../pipeline/artifacts/s3-artifacts.ts';
 import { MapTransfers } from '../pipeline/items/map-transfers.ts';
+import { readInThread } from '../pipeline/items/read-in-thread.ts';
 import type { S3Place, Settings } from '../settings.ts';
 import type { StateDirectory } from './state-directory.ts';
 import { systemClock } from './system-clock.ts';
@@ -16,6 +17,7 @@ const RESULTS_BYTES = 512 * 1024 * 1024;
 export function openArtifacts(
   settings: Settings,
   state: Pick<StateDirectory, 'file'>,
+  itemThread: string,
 ): { artifacts: ArtifactStore; transfers: MapTransfers } {
   const s3At = ({ region, endpoint }: S3Place) =>
     new S3({ access: settings.providers, region, endpoint, clock: systemClock, fetch });
@@ -32,6 +34,7 @@ export function openArtifacts(
   const packing = { temporary: state.file('tmp'), searchPath: settings.path };
   const transfers = new MapTransfers({
     s3: s3At(settings.s3),
+    readFile: (file, signal) => readInThread(itemThread, file, signal),
     keep: async (files, signal) => {
       const kept = await artifacts.write(
         (descriptor) => packFiles(files, descriptor, packing, signal),

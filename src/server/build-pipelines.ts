@@ -55,7 +55,7 @@ export async function buildPipelines(
   const { path: searchPath, bwrap } = settings;
   const engine = new EngineClient(settings.dockerSocket);
   closers.push(() => engine.close());
-  const { artifacts, transfers } = openArtifacts(settings, state);
+  const { artifacts, transfers } = openArtifacts(settings, state, building.entries.itemThread);
   const around = { settings, state, store, log };
   const checkouts = await openCheckouts(around);
   closers.push(() => checkouts.folders.close());

@@ -16,6 +16,7 @@ export interface Entries {
   readonly baker: string;
   readonly bakeWorker: string;
   readonly storeReader: string;
+  readonly itemThread: string;
   /** Folder of the built page. */
   readonly page: string;
   readonly version: string;

@@ -32,6 +32,7 @@ const entries = {
   baker: path.join(ROOT, 'src/bakery/bundle/baker-main.ts'),
   bakeWorker: path.join(ROOT, 'src/bakery/bundle/worker.ts'),
   storeReader: path.join(ROOT, 'src/store/sqlite/reader.ts'),
+  itemThread: path.join(ROOT, 'src/pipeline/items/item-thread.ts'),
   page: path.join(ROOT, 'dist/current/page'),
   version: '0.0.0-broken',
   build: '0-broken',

@@ -335,6 +335,7 @@ async function bundleInto(directory: string): Promise<void> {
       baker: 'test/faults/crash-baker.ts',
       'bake-worker': 'src/bakery/bundle/worker.ts',
       'store-reader': 'src/store/sqlite/reader.ts',
+      'item-thread': 'src/pipeline/items/item-thread.ts',
     },
     platform: 'node',
     external: [/^node:/, 'pg-native'],

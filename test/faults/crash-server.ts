@@ -37,6 +37,7 @@ const entries = {
   baker: path.join(here, 'baker.js'),
   bakeWorker: path.join(here, 'bake-worker.js'),
   storeReader: path.join(here, 'store-reader.js'),
+  itemThread: path.join(here, 'item-thread.js'),
   page: path.join(here, 'page'),
   version: '0.0.0',
   build: 'crash',

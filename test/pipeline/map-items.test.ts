@@ -1,10 +1,11 @@
 /** Items and results of distributed Maps: real files, a real server that speaks S3, a real store and executor. */
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import zlib from 'node:zlib';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { S3 } from '../../src/amazon/s3.ts';
 import type { Store } from '../../src/domain/ports/store.ts';
@@ -14,6 +15,7 @@ import type { Json, JsonObject } from '../../src/pipeline/asl/json.ts';
 import { loadStateMachine } from '../../src/pipeline/asl/load.ts';
 import { Executor } from '../../src/pipeline/executor.ts';
 import { MapTransfers } from '../../src/pipeline/items/map-transfers.ts';
+import { readInThread } from '../../src/pipeline/items/read-in-thread.ts';
 import { replay } from '../../src/pipeline/stored-state.ts';
 import { type Task, TaskFailed } from '../../src/pipeline/task.ts';
 import { systemClock } from '../../src/server/system-clock.ts';
@@ -21,6 +23,9 @@ import { openStore } from '../../src/store/open.ts';
 import { Moto, noMoto } from '../machine/moto.ts';
 
 const BUCKET = 'items';
+const THREAD = path.join(import.meta.dirname, '../../src/pipeline/items/item-thread.ts');
+/** Made by hyparquet-writer 0.17: two row groups; columns in GZIP, ZSTD, SNAPPY, plain, SNAPPY. */
+const PARQUET = path.join(import.meta.dirname, 'sizes.parquet');
 const WAIT_MS = 60_000;
 const missing = noMoto();
 const signal = new AbortController().signal;
@@ -96,6 +101,7 @@ async function started(holder: string): Promise<Executor> {
     taskName: (resource) => resource,
     transfers: new MapTransfers({
       s3,
+      readFile: (file, stopped) => readInThread(THREAD, file, stopped),
       keep: async (files, stopped) => {
         const fill = (descriptor: number) => packFiles(files, descriptor, packing, stopped);
         return (await artifacts.write(fill, 1_000_000, stopped))?.digest ?? '';
@@ -211,9 +217,88 @@ it('files of the source are read and listed, and results are an artifact that co
   expect(await read(bad.Key)).toMatchObject([{ Status: 'FAILED', Error: 'Bad', Cause: 'as told' }]);
 });
 
+const put = (key: string, content: string | Uint8Array<ArrayBuffer>) =>
+  s3.put(BUCKET, key, new Blob([content]), createHash('sha256').update(content).digest('hex'), signal);
+
+const SIZES = [
+  { name: 'one', size: 1, ratio: 0.5, at: '2026-01-01T00:00:00.000Z', more: { a: [1] } },
+  // JSON's numbers end before.
+  { name: 'two', size: '9007199254740993', ratio: 1.25, at: '2026-01-01T01:00:00.000Z', more: { a: [] } },
+  { name: null, size: 3, ratio: -2, at: '2026-01-01T02:00:00.000Z', more: { a: [2, 3] } },
+  { name: 'four', size: 4, ratio: 1e300, at: '2026-01-01T03:00:00.000Z', more: { a: [4] } },
+];
+
+it('rows of Parquet are items, and so is what is packed, or in all the files of a listing', async () => {
+  await mkdir(path.join(source, 'lake'));
+  await copyFile(PARQUET, path.join(source, 'lake/sizes.parquet'));
+  const parquet = (more: JsonObject) => ({
+    Resource: 'file.read',
+    ReaderConfig: { InputType: 'PARQUET', ...more },
+    Parameters: { Path: 'lake/sizes.parquet' },
+  });
+  expect(await run(each(parquet({})))).toEqual(SIZES);
+  expect(await run(each(parquet({ MaxItems: 2 })))).toEqual(SIZES.slice(0, 2));
+
+  await mkdir(path.join(source, 'packed'));
+  await writeFile(path.join(source, 'packed/1.jsonl.gz'), zlib.gzipSync('{"n": 1}\n{"n": 2}\n'));
+  await writeFile(path.join(source, 'packed/2.jsonl.zst'), zlib.zstdCompressSync('{"n": 3}\n'));
+  await writeFile(path.join(source, 'packed/3.jsonl'), '{"n": 4}\n{"n": 5}\n');
+  const all = (MaxItems: number) => ({
+    Resource: 'file.list',
+    ReaderConfig: { InputType: 'JSONL', Transformation: 'LOAD_AND_FLATTEN', MaxItems },
+    Parameters: { Prefix: 'packed/' },
+  });
+  expect(await run(each(all(4)))).toEqual([1, 2, 3, 4].map((n) => ({ n })));
+});
+
+it.skipIf(missing !== undefined)('a manifest names the files in S3 that hold the items', async () => {
+  const got = (Key: string, ReaderConfig: JsonObject, more: JsonObject = {}) => ({
+    Resource: 'arn:aws:states:::s3:getObject',
+    ReaderConfig,
+    Parameters: { Bucket: BUCKET, Key, ...more },
+  });
+  const rows = (...keys: string[]) => zlib.gzipSync(keys.map((key) => `"photos","${key}","7"\n`).join(''));
+  await put('inventory/data/a.csv.gz', Buffer.from(rows('one.jpg', 'two%2C.jpg')));
+  await put('inventory/data/b.csv.gz', Buffer.from(rows('three.jpg')));
+  const inventory = {
+    sourceBucket: 'photos',
+    destinationBucket: `arn:aws:s3:::${BUCKET}`,
+    version: '2016-11-30',
+    fileFormat: 'CSV',
+    fileSchema: 'Bucket, Key, Size',
+    files: [{ key: 'inventory/data/a.csv.gz' }, { key: 'inventory/data/b.csv.gz' }],
+  };
+  await put('inventory/manifest.json', JSON.stringify(inventory));
+  const photos = ['one.jpg', 'two%2C.jpg', 'three.jpg'].map((Key) => ({ Bucket: 'photos', Key, Size: '7' }));
+  expect(await run(each(got('inventory/manifest.json', { InputType: 'MANIFEST' })))).toEqual(photos);
+  const limited = { ManifestType: 'S3_INVENTORY', MaxItems: 1 };
+  expect(await run(each(got('inventory/manifest.json', limited)))).toEqual(photos.slice(0, 1));
+
+  await put('unload/1', await readFile(PARQUET));
+  await put('unload-manifest.csv', `s3://${BUCKET}/unload/1\ns3://${BUCKET}/unload/1\n`);
+  const athena = got('unload-manifest.csv', { ManifestType: 'ATHENA_DATA', InputType: 'PARQUET' });
+  expect(await run(each(athena))).toEqual([...SIZES, ...SIZES]);
+  // Of the source, too: but who is lent no keys reads nothing of a bucket through it.
+  await writeFile(path.join(source, 'unload.csv'), `s3://${BUCKET}/unload/1\n`);
+  const local = {
+    Resource: 'file.read',
+    ReaderConfig: { ManifestType: 'ATHENA_DATA', InputType: 'PARQUET', MaxItems: 1 },
+    Parameters: { Path: 'unload.csv' },
+  };
+  expect(await run(each(local))).toEqual(SIZES.slice(0, 1));
+  expect(await run(each(local), 'viewer')).toMatchObject({ Cause: expect.stringContaining('lent no keys') });
+
+  const endpoint = moto?.endpoint ?? '';
+  const versioning = '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>';
+  await fetch(`${endpoint}/${BUCKET}?versioning`, { method: 'PUT', body: versioning });
+  const older = await fetch(`${endpoint}/${BUCKET}/list.json`, { method: 'PUT', body: '["old"]' });
+  await put('list.json', '["new"]');
+  const VersionId = older.headers.get('x-amz-version-id') ?? '';
+  expect(await run(each(got('list.json', {}, { VersionId })))).toEqual(['old']);
+  expect(await run(each(got('list.json', {})))).toEqual(['new']);
+});
+
 it.skipIf(missing !== undefined)('items come from S3 and results go there, in batches', async () => {
-  const put = (key: string, text: string) =>
-    s3.put(BUCKET, key, new Blob([text]), createHash('sha256').update(text).digest('hex'), signal);
   await put('in/items.csv', 'one\ntwo\nthree\n');
   await put('in/more.json', '[]');
   const reader = {
@@ -268,6 +353,22 @@ it('what cannot be read or written fails by its name, with the cause', async () 
   expect(await run(file('link.json'))).toMatchObject(unread('is not in the source'));
   expect(await run(file('broken.json'))).toMatchObject(unread('not valid JSON'));
   expect(await run(each({ Resource: 'file.read' }))).toMatchObject(unread('Path'));
+  const formed = (Path: string, ReaderConfig: JsonObject) =>
+    each({ Resource: 'file.read', ReaderConfig, Parameters: { Path } });
+  const whole = await readFile(PARQUET);
+  await writeFile(path.join(source, 'cut.parquet'), whole.subarray(0, 600));
+  await writeFile(path.join(source, 'rotten.parquet'), Buffer.from(whole).fill(0xff, 8, 300));
+  await writeFile(path.join(source, 'bomb.json'), zlib.gzipSync(Buffer.alloc(33 * 1024 * 1024, ' ')));
+  const asParquet = { InputType: 'PARQUET' };
+  expect(await run(formed('cut.parquet', asParquet))).toMatchObject(unread('no Parquet file'));
+  expect(await run(formed('rotten.parquet', asParquet))).toMatchObject(unread('Parquet file cannot be read'));
+  expect(await run(file('bomb.json'))).toMatchObject(unread('when unpacked'));
+  const asInventory = { InputType: 'MANIFEST' };
+  expect(await run(formed('broken.json', asInventory))).toMatchObject(
+    unread('no manifest of an S3 Inventory'),
+  );
+  const asAthena = { ManifestType: 'ATHENA_DATA', InputType: 'JSONL' };
+  expect(await run(formed('broken.json', asAthena))).toMatchObject(unread('Line 1 of the manifest'));
   const bucket = {
     Resource: 'arn:aws:states:::s3:getObject',
     Parameters: { Bucket: BUCKET, Key: 'none.json' },

@@ -10,6 +10,9 @@ const DELIMITERS: Readonly<Record<string, string>> = {
   TAB: '\t',
 };
 
+/** What AWS takes of a header. */
+const LONGEST_HEADER_BYTES = 10 * 1_024;
+
 /** Throws StateFailure (`States.ItemReaderFailed`). */
 export function parseItems(content: string, config: JsonObject): readonly Json[] {
   switch (config.InputType) {
@@ -20,6 +23,8 @@ export function parseItems(content: string, config: JsonObject): readonly Json[]
         .split('\n')
         .filter((line) => line.trim() !== '')
         .map((line) => parseJson(line));
+    case 'PARQUET':
+      throw readerFailure('A Parquet file is no text.');
     default:
       return jsonItems(content, config);
   }
@@ -55,6 +60,8 @@ function csvItems(content: string, config: JsonObject): readonly Json[] {
   const rows = csvRows(content, delimiter);
   const given = isArray(config.CSVHeaders) ? config.CSVHeaders.map(String) : undefined;
   const headers = config.CSVHeaderLocation === 'GIVEN' ? (given ?? []) : (rows.shift() ?? []);
+  if (Buffer.byteLength(headers.join(delimiter)) > LONGEST_HEADER_BYTES)
+    throw readerFailure(`CSV headers cannot be longer than ${LONGEST_HEADER_BYTES} bytes.`);
   if (new Set(headers).size !== headers.length) throw readerFailure('CSV headers cannot contain duplicates.');
   return rows.map((row) => Object.fromEntries(headers.map((header, at) => [header, row[at] ?? ''])));
 }

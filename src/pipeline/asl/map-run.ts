@@ -1,5 +1,6 @@
 /** The run of a distributed Map: how its children and itself are called, and what becomes of its results. */
 import type { MapState } from './definition.ts';
+import { endedChild } from './ended-child.ts';
 import type { ItemsWait, MapChild, Thread, Wait, WriteResults } from './execution.ts';
 import type { Failure } from './failure.ts';
 import { isArray, isObject, type Json, type JsonObject } from './json.ts';
@@ -36,7 +37,7 @@ function nameBeside(turn: Turn, kind: 'execution' | 'mapRun', rest: string): str
     : `${kind}:${id}/${rest}`;
 }
 
-/** With one that has ended, where the state has a writer to tell of it. */
+/** With one that has ended, where the state tells of it: its writer does, and so does a result that is left as it is. */
 export function withEnded(
   turn: Turn,
   state: MapState,
@@ -45,7 +46,9 @@ export function withEnded(
   failure?: Failure,
 ): Pick<ItemsWait, 'children'> {
   const { child, parent } = ended;
-  if (state.ResultWriter?.Resource === undefined || child === undefined || parent === undefined) return {};
+  const { Resource, WriterConfig } = state.ResultWriter ?? {};
+  const isTold = Resource !== undefined || WriterConfig?.Transformation === 'NONE';
+  if (!isTold || child === undefined || parent === undefined) return {};
   const one: MapChild = {
     index: parent.index,
     id: String(child.Id),
@@ -67,13 +70,13 @@ export async function finishRun(
   input: Json,
 ): Promise<void> {
   const { mapRun } = wait;
-  const outputs = wait.outputs.filter((_, index) => !wait.failed.includes(index));
   const writer = state.ResultWriter;
+  const machine = turn.head.context.StateMachine;
+  const machineId = isObject(machine) ? (machine.Id ?? null) : null;
   if (mapRun === undefined || writer?.Resource === undefined) {
-    give(turn, thread, mapRun, transformed(outputs, writer?.WriterConfig?.Transformation));
+    give(turn, thread, mapRun, transformed(wait, writer?.WriterConfig?.Transformation, machineId));
     return;
   }
-  const machine = turn.head.context.StateMachine;
   const request: WriteResults = {
     type: 'writeResults',
     task: turn.newId('task'),
@@ -83,7 +86,7 @@ export async function finishRun(
     config: writerConfig(writer.WriterConfig),
     mapRunId: mapRun,
     mapRunArn: mapRunArn(turn, thread, state, mapRun),
-    machine: isObject(machine) ? (machine.Id ?? null) : null,
+    machine: machineId,
     outputs: wait.outputs,
     children: wait.children ?? [],
   };
@@ -101,10 +104,19 @@ function mapRunArn(turn: Turn, thread: Thread, state: MapState, mapRun: string):
   return nameBeside(turn, 'mapRun', `${labelOf(thread, state)}:${mapRun}`);
 }
 
-function transformed(outputs: readonly Json[], transformation: string | undefined): Json {
+function transformed(
+  { outputs, failed, children = [] }: ItemsWait,
+  transformation: string | undefined,
+  machine: Json,
+): Json {
+  if (transformation === 'NONE') {
+    const inOrder = children.toSorted((one, other) => one.index - other.index);
+    return inOrder.map((child) => endedChild(child, outputs[child.index] ?? null, machine));
+  }
+  const good = outputs.filter((_, index) => !failed.includes(index));
   return transformation === 'FLATTEN'
-    ? outputs.flatMap((output) => (isArray(output) ? output : [output]))
-    : outputs;
+    ? good.flatMap((output) => (isArray(output) ? output : [output]))
+    : good;
 }
 
 export function resultsWritten(

@@ -4,6 +4,7 @@ import { choiceFaults, choiceTargets } from './choice-rules.ts';
 import type { Level, MapState, QueryLanguage, TaskState, WaitState } from './definition.ts';
 import { expressionFaults } from './expression-rules.ts';
 import type { DefinitionFault, DefinitionPath } from './faults.ts';
+import { readerFaults } from './reader-rules.ts';
 import type { State } from './schema.ts';
 
 export async function levelFaults(
@@ -214,7 +215,11 @@ function mapFaults(state: MapState, path: DefinitionPath): readonly DefinitionFa
       { path, at: 'key', message: 'what to do with each item is not clear', expected: 'one ItemProcessor' },
     ];
   }
-  const faults = both(state, path, 'Parameters', 'ItemSelector');
+  const config = state.ItemReader?.ReaderConfig;
+  const faults = [
+    ...both(state, path, 'Parameters', 'ItemSelector'),
+    ...(config === undefined ? [] : readerFaults(config, [...path, 'ItemReader', 'ReaderConfig'])),
+  ];
   if (processor.ProcessorConfig?.Mode === 'DISTRIBUTED') return faults;
   return [
     ...faults,

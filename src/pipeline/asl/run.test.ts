@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { advance, pendingExecution } from './advance.ts';
 import type { Execution, ExecutionEvent } from './execution.ts';
-import type { Json } from './json.ts';
+import type { Json, JsonObject } from './json.ts';
 import { loadStateMachine } from './load.ts';
 import { run } from './run.ts';
 
@@ -163,6 +163,34 @@ describe('distributed Map', () => {
     ]);
     const absent = { ItemReader: { ...reader.ItemReader, Parameters: { Key: 'none.csv' } } };
     expect((await run(each(absent, same), {})).error).toBe('States.ItemReaderFailed');
+  });
+
+  it('takes items from the files that a manifest names, and from those of a listing', async () => {
+    const same = { I: { Type: 'Pass', End: true } };
+    const objects = [
+      { Bucket: 'b', Key: 'm.csv', Body: 's3://b/1\n"s3://b/2"\n' },
+      { Bucket: 'b', Key: '1', Body: '{"n": 1}\n{"n": 2}' },
+      { Bucket: 'b', Key: '2', Body: '{"n": 3}' },
+    ];
+    const read = async (Resource: string, ReaderConfig: JsonObject, Parameters: JsonObject) =>
+      (await run(each({ ItemReader: { Resource, ReaderConfig, Parameters } }, same), {}, { objects })).output;
+    const athena = { ManifestType: 'ATHENA_DATA', InputType: 'JSONL' };
+    const numbers = [{ n: 1 }, { n: 2 }, { n: 3 }];
+    expect(await read('arn:aws:states:::s3:getObject', athena, { Bucket: 'b', Key: 'm.csv' })).toEqual(
+      numbers,
+    );
+    const loaded = { Transformation: 'LOAD_AND_FLATTEN', InputType: 'JSONL', MaxItems: 2 };
+    const listed = { Bucket: 'b', Prefix: '1' };
+    expect(await read('arn:aws:states:::s3:listObjectsV2', loaded, listed)).toEqual(numbers.slice(0, 2));
+  });
+
+  it('tells of each child where nothing is to be made of the results', async () => {
+    const writer = { ResultWriter: { WriterConfig: { Transformation: 'NONE', OutputType: 'JSON' } } };
+    const told = await run(each({ ...writer, ToleratedFailureCount: 1 }, odd), [1, 3]);
+    expect(told.output).toMatchObject([
+      { Status: 'SUCCEEDED', Input: '1', OutputDetails: { Included: true } },
+      { Status: 'FAILED', Input: '3', Error: 'TooLarge' },
+    ]);
   });
 
   it('batches by number and by size, with what all share', async () => {

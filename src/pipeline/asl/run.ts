@@ -3,6 +3,7 @@ import { type Advanced, advance, pendingExecution } from './advance.ts';
 import type { StateMachine } from './definition.ts';
 import type { Effect, Execution, ExecutionEvent, ExecutionStatus, HistoryRecord } from './execution.ts';
 import { StateFailure } from './failure.ts';
+import { itemsOf, type ReadableObject } from './given-objects.ts';
 import { parseItems, readerFailure } from './item-reader.ts';
 import { isArray, isObject, type Json, type JsonObject } from './json.ts';
 import { loadStateMachine } from './load.ts';
@@ -21,12 +22,6 @@ export interface RunOptions {
   readonly seed?: string;
   /** Stops the execution after so much virtual time. */
   readonly abortAfterMs?: number;
-}
-
-export interface ReadableObject {
-  readonly Bucket?: string;
-  readonly Key: string;
-  readonly Body: string;
 }
 
 export interface RunResult {
@@ -228,20 +223,6 @@ function taskEvents(task: string, outcome: TaskOutcome): EventPart[] {
 
 function textOf(cause: Json): string {
   return typeof cause === 'string' ? cause : JSON.stringify(cause);
-}
-
-function itemsOf(target: Json, config: JsonObject, objects: readonly ReadableObject[]): readonly Json[] {
-  const { Bucket, Key, Path, Prefix } = isObject(target) ? target : {};
-  const inBucket = objects.filter((object) => Bucket === undefined || object.Bucket === Bucket);
-  const name = Key ?? Path;
-  if (name === undefined) {
-    return inBucket
-      .filter((object) => typeof Prefix !== 'string' || object.Key.startsWith(Prefix))
-      .map((object) => ({ Key: object.Key, Size: Buffer.byteLength(object.Body) }));
-  }
-  const found = inBucket.find((object) => object.Key === name);
-  if (found === undefined) throw readerFailure(`There is no object ${String(name)}.`);
-  return parseItems(found.Body, config);
 }
 
 function written(effect: Effect & { readonly type: 'writeResults' }): Json {

@@ -121,7 +121,8 @@ const readerConfig = z.strictObject({
   InputType: z
     .enum(['CSV', 'JSON', 'JSONL', 'MANIFEST', 'PARQUET'], 'CSV, JSON, JSONL, MANIFEST or PARQUET')
     .optional(),
-  Transformation: text.optional(),
+  ManifestType: z.enum(['ATHENA_DATA', 'S3_INVENTORY'], 'ATHENA_DATA or S3_INVENTORY').optional(),
+  Transformation: z.enum(['NONE', 'LOAD_AND_FLATTEN'], 'NONE or LOAD_AND_FLATTEN').optional(),
   CSVHeaderLocation: z.enum(['FIRST_ROW', 'GIVEN'], 'FIRST_ROW or GIVEN').optional(),
   CSVHeaders: z.array(text, 'a list of texts').optional(),
   CSVDelimiter: z.enum(['COMMA', 'PIPE', 'SEMICOLON', 'SPACE', 'TAB']).optional(),

@@ -262,13 +262,42 @@ States:
     End: true
 `;
   const bad = text(
-    '{Resource: "arn:aws:states:::s3:getObjekt", ReaderConfig: {InputType: PARQUET}}',
+    '{Resource: "arn:aws:states:::s3:getObjekt", ReaderConfig: {Transformation: LOAD_AND_FLATTEN}}',
     '{Resource: file.writ, Parameters: {}}',
   );
   expect(await faultsOf(bad)).toMatchObject([
     { path: 'States.Each.ItemReader.Resource', didYouMean: 'arn:aws:states:::s3:getObject' },
-    { path: 'States.Each.ItemReader.ReaderConfig.InputType', message: 'PARQUET is not there yet' },
+    {
+      path: 'States.Each.ItemReader.ReaderConfig.Transformation',
+      expected: 'InputType: CSV, JSON, JSONL or PARQUET',
+    },
     { path: 'States.Each.ResultWriter.Resource', didYouMean: 'file.write', location: { line: 7 } },
+  ]);
+  const muddled = text(
+    '{Resource: file.read, ReaderConfig: {InputType: CSV, CSVHeaderLocation: GIVEN, Transformation: LOAD_AND_FLATTEN}}',
+    '{Resource: file.write, WriterConfig: {Transformation: FLATTEN}}',
+  );
+  expect(await faultsOf(muddled)).toMatchObject([
+    { path: 'States.Each.ItemReader.ReaderConfig.CSVHeaderLocation', expected: 'CSVHeaders' },
+    {
+      path: 'States.Each.ItemReader.ReaderConfig.Transformation',
+      message: 'only files that are listed are loaded',
+    },
+  ]);
+  const manifests = text(
+    '{Resource: file.read, ReaderConfig: {InputType: CSV, ManifestType: S3_INVENTORY}}',
+    '{Resource: file.write, WriterConfig: {Transformation: FLATTEN}}',
+  );
+  expect(await faultsOf(manifests)).toMatchObject([
+    { path: 'States.Each.ItemReader.ReaderConfig.InputType' },
+  ]);
+  expect(
+    await faultsOf(manifests.replace('S3_INVENTORY', 'ATHENA_DATA').replace('CSV', 'JSON')),
+  ).toMatchObject([
+    {
+      path: 'States.Each.ItemReader.ReaderConfig.ManifestType',
+      expected: 'InputType: CSV, JSONL or PARQUET',
+    },
   ]);
   const good = text(
     '{Resource: file.read, ReaderConfig: {InputType: CSV, CSVHeaderLocation: FIRST_ROW}, Parameters: {Path: a.csv}}',

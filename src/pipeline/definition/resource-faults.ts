@@ -5,7 +5,7 @@ import type { DefinitionFault, DefinitionPath } from '../asl/faults.ts';
 import { isArray, isObject, type Json, type JsonObject } from '../asl/json.ts';
 import type { State } from '../asl/schema.ts';
 import { resourceName, type TaskResource } from './resources.ts';
-import { type TransferField, transferResource, transferResources } from './transfer-resources.ts';
+import { LISTINGS, type TransferField, transferResource, transferResources } from './transfer-resources.ts';
 
 /** Of what may be at fault in other ways too: what is no state, or has no resource, is for others to tell. */
 export function resourceFaults(
@@ -38,25 +38,30 @@ function writtenLevels(
   return ['ItemProcessor', 'Iterator'].map((key) => ({ level: state[key], path: [...path, key] }));
 }
 
-/** Readers and writers that there are not, and formats that nobody here reads. */
+/** Readers and writers that there are not, and a reader that has no files to load. */
 function transferFaults(state: JsonObject, path: DefinitionPath): readonly DefinitionFault[] {
   if (state.Type !== 'Map') return [];
   const [reader, writer] = [objectOf(state.ItemReader), objectOf(state.ResultWriter)];
-  const { InputType: format, Transformation: transformation } = objectOf(reader.ReaderConfig);
-  const unread = (field: string, found: string): DefinitionFault => ({
-    path: [...path, 'ItemReader', 'ReaderConfig', field],
-    at: 'value',
-    message: `${found} is not there yet`,
-    found,
-    expected: field === 'InputType' ? 'CSV, JSON or JSONL' : 'NONE',
-  });
   return [
     ...unknownTransfer('ItemReader', reader.Resource, path),
-    ...(format === 'MANIFEST' || format === 'PARQUET' ? [unread('InputType', format)] : []),
-    ...(typeof transformation === 'string' && transformation !== 'NONE'
-      ? [unread('Transformation', transformation)]
-      : []),
+    ...unloadable(reader, path),
     ...unknownTransfer('ResultWriter', writer.Resource, path),
+  ];
+}
+
+function unloadable(reader: JsonObject, path: DefinitionPath): readonly DefinitionFault[] {
+  const { Transformation: transformation } = objectOf(reader.ReaderConfig);
+  if (transformation !== 'LOAD_AND_FLATTEN' || typeof reader.Resource !== 'string') return [];
+  const resource = transferResource('ItemReader', reader.Resource);
+  if (resource === undefined || LISTINGS.has(resource)) return [];
+  return [
+    {
+      path: [...path, 'ItemReader', 'ReaderConfig', 'Transformation'],
+      at: 'value',
+      message: 'only files that are listed are loaded',
+      found: transformation,
+      expected: 'NONE, or a Resource that lists files',
+    },
   ];
 }
 

@@ -11,6 +11,9 @@ const TRANSFERS = {
   ResultWriter: { 's3:putObject': 'arn:aws:states:::s3:putObject', 'file:write': 'file.write' },
 } as const;
 
+/** Readers of what there is, and of what is in it only if told so. */
+export const LISTINGS: ReadonlySet<string> = new Set(['s3:listObjectsV2', 'file:list']);
+
 export type TransferField = keyof typeof TRANSFERS;
 
 /** Undefined: there is no such reader or writer. The ARNs of Amazon's other partitions mean the same. */

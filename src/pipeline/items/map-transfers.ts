@@ -9,16 +9,17 @@ import type { S3 } from '../../amazon/s3.ts';
 import { KilnError } from '../../domain/errors.ts';
 import type { ReadItems, WriteResults } from '../asl/execution.ts';
 import { StateFailure } from '../asl/failure.ts';
-import { parseItems } from '../asl/item-reader.ts';
-import { isObject, type Json, type JsonObject } from '../asl/json.ts';
+import { isObject, type Json } from '../asl/json.ts';
 import { mayChange } from '../commands/secret-values.ts';
 import { transferResource } from '../definition/transfer-resources.ts';
 import type { TaskCall } from '../task.ts';
+import { ItemReading, type ReadItemFile } from './item-reading.ts';
+import { bucketSource, folderSource, type ItemSource } from './item-sources.ts';
 import { type ResultFile, resultFiles } from './result-files.ts';
-import { listSourceFiles, readSourceFile } from './source-files.ts';
 
 export interface MapTransfersParts {
   readonly s3: Pick<S3, 'get' | 'put' | 'list'>;
+  readonly readFile: ReadItemFile;
   /** Keeps the files together as one artifact; its digest. */
   readonly keep: (files: readonly ResultFile[], signal: AbortSignal) => Promise<string>;
 }
@@ -28,12 +29,11 @@ export interface TransferOwner extends Pick<TaskCall, 'rights'> {
   readonly input: Json;
 }
 
-const LARGEST_FILE_BYTES = 32 * 1_024 * 1_024;
-const MOST_ITEMS = 50_000;
-
 const name = z.string().min(1);
-const bucketObject = z.strictObject({ Bucket: name, Key: name, VersionId: z.undefined().optional() });
+const owner = { ExpectedBucketOwner: name.optional() };
+const bucketObject = z.strictObject({ Bucket: name, Key: name, VersionId: name.optional(), ...owner });
 const bucketPrefix = z.strictObject({ Bucket: name, Prefix: z.string().default('') });
+const bucketListing = bucketPrefix.extend(owner);
 const filePath = z.strictObject({ Path: name });
 const filePrefix = z.strictObject({
   Prefix: z
@@ -54,33 +54,25 @@ export class MapTransfers {
   /** Fails with a KilnError, or a StateFailure that says what is wrong with the file. */
   async read(request: ReadItems, owner: TransferOwner, signal: AbortSignal): Promise<readonly Json[]> {
     const { config, arguments: given } = request;
-    const limit =
-      typeof config.MaxItems === 'number' && config.MaxItems > 0 ? config.MaxItems : Number.POSITIVE_INFINITY;
+    const reading = new ItemReading(config, this.#parts.readFile, signal);
     switch (transferResource('ItemReader', request.resource)) {
       case 's3:getObject': {
-        const { Bucket, Key } = argumentsFor(bucketObject, given);
-        const text = await wholeText(this.#s3(owner).get(Bucket, Key, LARGEST_FILE_BYTES, signal));
-        return counted(parseItems(text, config), limit);
+        const { Bucket, Key, VersionId, ExpectedBucketOwner } = argumentsFor(bucketObject, given);
+        const which = { versionId: VersionId, bucketOwner: ExpectedBucketOwner };
+        return reading.ofFile(bucketSource(this.#s3(owner), Bucket, which), Key);
       }
       case 's3:listObjectsV2': {
-        const { Bucket, Prefix } = argumentsFor(bucketPrefix, given);
-        const listed = this.#s3(owner).list(Bucket, Prefix, signal);
-        return firstOf(listed, limit, ({ key, sizeBytes, modifiedAtMs, etag, storageClass }) => ({
-          Etag: etag,
-          Key: key,
-          LastModified: Math.floor(modifiedAtMs / 1_000),
-          Size: sizeBytes,
-          StorageClass: storageClass,
-        }));
+        const { Bucket, Prefix, ExpectedBucketOwner } = argumentsFor(bucketListing, given);
+        const which = { bucketOwner: ExpectedBucketOwner };
+        return reading.ofListing(bucketSource(this.#s3(owner), Bucket, which), Prefix);
       }
       case 'file:read': {
         const { Path } = argumentsFor(filePath, given);
-        const text = await readSourceFile(sourceOf(owner), Path, LARGEST_FILE_BYTES, signal);
-        return counted(parseItems(text, config), limit);
+        return reading.ofFile(this.#folder(owner), Path);
       }
       case 'file:list': {
         const { Prefix } = argumentsFor(filePrefix, given);
-        return firstOf(listSourceFiles(sourceOf(owner), Prefix, signal), limit, (file) => file);
+        return reading.ofListing(this.#folder(owner), Prefix);
       }
       default:
         throw new KilnError('input.invalid', `Nothing reads items from ${request.resource}.`);
@@ -109,6 +101,10 @@ export class MapTransfers {
       default:
         throw new KilnError('input.invalid', `Nothing writes results to ${request.resource}.`);
     }
+  }
+
+  #folder(owner: TransferOwner): ItemSource {
+    return folderSource(sourceOf(owner), () => this.#s3(owner));
   }
 
   /** The server's keys: what comes from outside, such as a fork, is lent none. */
@@ -141,37 +137,4 @@ function sourceOf({ input }: TransferOwner): string {
   const location = isObject(source) ? source.location : undefined;
   if (typeof location === 'string' && location.startsWith('/')) return location;
   throw new KilnError('not-found', 'The execution has no folder of its own to read from.');
-}
-
-async function wholeText(bytes: AsyncIterable<Uint8Array>): Promise<string> {
-  const pieces: Uint8Array[] = [];
-  for await (const piece of bytes) pieces.push(piece);
-  return Buffer.concat(pieces).toString('utf8');
-}
-
-/** `MaxItems` of them, which may not be more than there may be. */
-function counted(items: readonly Json[], limit: number): readonly Json[] {
-  const wanted = items.slice(0, limit);
-  if (wanted.length > MOST_ITEMS) throw tooMany();
-  return wanted;
-}
-
-async function firstOf<Found>(
-  found: AsyncIterable<Found>,
-  limit: number,
-  itemOf: (one: Found) => JsonObject,
-): Promise<readonly Json[]> {
-  const items: Json[] = [];
-  for await (const one of found) {
-    if (items.length === limit) break;
-    if (items.length === MOST_ITEMS) throw tooMany();
-    items.push(itemOf(one));
-  }
-  return items;
-}
-
-function tooMany(): KilnError {
-  return new KilnError('input.too-large', `There are more than ${MOST_ITEMS} items.`, {
-    next: 'Set MaxItems, or share them out over several files.',
-  });
 }

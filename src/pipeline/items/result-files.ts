@@ -2,6 +2,7 @@
  * What a ResultWriter writes, as docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html has it:
  * files of those that succeeded and of those that failed, and a manifest that names them. Pure.
  */
+import { endedChild } from '../asl/ended-child.ts';
 import type { MapChild, WriteResults } from '../asl/execution.ts';
 import { isArray, type Json, type JsonObject } from '../asl/json.ts';
 
@@ -52,25 +53,4 @@ function written(values: readonly Json[], isLines: boolean): string {
 
 function sized({ key, text }: ResultFile): JsonObject {
   return { Key: key, Size: Buffer.byteLength(text) };
-}
-
-function endedChild(child: MapChild, output: Json, machine: Json): JsonObject {
-  const { id, name, input, startedAt, endedAt, failure } = child;
-  const told: JsonObject =
-    failure === undefined
-      ? { Output: JSON.stringify(output), OutputDetails: { Included: true } }
-      : { Error: failure.error ?? '', Cause: failure.cause ?? '' };
-  return {
-    ExecutionArn: id,
-    Input: JSON.stringify(input),
-    InputDetails: { Included: true },
-    Name: name,
-    ...told,
-    RedriveCount: 0,
-    RedriveStatus: 'NOT_REDRIVABLE',
-    StartDate: startedAt,
-    StateMachineArn: machine,
-    Status: failure === undefined ? 'SUCCEEDED' : 'FAILED',
-    StopDate: endedAt,
-  };
 }

@@ -12,7 +12,7 @@ export async function readSourceFile(
   name: string,
   limitBytes: number,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<Uint8Array> {
   const file = await inside(root, name);
   // Whoever put another file there meanwhile gets none read through a link; a pipe would hold the server up.
   const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
@@ -21,7 +21,7 @@ export async function readSourceFile(
     if (!found.isFile()) throw new KilnError('not-found', `${name} is no file.`);
     if (found.size > limitBytes)
       throw new KilnError('input.too-large', `${name} is larger than ${limitBytes} bytes.`);
-    return await handle.readFile({ encoding: 'utf8', signal });
+    return await handle.readFile({ signal });
   } finally {
     await handle.close();
   }
