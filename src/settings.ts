@@ -93,7 +93,9 @@ export interface Settings {
   readonly keepEventsMs: number;
   /** By which rules the janitor announces and sweeps images. */
   readonly retention: RetentionPolicy;
-  /** Hidden from instances beside the state directory: what other Kilns of this user keep. */
+  /** Of the user who runs this. */
+  readonly userHome: string;
+  /** Hidden from instances beside the state directory: what other Kilns of this user keep, and the engine's socket. */
   readonly hiddenPaths: readonly string[];
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
   /** Take the state directory over from the server that works it now. */
@@ -173,7 +175,8 @@ export function loadSettings(flags: Flags, env: Readonly<Record<string, string |
       scanners: file.scan?.scanners ?? [],
     },
     plainHttpRegistries: file.registries?.plainHttp ?? [],
-    hiddenPaths: [path.join(homedir(), '.kiln')],
+    userHome: homedir(),
+    hiddenPaths: [path.join(homedir(), '.kiln'), dockerSocket(env)],
     logLevel: logLevel(env.KILN_LOG_LEVEL ?? file.logLevel ?? 'info'),
     takeOver: flags.takeOver ?? false,
   };

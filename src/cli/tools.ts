@@ -25,7 +25,8 @@ export const TOOLS: readonly Tool[] = [
     name: 'bwrap',
     commands: ['bwrap'],
     versionArguments: ['--version'],
-    gives: 'a sandbox around each instance, which hides Kiln’s state and token',
+    gives:
+      'a sandbox around each instance and each command of a pipeline, which hides Kiln’s state and token',
     package: 'bubblewrap',
     works: ['--ro-bind', '/', '/', '--unshare-pid', '--die-with-parent', 'true'],
     mend: 'let users make namespaces: as root, sysctl kernel.unprivileged_userns_clone=1 (Ubuntu: kernel.apparmor_restrict_unprivileged_userns=0); in a container, allow them to it',

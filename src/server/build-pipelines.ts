@@ -3,6 +3,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { readGitFacts } from '../bakery/git-facts.ts';
 import { EngineClient } from '../docker/engine-client.ts';
 import type { Store } from '../domain/ports/store.ts';
+import { CommandSandbox } from '../pipeline/commands/command-sandbox.ts';
 import { Commands } from '../pipeline/commands/commands.ts';
 import { secretFolder } from '../pipeline/commands/secret-folder.ts';
 import { Services } from '../pipeline/commands/services.ts';
@@ -52,8 +53,8 @@ export async function buildPipelines(
   webhooks: Webhooks;
 }> {
   const { settings, log, state, closers } = building;
-  const { path: searchPath, bwrap } = settings;
-  const engine = new EngineClient(settings.dockerSocket);
+  const { path: searchPath, dockerSocket } = settings;
+  const engine = new EngineClient(dockerSocket);
   closers.push(() => engine.close());
   const { artifacts, transfers } = openArtifacts(settings, state, building.entries.itemThread);
   const around = { settings, state, store, log };
@@ -65,7 +66,15 @@ export async function buildPipelines(
     sources,
     stateDirectory: state.path,
     searchPath,
-    bwrap,
+    dockerSocket,
+    sandbox: new CommandSandbox({
+      stateDirectory: state.path,
+      searchPath,
+      home: settings.userHome,
+      bwrap: settings.bwrap,
+      dockerSocket,
+      warn: (why) => log.warn({ package: 'bubblewrap' }, why),
+    }),
     secrets: secretFolder(state.file('secrets')),
     logs: taskLogs,
     services: new Services(engine, state.path),

@@ -1,11 +1,12 @@
 /** Pipelines as people meet them: a real server, its real tasks, and a crash in the middle. */
 
 import { once } from 'node:events';
-import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Gate, openGate } from '../gate.ts';
 import { Kiln, ROOT, until } from './kiln.ts';
 
 interface Execution {
@@ -266,14 +267,24 @@ describe('a task token', () => {
 });
 
 describe('commands', () => {
+  const gates: Gate[] = [];
+  const gated = async () => {
+    const gate = await openGate();
+    gates.push(gate);
+    return gate;
+  };
+  afterAll(() => {
+    for (const gate of gates) gate.close();
+  });
+
   it('run in a copy of the source, do not see the state directory, and are gone on with from where they failed', async () => {
-    const flag = path.join(kiln.directory, 'flag');
+    const gate = await gated();
     const directory = await component('worker', {
       First: task([`test ! -e ${kiln.state}/token`, 'echo changed > kiln.yaml'], {
         ResultPath: '$.first',
         Next: 'Second',
       }),
-      Second: task([`echo looking; test -f ${flag}`]),
+      Second: task([`echo looking; ${gate.isOpen}`]),
     });
     const failed = await kiln.run('pipeline', 'run', directory, '--json');
     expect(failed.code).toBe(1);
@@ -284,7 +295,7 @@ describe('commands', () => {
       cause: expect.stringContaining('looking'),
     });
     expect(await readFile(path.join(directory, 'kiln.yaml'), 'utf8')).toContain('component: worker');
-    await writeFile(flag, '');
+    gate.open();
     const again = await kiln.json<Execution>('pipeline', 'retry', execution.id);
     expect(again).toMatchObject({ status: 'SUCCEEDED', output: { exitCode: 0 } });
     const entered = (await show(again.id)).history.filter(({ type }) => type === 'TaskStateEntered');
@@ -292,10 +303,9 @@ describe('commands', () => {
   });
 
   it('have logs that are followed while they run, resumed, read from any line, and downloaded', async () => {
-    const flag = path.join(kiln.directory, 'enough');
-    const wait = `until test -e ${flag}; do sleep 0.1; done`;
+    const gate = await gated();
     const directory = await component('wordy', {
-      Build: task(['seq -f "line %.0f" 1 30000', wait, "printf '\\033[32mdone\\033[0m\\n'"]),
+      Build: task(['seq -f "line %.0f" 1 30000', gate.wait, "printf '\\033[32mdone\\033[0m\\n'"]),
     });
     const { id } = await kiln.json<Execution>('pipeline', 'run', directory, '--detach');
     const logs = async () => {
@@ -324,7 +334,7 @@ describe('commands', () => {
       if (first.includes('\n\n')) break;
     }
     const [head = ''] = first.split('\n\n');
-    await writeFile(flag, '');
+    gate.open();
     const rest = await kiln.call('GET', log, undefined, {
       'last-event-id': /^id: (\d+)$/m.exec(head)?.[1] ?? '',
     });
@@ -341,30 +351,25 @@ describe('commands', () => {
   });
 
   it('end with their server, and are reported as of unknown outcome', async () => {
-    const [begun, left] = [path.join(kiln.directory, 'begun'), path.join(kiln.directory, 'left')];
+    const gate = await gated();
     const directory = await component('slow', {
-      Slow: task([`touch ${begun}; sleep 20; touch ${left}`], {
+      Slow: task([gate.say('begun'), 'sleep 20', gate.say('left')], {
         Catch: [{ ErrorEquals: ['Kiln.OutcomeUnknown'], Next: 'Lost' }],
         End: true,
       }),
       Lost: { Type: 'Pass', Result: 'lost', End: true },
     });
     const { id } = await kiln.json<Execution>('pipeline', 'run', directory, '--detach');
-    await until('the command has begun', () =>
-      access(begun).then(
-        () => true,
-        () => false,
-      ),
-    );
+    await until('the command has begun', async () => gate.heard.includes('begun'));
     await kiln.kill();
     await kiln.serve();
     expect(await ended(id)).toMatchObject({ status: 'SUCCEEDED', output: 'lost' });
-    await expect(access(left)).rejects.toMatchObject({ code: 'ENOENT' });
+    expect(gate.heard).toEqual(['begun']);
   });
 
   it('take longer than their heartbeat while they run, and say how far they are', async () => {
-    const flag = path.join(kiln.directory, 'long-enough');
-    const commands = [`printf '\\033[1mhalf\\033[0m way\\n\\n'; until test -e ${flag}; do sleep 0.1; done`];
+    const gate = await gated();
+    const commands = [`printf '\\033[1mhalf\\033[0m way\\n\\n'; ${gate.wait}`];
     const directory = await component('beating', {
       Long: task(commands, { HeartbeatSeconds: 4, End: true }),
     });
@@ -375,7 +380,7 @@ describe('commands', () => {
     const [waits] = (await show(id)).waits;
     await until('its heartbeat is past', async () => Date.now() > (waits?.sinceMs ?? Infinity) + 4_500);
     expect(await show(id)).toMatchObject({ status: 'RUNNING', waits: [{ progress: 'half way' }] });
-    await writeFile(flag, '');
+    gate.open();
     expect(await ended(id)).toMatchObject({ status: 'SUCCEEDED' });
   });
 

@@ -1,8 +1,9 @@
 /** Workers as processes of their own: what they run, what becomes of it when they die or are not wanted any more. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { access, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { openGate } from '../gate.ts';
 import { ActivitiesService } from './activities-service.ts';
 import { Kiln, ROOT, until } from './kiln.ts';
 
@@ -81,12 +82,6 @@ async function ended(id: string): Promise<Execution> {
   return execution;
 }
 
-const isThere = (file: string) =>
-  access(file).then(
-    () => true,
-    () => false,
-  );
-
 it('a worker with the labels runs a command with its source and secrets; one without them does not', async () => {
   await startWorker('near', ['--labels', 'linux']);
   const id = await begin(
@@ -115,25 +110,32 @@ it('a worker whose labels are refused says so and ends', async () => {
 });
 
 it('a command that nobody wants any more is ended on its worker', async () => {
-  const marks = path.join(kiln.directory, 'marks');
-  await rm(marks, { force: true });
-  const id = await begin('cancelled', [`while true; do date >> ${marks}; sleep 0.2; done`]);
-  await until('it runs', () => isThere(marks));
-  await kiln.json('pipeline', 'cancel', id);
-  await until('nothing is written any more', async () => {
-    const before = await readFile(marks, 'utf8');
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
-    return before === (await readFile(marks, 'utf8'));
-  });
+  const gate = await openGate();
+  try {
+    const id = await begin('cancelled', [`while true; do ${gate.say('on')}; sleep 0.2; done`]);
+    await until('it runs', async () => gate.heard.length > 0);
+    await kiln.json('pipeline', 'cancel', id);
+    await until('nothing is said any more', async () => {
+      const before = gate.heard.length;
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      return before === gate.heard.length;
+    });
+  } finally {
+    gate.close();
+  }
 });
 
 it.concurrent('a worker that dies leaves an outcome that nobody knows, and the next one goes on', async () => {
-  const [begun, left] = [path.join(kiln.directory, 'begun'), path.join(kiln.directory, 'left')];
+  const gate = await openGate();
   const far = workers.at(-1);
   const retry = { Retry: [{ ErrorEquals: ['Kiln.OutcomeUnknown'], IntervalSeconds: 1, MaxAttempts: 1 }] };
-  const commands = [`test -e ${begun} || { touch ${begun}; sleep 15; touch ${left}; }`, 'echo done'];
+  const commands = [
+    `${gate.isOpen} || { ${gate.say('begun')}; sleep 15; ${gate.say('left')}; }`,
+    'echo done',
+  ];
   const id = await begin('dies', commands, {}, { ...retry, End: true });
-  await until('it runs', () => isThere(begun));
+  await until('it runs', async () => gate.heard.includes('begun'));
+  gate.open();
   if (far !== undefined) await killHard(far);
   await startWorker('next', ['--labels', 'linux,far']);
   expect(await ended(id)).toMatchObject({ output: { exitCode: 0 }, status: 'SUCCEEDED' });
@@ -145,7 +147,8 @@ it.concurrent('a worker that dies leaves an outcome that nobody knows, and the n
   expect(history.filter(({ type }) => type === 'TaskFailed').map(({ error }) => error)).toEqual([
     'Kiln.OutcomeUnknown',
   ]);
-  expect(await isThere(left)).toBe(false);
+  expect(gate.heard).toEqual(['begun']);
+  gate.close();
 }, 120_000);
 
 it.concurrent('tasks are Activities of AWS Step Functions, for the definition that was exported', async () => {

@@ -5,6 +5,7 @@
  */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, writeSync } from 'node:fs';
+import { homedir } from 'node:os';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,6 +14,7 @@ import { LocalArtifacts } from '../../src/pipeline/artifacts/local-artifacts.ts'
 import { Checkout } from '../../src/pipeline/checkout/checkout.ts';
 import { Git } from '../../src/pipeline/checkout/git.ts';
 import { Mirrors } from '../../src/pipeline/checkout/mirrors.ts';
+import { CommandSandbox } from '../../src/pipeline/commands/command-sandbox.ts';
 import { Commands } from '../../src/pipeline/commands/commands.ts';
 import { secretFolder } from '../../src/pipeline/commands/secret-folder.ts';
 import { Services } from '../../src/pipeline/commands/services.ts';
@@ -79,16 +81,26 @@ function slowToAnswer(task: Task): Task {
 }
 
 const log = { warn: (fields: object, message: string) => console.error(message, fields) };
-const git = new Git({ searchPath: process.env.PATH ?? '/usr/bin:/bin', home: state, network: {} });
+const searchPath = process.env.PATH ?? '/usr/bin:/bin';
+const dockerSocket = path.join(state, 'no-engine.sock');
+const git = new Git({ searchPath, home: state, network: {} });
 const commands = new Commands({
   artifacts: new LocalArtifacts(path.join(state, 'pipelines/artifacts'), randomUUID),
   stateDirectory: state,
-  searchPath: process.env.PATH ?? '/usr/bin:/bin',
-  bwrap: ['/usr/bin/bwrap', '/usr/local/bin/bwrap'].find((program) => existsSync(program)),
+  searchPath,
+  dockerSocket,
+  sandbox: new CommandSandbox({
+    stateDirectory: state,
+    searchPath,
+    home: homedir(),
+    bwrap: ['/usr/bin/bwrap', '/usr/local/bin/bwrap'].find((program) => existsSync(program)),
+    dockerSocket,
+    warn: console.error,
+  }),
   secrets: secretFolder(path.join(state, 'secrets')),
   logs: new DiskTaskLogs(path.join(state, 'logs'), systemClock, log),
   sources: new Sources(new Checkout(new Mirrors(git, path.join(state, 'pipelines/mirrors')))),
-  services: new Services(new EngineClient(path.join(state, 'no-engine.sock')), state),
+  services: new Services(new EngineClient(dockerSocket), state),
   clock: systemClock,
   newId: randomUUID,
 });

@@ -1,13 +1,13 @@
 /** Servers of pipelines that are killed again and again: nothing is lost, and nothing is done twice. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { promote } from '../../src/catalog/promote.ts';
 import { type ComponentName, channelName, componentName } from '../../src/domain/ids.ts';
 import type { Store } from '../../src/domain/ports/store.ts';
@@ -16,6 +16,7 @@ import { Machines } from '../../src/pipeline/machines.ts';
 import { POSTGRES_MISSING, postgresBinaries } from '../contracts/postgres.ts';
 import { by, check, image } from '../contracts/store-samples.ts';
 import { open, postgresSubject, sqliteSubject } from '../contracts/store-subjects.ts';
+import { type Gate, openGate } from '../gate.ts';
 import type { PipelineServer } from './pipeline-server.ts';
 
 const SERVER = fileURLToPath(new URL('./pipeline-server.ts', import.meta.url));
@@ -40,27 +41,28 @@ function kindOf(n: number): Kind {
 }
 
 /** Verbs and commands in turn, one state after the other; a command whose outcome was lost says so, and is left. */
-function longMachine(shellFile: string): object {
+function longMachine(say: Gate['say']): object {
   const states = Array.from({ length: STATES }, (_, n) => {
     const Next = n === STATES - 1 ? 'Done' : `S${n + 1}`;
     const Catch = [{ ErrorEquals: ['Kiln.OutcomeUnknown'], ResultPath: null, Next }];
     const common = { Type: 'Task', Resource: kindOf(n), ResultPath: null, Next };
-    return [`S${n}`, { ...common, ...own(n, Catch, shellFile) }];
+    return [`S${n}`, { ...common, ...own(n, Catch, say) }];
   });
   return { StartAt: 'S0', States: { ...Object.fromEntries(states), Done: { Type: 'Succeed' } } };
 }
 
-function own(n: number, Catch: readonly object[], shellFile: string): object {
+function own(n: number, Catch: readonly object[], say: Gate['say']): object {
   switch (kindOf(n)) {
     case 'verb':
       return {};
     case 'command':
       return { Catch };
-    case 'cmd': {
+    case 'cmd':
       // The name of every process of a command ends in its key.
-      const say = (what: string) => `echo "${what} $KILN_COMMAND" >> '${shellFile}'`;
-      return { Catch, Parameters: { commands: [say('begun'), 'sleep 0.05', say('done')] } };
-    }
+      return {
+        Catch,
+        Parameters: { commands: [say('begun $KILN_COMMAND'), 'sleep 0.05', say('done $KILN_COMMAND')] },
+      };
     case 'promote':
       return {
         Parameters: { 'image.$': `$.images[${n % 24 === 5 ? 0 : 1}]`, channel: PROVEN },
@@ -83,10 +85,10 @@ async function proven(store: Store, component: ComponentName): Promise<void> {
   }
 }
 
-async function begin(store: Store, count: number, shellFile: string): Promise<void> {
+async function begin(store: Store, count: number, say: Gate['say']): Promise<void> {
   for (let n = 0; n < Math.min(count, SHARING); n += 1) await proven(store, componentOf(n));
   const machines = new Machines(store.executions);
-  const definition = await machines.put(await loadStateMachine(longMachine(shellFile)));
+  const definition = await machines.put(await loadStateMachine(longMachine(say)));
   for (let n = 0; n < count; n += 1) {
     const input = { n, images: [1, 2].map((of) => image(of, componentOf(n)).id) };
     const origin = { id: `e${n}`, pipeline: 'p', definition, input, priority: 0 };
@@ -142,10 +144,10 @@ interface Asked {
   readonly kind: Kind;
 }
 
-/** What the executions' own events say became of each task, against the ledger, the shells' file and the channels. */
+/** What the executions' own events say became of each task, against the ledger, what the shells have said and the channels. */
 async function judge(
   store: Store,
-  { ledger: ledgerFile, shellFile }: { readonly ledger: string; readonly shellFile: string },
+  { ledger: ledgerFile, heard }: { readonly ledger: string; readonly heard: readonly string[] },
   count: number,
 ): Promise<{ lost: number; promotedAgain: number }> {
   const ledger = new DatabaseSync(ledgerFile);
@@ -169,7 +171,7 @@ async function judge(
   expect(new Set(commands.map(({ key }) => key)).size).toBe(commands.length);
   expect(commands.filter(({ key }) => !ends.has(key))).toEqual([]);
   judgeShells(
-    readFileSync(shellFile, 'utf8'),
+    heard.join('\n'),
     ends,
     all.filter(({ kind }) => kind === 'cmd'),
   );
@@ -228,14 +230,18 @@ async function judgeMoves(
 
 describe('executions whose servers are killed', () => {
   let directory: string;
-  beforeAll(() => {
+  let shells: Gate;
+  beforeEach(async () => {
     directory = mkdtempSync(path.join(tmpdir(), 'kiln-pipeline-faults-'));
+    shells = await openGate();
   });
-  afterAll(() => rmSync(directory, { recursive: true, force: true }));
+  afterEach(() => {
+    shells.close();
+    rmSync(directory, { recursive: true, force: true });
+  });
 
   const filesIn = (name: string) => ({
     ledger: path.join(directory, `${name}.db`),
-    shellFile: path.join(directory, `${name}.txt`),
     state: path.join(directory, name),
   });
 
@@ -248,7 +254,7 @@ describe('executions whose servers are killed', () => {
       const files = filesIn('one');
       let server: ChildProcess | undefined;
       try {
-        await begin(store, EXECUTIONS, files.shellFile);
+        await begin(store, EXECUTIONS, shells.say);
         let kills = 0;
         for (const until = Date.now() + LIMIT_MS; (await openCount(store)) > 0; ) {
           expect(Date.now()).toBeLessThan(until);
@@ -258,7 +264,7 @@ describe('executions whose servers are killed', () => {
           kills += 1;
         }
         expect(kills).toBeGreaterThanOrEqual(8);
-        const { lost, promotedAgain } = await judge(store, files, EXECUTIONS);
+        const { lost, promotedAgain } = await judge(store, { ...files, heard: shells.heard }, EXECUTIONS);
         expect(lost).toBeGreaterThan(0);
         expect(promotedAgain).toBeGreaterThan(0);
       } finally {
@@ -283,7 +289,7 @@ describe('executions whose servers are killed', () => {
       const servers: ChildProcess[] = [];
       try {
         servers.push(await startOne('first'), await startOne('second'));
-        await begin(store, 20, files.shellFile);
+        await begin(store, 20, shells.say);
         const holders = async () =>
           new Set(
             (await store.executions.list({ open: true }, { limit: 100 })).items.map(({ holder }) => holder),
@@ -293,7 +299,7 @@ describe('executions whose servers are killed', () => {
         if (first === undefined || second === undefined) throw new Error('two servers were started');
         await kill(first);
         await expect.poll(() => openCount(store), { timeout: LIMIT_MS, interval: 200 }).toBe(0);
-        await judge(store, files, 20);
+        await judge(store, { ...files, heard: shells.heard }, 20);
       } finally {
         for (const server of servers) server.kill('SIGKILL');
         await store.close();

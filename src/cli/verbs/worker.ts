@@ -14,6 +14,7 @@ import { LocalArtifacts } from '../../pipeline/artifacts/local-artifacts.ts';
 import { Checkout } from '../../pipeline/checkout/checkout.ts';
 import { Git } from '../../pipeline/checkout/git.ts';
 import { Mirrors } from '../../pipeline/checkout/mirrors.ts';
+import { CommandSandbox } from '../../pipeline/commands/command-sandbox.ts';
 import { Services } from '../../pipeline/commands/services.ts';
 import { Sources } from '../../pipeline/commands/source.ts';
 import { TaskFailed } from '../../pipeline/task.ts';
@@ -37,7 +38,8 @@ export async function run(context: Context): Promise<number> {
   const searchPath = env.PATH ?? '/usr/local/bin:/usr/bin:/bin';
   const stateDirectory = path.join(context.stateDirectory, 'worker', name.replace(/[^\w.-]/g, '-'));
   await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
-  const engine = new EngineClient(env.KILN_DOCKER_SOCKET ?? '/var/run/docker.sock');
+  const dockerSocket = env.KILN_DOCKER_SOCKET ?? '/var/run/docker.sock';
+  const engine = new EngineClient(dockerSocket);
   context.onInterrupt(() => 'what runs here is ended', EXIT.ok);
   terminal.err(`worker ${name}: ${labels.length === 0 ? 'without labels' : labels.join(', ')}`);
   await work(
@@ -46,10 +48,18 @@ export async function run(context: Context): Promise<number> {
       host: {
         stateDirectory,
         searchPath,
-        bwrap: searchPath
-          .split(':')
-          .map((folder) => path.join(folder, 'bwrap'))
-          .find((file) => path.isAbsolute(file) && existsSync(file)),
+        dockerSocket,
+        sandbox: new CommandSandbox({
+          stateDirectory,
+          searchPath,
+          home: homedir(),
+          bwrap: searchPath
+            .split(':')
+            .map((folder) => path.join(folder, 'bwrap'))
+            .find((file) => path.isAbsolute(file) && existsSync(file)),
+          dockerSocket,
+          warn: (why) => terminal.err(why),
+        }),
         services: new Services(engine, stateDirectory),
         sources: new Sources(checkoutOf(context, searchPath, stateDirectory)),
         artifacts: new LocalArtifacts(path.join(stateDirectory, 'pipelines', 'artifacts'), randomUUID),

@@ -1,14 +1,12 @@
 /**
- * One program of a command, run to its end with all that it started. Where there is bubblewrap it sees neither the
- * state directory nor other processes, and ends as a whole with the server; without it, what a dead server has left is
- * found by its mark when the next one starts.
+ * One program of a command, run to its end with all that it started. In a sandbox it ends as a whole with the server;
+ * without one, what a dead server has left is found by its mark when the next one starts.
  */
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { KilnError } from '../../domain/errors.ts';
 import { endMarked, type Mark, markedProcesses } from '../../processes/marked-processes.ts';
-import type { Workspace } from './workspace.ts';
 
 /** Borne by every process of a command. */
 export const COMMAND_MARK: Mark = { variable: 'KILN_COMMAND', of: 'a command' };
@@ -16,15 +14,10 @@ export const COMMAND_MARK: Mark = { variable: 'KILN_COMMAND', of: 'a command' };
 const WATCH_MS = 500;
 const PAGE_BYTES = 4_096;
 
-export interface ProgramHost {
-  readonly stateDirectory: string;
-  readonly searchPath: string;
-  readonly bwrap: string | undefined;
-}
-
 export interface Program {
   readonly argv: readonly string[];
   readonly directory: string;
+  readonly searchPath: string;
   readonly environment: Readonly<Record<string, string>>;
   /** Tells the processes of one command from all others. */
   readonly mark: string;
@@ -40,35 +33,22 @@ export interface ProgramEnd {
   readonly tookTooMuch: boolean;
 }
 
-/** What the program may see; its argv goes behind. */
-export function sandboxed(host: ProgramHost, workspace: Workspace, directory: string): readonly string[] {
-  const { bwrap, stateDirectory } = host;
-  if (bwrap === undefined) return [];
-  return [
-    bwrap,
-    ...['--dev-bind', '/', '/', '--unshare-pid', '--proc', '/proc', '--die-with-parent'],
-    ...['--tmpfs', stateDirectory, '--bind', workspace.root, workspace.root],
-    ...(workspace.hostsFile === undefined ? [] : ['--ro-bind', workspace.hostsFile, '/etc/hosts']),
-    ...['--chdir', directory, '--'],
-  ];
-}
-
 /** Resolves once all of its processes have ended and its output has been taken; the signal ends them. */
 export async function runProgram(
-  host: ProgramHost,
   program: Program,
   take: (bytes: Uint8Array) => Promise<void>,
   signal: AbortSignal,
 ): Promise<ProgramEnd> {
   signal.throwIfAborted();
-  const { argv, directory, environment, mark, stdin = 'ignore', stdout = 'pipe', watchBytes = 0 } = program;
+  const { argv, directory, searchPath, environment, mark } = program;
+  const { stdin = 'ignore', stdout = 'pipe', watchBytes = 0 } = program;
   const [file = '', ...args] = argv;
   const child = spawn(file, args, {
     cwd: directory,
     detached: true,
     stdio: [stdin, stdout, 'pipe'],
     env: {
-      PATH: host.searchPath,
+      PATH: searchPath,
       LANG: 'C.UTF-8',
       CI: 'true',
       ...environment,

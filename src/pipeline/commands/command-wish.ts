@@ -39,6 +39,8 @@ export interface CommandWish {
   readonly caches: readonly CacheWish[];
   readonly services: Readonly<Record<string, ServiceWish>>;
   readonly limits: CommandLimits;
+  /** It may speak to the machine's Docker engine, and so do there what it likes. */
+  readonly docker: boolean;
   /** Digest of an artifact by the folder that it is unpacked into. */
   readonly inputs: Readonly<Record<string, string>>;
   /** What is kept as an artifact, by its name. */

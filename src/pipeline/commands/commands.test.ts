@@ -19,6 +19,7 @@ import { DiskTaskLogs } from '../logs/task-logs.ts';
 import type { TaskCall } from '../task.ts';
 import type { TaskParts } from '../task-parts.ts';
 import { cmd } from '../tasks/cmd.ts';
+import { CommandSandbox } from './command-sandbox.ts';
 import type { CommandLimits } from './command-wish.ts';
 import { Commands } from './commands.ts';
 import { CommandGroups } from './limits.ts';
@@ -28,6 +29,8 @@ import { Services } from './services.ts';
 import { Sources } from './source.ts';
 
 const BWRAP = ['/usr/bin/bwrap', '/usr/local/bin/bwrap'].find((file) => existsSync(file));
+/** Any folder that is there stands in for the home of the server's user. */
+const HOME = '/etc/apt';
 const never = new AbortController().signal;
 const clock = { now: () => Date.now(), monotonic: () => performance.now(), sleep: () => Promise.resolve() };
 
@@ -49,12 +52,24 @@ afterAll(async () => {
   await rm(root, { recursive: true, force: true });
 });
 
-function open(): Commands {
-  const git = new Git({ searchPath: process.env.PATH ?? '/usr/bin:/bin', home: root, network: {} });
+const searchPath = process.env.PATH ?? '/usr/bin:/bin';
+const warnings: string[] = [];
+
+/** Null: as on a machine without bubblewrap. */
+function open(bwrap: string | null | undefined = BWRAP): Commands {
+  const git = new Git({ searchPath, home: root, network: {} });
   return new Commands({
     stateDirectory: state,
-    searchPath: process.env.PATH ?? '/usr/bin:/bin',
-    bwrap: BWRAP,
+    searchPath,
+    dockerSocket: DOCKER_SOCKET,
+    sandbox: new CommandSandbox({
+      stateDirectory: state,
+      searchPath,
+      home: HOME,
+      bwrap: bwrap ?? undefined,
+      dockerSocket: DOCKER_SOCKET,
+      warn: (why) => warnings.push(why),
+    }),
     secrets: secretFolder(path.join(state, 'secrets')),
     logs: taskLogs(),
     sources: new Sources(new Checkout(new Mirrors(git, path.join(state, 'pipelines/mirrors')))),
@@ -135,6 +150,40 @@ describe('secrets', () => {
       code: 'auth.denied',
     });
     await expect(run({ commands: ['true'], secrets: { T: 'absent' } })).rejects.toThrow('no secret "absent"');
+  });
+});
+
+describe.runIf(BWRAP)('the sandbox', () => {
+  it('shows the machine read-only, without the home, the state and the engine of the server', async () => {
+    const outside = path.join(root, 'outside');
+    const tries = [
+      `ls -A ${HOME} ${state}`,
+      `echo x > ${outside} || echo refused`,
+      'touch /usr/x 2>/dev/null || echo read-only',
+      'echo kept > /tmp/own; cat /tmp/own',
+      'test -S /run/docker.sock && echo engine; ps -e 2>/dev/null | grep -c vitest; echo "$DOCKER_HOST."',
+    ];
+    await run({ commands: [tries.map((line) => `(${line}) 2>&1 || true`).join('\n')] });
+    const said = await log();
+    expect(said).toMatch(/^read-only\nkept\n0\n\.$/m);
+    expect(said).not.toMatch(/sources\.list|secrets|engine/);
+    expect(existsSync(outside)).toBe(false);
+    expect(existsSync('/tmp/own')).toBe(false);
+  });
+
+  it('is what strangers need: without one their commands are refused, and those of others told of it', async () => {
+    const bare = open(null);
+    const parts = { runCommand: bare.run.bind(bare) } as unknown as TaskParts;
+    const given = { commands: ['echo "$TMPDIR"'] };
+    await expect(cmd(parts).run(call(given, 'viewer'), never)).rejects.toMatchObject({
+      code: 'auth.denied',
+      next: expect.stringContaining('bubblewrap'),
+    });
+    await expect(run({ ...given, docker: true }, 'viewer')).rejects.toThrow('Docker engine');
+    expect(await cmd(parts).run(call(given), never)).toMatchObject({
+      output: expect.stringContaining('pipelines/work'),
+    });
+    expect(warnings).toEqual([expect.stringContaining('without a sandbox')]);
   });
 });
 
@@ -296,5 +345,13 @@ describe.runIf(dockerAnswers)('services', { timeout: 120_000 }, () => {
     expect(await containersOf()).toBe(before + 1);
     await open().sweep();
     expect(await containersOf()).toBe(before);
+  });
+
+  it('an engine is there for commands that ask for it', async () => {
+    const ask = `curl --silent --unix-socket ${DOCKER_SOCKET} http://docker/_ping || true; echo " $DOCKER_HOST"`;
+    expect(await run({ commands: [ask], docker: true })).toMatchObject({
+      output: `OK unix://${DOCKER_SOCKET}\n`,
+    });
+    expect(await run({ commands: [ask] })).toMatchObject({ output: ' \n' });
   });
 });

@@ -4,13 +4,20 @@
  */
 import { createHash } from 'node:crypto';
 import path from 'node:path';
+import { KilnError } from '../../domain/errors.ts';
 import type { ArtifactStore } from '../../domain/ports/artifacts.ts';
 import type { Clock } from '../../domain/ports/clock.ts';
 import type { TaskLog, TaskLogs } from '../../domain/ports/task-log.ts';
 import { endMarked } from '../../processes/marked-processes.ts';
 import type { Json } from '../asl/json.ts';
 import { type TaskCall, TaskFailed } from '../task.ts';
-import { COMMAND_MARK, type Program, type ProgramHost, runProgram, sandboxed } from './command-process.ts';
+import { COMMAND_MARK, type Program, runProgram } from './command-process.ts';
+import {
+  type CommandSandbox,
+  type Sandbox,
+  sandboxArguments,
+  strangersNeedSandbox,
+} from './command-sandbox.ts';
 import type { CacheWish, CommandWish } from './command-wish.ts';
 import { hostsFile } from './hosts-file.ts';
 import { CommandGroups, type Limited } from './limits.ts';
@@ -22,7 +29,12 @@ import type { CommandSources } from './source.ts';
 import { contentsKey, existing, StoredFolders } from './stored-folders.ts';
 import { Workspace } from './workspace.ts';
 
-export interface CommandHost extends ProgramHost {
+export interface CommandHost {
+  readonly stateDirectory: string;
+  readonly searchPath: string;
+  readonly sandbox: CommandSandbox;
+  /** Handed to commands that may speak to the engine. */
+  readonly dockerSocket: string;
   readonly secrets: Secrets;
   readonly logs: TaskLogs;
   readonly services: Services;
@@ -46,6 +58,8 @@ interface Running {
   readonly wish: CommandWish;
   readonly call: TaskCall;
   readonly workspace: Workspace;
+  /** Undefined: there is none on this machine. */
+  readonly sandbox: Sandbox | undefined;
   readonly log: TaskLog;
   readonly limited: Limited;
   readonly signal: AbortSignal;
@@ -76,6 +90,7 @@ export class Commands {
   async run(wish: CommandWish, call: TaskCall, signal: AbortSignal): Promise<Json> {
     const { logs, newId } = this.#host;
     const secrets = await this.#secrets(wish, call);
+    const sandbox = await this.#allowed(wish, call);
     const workspace = new Workspace(this.#folder('work', call.key.replaceAll('/', '-')));
     const { key, execution, pipeline, request } = call;
     const about = { key, execution, pipeline, state: request.state, secrets: secrets.texts };
@@ -88,10 +103,22 @@ export class Commands {
         HOME: workspace.home,
         ...wish.environment,
         ...secrets.environment,
+        ...(wish.docker && { DOCKER_HOST: `unix://${this.#host.dockerSocket}` }),
+        ...(sandbox === undefined && { TMPDIR: workspace.temporary }),
         KILN_SECRETS: workspace.secrets,
       };
       const either = AbortSignal.any([signal, deadline]);
-      const running = { wish, call, workspace, log, limited, signal: either, environment, caches: [] };
+      const running = {
+        wish,
+        call,
+        workspace,
+        sandbox,
+        log,
+        limited,
+        signal: either,
+        environment,
+        caches: [],
+      };
       return await this.#steps(running);
     } catch (thrown) {
       if (!deadline.aborted || signal.aborted) throw thrown;
@@ -114,7 +141,11 @@ export class Commands {
   }
 
   async #steps(running: Running): Promise<Json> {
-    const { wish, call, workspace, log, signal } = running;
+    const { wish, call, workspace, log, limited, signal } = running;
+    if (limited.mode === 'watch' && (wish.limits.cpus ?? wish.limits.processes) !== undefined)
+      await log.write(
+        Buffer.from('limits: no control groups here, so processors and processes are not limited\n'),
+      );
     await log.group('source');
     const source = await this.#host.sources.bring(wish, workspace.app, signal);
     // No output: the end of that is the task's result.
@@ -131,6 +162,21 @@ export class Commands {
     // What runs for somebody who may change nothing leaves nothing behind for those who may.
     if (mayChange(call)) await this.#keepCaches(running);
     return { exitCode, output, ...(Object.keys(artifacts).length > 0 && { artifacts }) };
+  }
+
+  /** Fails with `auth.denied` where the command is a stranger's and nothing would hold it. */
+  async #allowed(wish: CommandWish, call: TaskCall): Promise<Sandbox | undefined> {
+    const sandbox = await this.#host.sandbox.find(wish.docker);
+    if (mayChange(call)) return sandbox;
+    if (sandbox === undefined) throw strangersNeedSandbox();
+    if (!wish.docker) return sandbox;
+    throw new KilnError(
+      'auth.denied',
+      'The Docker engine is not given to an execution that may change nothing.',
+      {
+        next: 'Start it as a deployer, or take "docker" out of the task.',
+      },
+    );
   }
 
   async #secrets(
@@ -272,14 +318,16 @@ export class Commands {
     take: (bytes: Uint8Array) => Promise<void> = (bytes) => log.write(bytes),
   ): ReturnType<typeof runProgram> {
     const mark = `${this.#host.stateDirectory}:${call.key}:`;
-    const program = { argv, directory: workspace.root, environment, mark, ...more };
-    return runProgram(this.#host, program, take, signal);
+    const { searchPath } = this.#host;
+    const program = { argv, directory: workspace.root, searchPath, environment, mark, ...more };
+    return runProgram(program, take, signal);
   }
 
   /** Without a sandbox the directory is entered by the program itself. */
-  #sandbox({ workspace }: Running, directory: string): readonly string[] {
-    const argv = sandboxed(this.#host, workspace, directory);
-    return argv.length > 0 ? argv : ['env', `--chdir=${directory}`];
+  #sandbox({ workspace, sandbox }: Running, directory: string): readonly string[] {
+    return sandbox === undefined
+      ? ['env', `--chdir=${directory}`]
+      : sandboxArguments(sandbox, workspace, directory);
   }
 
   #folder(...parts: readonly string[]): string {

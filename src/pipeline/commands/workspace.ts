@@ -8,6 +8,8 @@ export class Workspace {
   readonly app: string;
   readonly home: string;
   readonly secrets: string;
+  /** What is /tmp to the commands in a sandbox, and $TMPDIR without one. */
+  readonly temporary: string;
   /** What names of services mean, once there are some. */
   hostsFile: string | undefined;
 
@@ -16,12 +18,14 @@ export class Workspace {
     this.app = path.join(root, 'app');
     this.home = path.join(root, 'home');
     this.secrets = path.join(root, 'secrets');
+    this.temporary = path.join(root, 'tmp');
   }
 
   async make(files: Readonly<Record<string, string>>): Promise<void> {
     // One that ran under this key before is over.
     await this.remove();
-    for (const folder of [this.home, this.secrets]) await mkdir(folder, { recursive: true, mode: 0o700 });
+    for (const folder of [this.home, this.secrets, this.temporary])
+      await mkdir(folder, { recursive: true, mode: 0o700 });
     for (const [name, text] of Object.entries(files)) {
       await writeFile(path.join(this.secrets, name), text, { mode: 0o600 });
     }

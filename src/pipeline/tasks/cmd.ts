@@ -82,6 +82,8 @@ const shape = z.strictObject({
       processes: z.int().min(4).optional(),
     })
     .default({}),
+  /** It may speak to the machine's Docker engine: whoever may do that may do anything there. */
+  docker: z.boolean().default(false),
   inputs: z.record(inside, digest).default({}),
   /** True: all of the workspace, under the name `workspace`. */
   artifacts: z

@@ -56,6 +56,7 @@ it("a state's heartbeat is the server's until its job begins, and then its worke
     caches: [],
     services: {},
     limits: {},
+    docker: false,
     inputs: {},
     artifacts: {},
     timeoutSeconds: 60,

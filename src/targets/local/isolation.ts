@@ -1,19 +1,13 @@
 import { spawn } from 'node:child_process';
-import { constants, readdirSync, readlinkSync } from 'node:fs';
-import { access, mkdir, open, realpath, rm, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, mkdir, open, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { ENGINE_SOCKETS, lookAtHost } from '../../processes/host-mounts.ts';
 import { endMarked, type Mark } from '../../processes/marked-processes.ts';
 import type { TargetLog } from '../target-log.ts';
 import type { Isolation } from './description.ts';
-import { isWithin, type RootEntry, type SandboxPlan, sandboxCommand } from './sandbox.ts';
+import { type SandboxPlan, sandboxCommand } from './sandbox.ts';
 
-/** Sockets of engines that would start anything for whoever can connect, which read-only does not prevent. */
-const ENGINE_SOCKETS = [
-  '/run/docker.sock',
-  '/run/containerd/containerd.sock',
-  '/run/podman/podman.sock',
-  '/run/lxd.socket',
-];
 const TRIAL_MS = 5_000;
 /** Borne by every process of a trial. */
 const TRIAL_MARK: Mark = { variable: 'KILN_TRIAL', of: 'the trial of the sandbox' };
@@ -27,7 +21,7 @@ export interface HostView {
   readonly path: string;
 }
 
-export type SandboxHost = Pick<SandboxPlan, 'bwrap' | 'root' | 'hidden' | 'shown' | 'asRoot'>;
+export type SandboxHost = Pick<SandboxPlan, 'bwrap' | 'host' | 'asRoot'>;
 
 /** Finds out by trying, once, whether instances can be put into a sandbox here. */
 export class SandboxProbe {
@@ -53,37 +47,14 @@ export class SandboxProbe {
       this.#log.warn({ package: 'bubblewrap' }, 'bwrap is not installed: instances run without a sandbox');
       return undefined;
     }
-    const sandbox = await describeHost(bwrap, this.#host);
+    const { stateDirectory, hiddenPaths, path: searchPath } = this.#host;
+    const host = await lookAtHost([stateDirectory, ...hiddenPaths, ...ENGINE_SOCKETS], searchPath);
+    const sandbox = { bwrap, host, asRoot: process.getuid?.() === 0 };
     const problem = await tryOut(sandbox, this.#host.trialDirectory);
     if (problem === undefined) return sandbox;
     this.#log.warn({ problem }, 'bwrap does not work on this machine: instances run without a sandbox');
     return undefined;
   }
-}
-
-async function describeHost(bwrap: string, host: HostView): Promise<SandboxHost> {
-  const hidden: { path: string; kind: 'directory' | 'file' }[] = [];
-  for (const file of [host.stateDirectory, ...host.hiddenPaths, ...ENGINE_SOCKETS]) {
-    const real = await realPathIfSeen(file);
-    if (real === undefined || hidden.some((other) => isWithin(real, other.path))) continue;
-    hidden.push({ path: real, kind: (await stat(real)).isDirectory() ? 'directory' : 'file' });
-  }
-  const shown: string[] = [];
-  for (const entry of host.path.split(':').filter(path.isAbsolute)) {
-    const real = await realPathIfSeen(entry);
-    if (real === undefined) continue;
-    // A runtime is its whole folder: lib and share stand beside bin.
-    shown.push(path.basename(real) === 'bin' ? path.dirname(real) : real);
-  }
-  return { bwrap, root: rootEntries(), hidden, shown: [...new Set(shown)], asRoot: process.getuid?.() === 0 };
-}
-
-function rootEntries(): readonly RootEntry[] {
-  return readdirSync('/', { withFileTypes: true }).flatMap((entry): RootEntry[] => {
-    const { name } = entry;
-    if (entry.isSymbolicLink()) return [{ kind: 'link', name, target: readlinkSync(`/${name}`) }];
-    return entry.isDirectory() ? [{ kind: 'directory', name }] : [];
-  });
 }
 
 /** Says what went wrong, or undefined when a command ran to its end in a sandbox like those of instances. */
@@ -138,13 +109,4 @@ async function findProgram(name: string, searchPath: string): Promise<string | u
     }
   }
   return undefined;
-}
-
-/** Undefined for what is not there, or cannot be reached by this user and so by no instance either. */
-async function realPathIfSeen(file: string): Promise<string | undefined> {
-  try {
-    return await realpath(file);
-  } catch {
-    return undefined;
-  }
 }

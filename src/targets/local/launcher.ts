@@ -156,7 +156,7 @@ function checkVolume(place: string, sandbox: SandboxHost | undefined): void {
   }
   const [top = ''] = path.normalize(place).slice(1).split('/');
   const own = ['proc', 'dev', 'tmp', 'app', 'scratch'].includes(top);
-  if (top === '' || own || sandbox.root.some((entry) => entry.name === top)) {
+  if (top === '' || own || sandbox.host.root.some((entry) => entry.name === top)) {
     throw new KilnError('target.unsupported', `A volume cannot be put at ${place}: /${top} is the host's.`, {
       next: 'Use a path relative to the app, or one below a folder that the host does not have, such as /data.',
     });

@@ -3,13 +3,6 @@ import { type SandboxPlan, sandboxCommand } from './sandbox.ts';
 
 const plan: SandboxPlan = {
   bwrap: '/usr/bin/bwrap',
-  root: [
-    { kind: 'directory', name: 'usr' },
-    { kind: 'link', name: 'bin', target: 'usr/bin' },
-    { kind: 'directory', name: 'proc' },
-    { kind: 'directory', name: 'tmp' },
-    { kind: 'directory', name: 'app' },
-  ],
   image: '/state/images/abc',
   home: '/state/i/home',
   temporary: '/state/i/tmp',
@@ -18,12 +11,21 @@ const plan: SandboxPlan = {
     { source: '/state/volumes/big', path: '/data' },
   ],
   files: [{ source: '/state/i/files/0', path: '/app/config/app.json' }],
-  hidden: [
-    { path: '/state', kind: 'directory' },
-    { path: '/run/docker.sock', kind: 'file' },
-    { path: '/tmp/other', kind: 'directory' },
-  ],
-  shown: ['/usr', '/state/runtime/node', '/tmp/checkout/node'],
+  host: {
+    root: [
+      { kind: 'directory', name: 'usr' },
+      { kind: 'link', name: 'bin', target: 'usr/bin' },
+      { kind: 'directory', name: 'proc' },
+      { kind: 'directory', name: 'tmp' },
+      { kind: 'directory', name: 'app' },
+    ],
+    hidden: [
+      { path: '/state', kind: 'directory' },
+      { path: '/run/docker.sock', kind: 'file' },
+      { path: '/tmp/other', kind: 'directory' },
+    ],
+    shown: ['/usr', '/state/runtime/node', '/tmp/checkout/node'],
+  },
   asRoot: false,
   command: ['/bin/sh', '-c', 'exec node web.js'],
 };
@@ -64,7 +66,7 @@ test('what runs as root keeps no power that could undo a mount', () => {
 });
 
 test('nothing is shown that would uncover what is hidden', () => {
-  const command = sandboxCommand({ ...plan, shown: ['/', '/state', '/tmp'] });
+  const command = sandboxCommand({ ...plan, host: { ...plan.host, shown: ['/', '/state', '/tmp'] } });
   expect(command.join(' ')).not.toMatch(/--ro-bind (\/|\/state|\/tmp) /);
 });
 
