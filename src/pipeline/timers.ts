@@ -5,8 +5,8 @@ interface Entry {
   readonly atMs: number;
 }
 
-/** Node's longest; a later one is looked at again then. */
-const LONGEST_MS = 2 ** 31 - 1;
+/** Node's timers know nothing of a clock that was set, or of a machine that slept: so the clock is looked at again. */
+const LOOK_AGAIN_MS = 10_000;
 /** Entries that were cleared stay in the heap until they are this much of it. */
 const COMPACT_FROM = 1_000;
 
@@ -54,7 +54,7 @@ export class Timers {
     if (first === undefined || first.atMs >= this.#clockAtMs) return;
     clearTimeout(this.#clock);
     this.#clockAtMs = first.atMs;
-    const inMs = Math.min(Math.max(first.atMs - this.#now(), 0), LONGEST_MS);
+    const inMs = Math.min(Math.max(first.atMs - this.#now(), 0), LOOK_AGAIN_MS);
     this.#clock = setTimeout(() => this.#fireDue(), inMs);
     this.#clock.unref();
   }

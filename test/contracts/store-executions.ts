@@ -122,6 +122,16 @@ export function executionsContract(underTest: () => StoreUnderTest): void {
     }
   });
 
+  it('gives the more urgent out first', async () => {
+    const { store } = underTest();
+    for (const [id, priority] of Object.entries({ low: -1, plain: 0, urgent: 5, later: 0 }))
+      await begun(store, id, { priority });
+    await store.executions.renew('me', TTL, NOW);
+    const order: (string | undefined)[] = [];
+    for (let n = 0; n < 4; n += 1) order.push((await store.executions.claim('me', 1, NOW))[0]?.id);
+    expect(order).toEqual(['urgent', 'plain', 'later', 'low']);
+  });
+
   it('keeps signals until an append has carried them out, and none for what has ended', async () => {
     const { store } = underTest();
     await begun(store, 'one');
