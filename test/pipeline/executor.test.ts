@@ -11,13 +11,13 @@ import { loadStateMachine } from '../../src/pipeline/asl/load.ts';
 import { Executor } from '../../src/pipeline/executor.ts';
 import { Machines } from '../../src/pipeline/machines.ts';
 import type { Task } from '../../src/pipeline/task.ts';
+import { systemClock } from '../../src/server/system-clock.ts';
 import { Database } from '../../src/store/database.ts';
 import type { Engine } from '../../src/store/engine.ts';
 import { Events } from '../../src/store/events.ts';
 import { Executions } from '../../src/store/executions.ts';
 import { migrate } from '../../src/store/migrate.ts';
 import { openSqlite } from '../../src/store/sqlite/connection.ts';
-import { systemClock } from '../contracts/store-subjects.ts';
 
 let directory: string;
 let engine: Engine;
