@@ -61,6 +61,8 @@ const fileSchema = z.strictObject({
     .strictObject({
       tasks: z.int().min(1).max(1_000).optional(),
       longestDays: z.number().positive().max(3_650).optional(),
+      /** By verb; `token` and `items` are what waits for a token, and a Map's items and results. */
+      limitSeconds: z.record(z.string(), z.int().min(1).max(99_999_999)).optional(),
       keep: keepSchema.optional(),
       keepOf: z.record(z.string(), keepSchema).optional(),
     })

@@ -73,6 +73,8 @@ export interface Settings {
   readonly keepExecutions: Keeping;
   /** Bakes, checks and commands of pipelines at once, on this machine. */
   readonly pipelineTasks: number;
+  /** Of tasks whose state names none, by verb, where it is not the verb's own. */
+  readonly taskLimitSeconds: Readonly<Record<string, number>>;
   /** Executions that are open for longer are cancelled. */
   readonly longestExecutionMs: number;
   readonly scan: {
@@ -164,6 +166,7 @@ export function loadSettings(flags: Flags, env: Readonly<Record<string, string |
     keepEventsMs: (file.events?.keepDays ?? DEFAULT_EVENT_DAYS) * DAY_MS,
     retention: retention(file.janitor),
     pipelineTasks: file.pipelines?.tasks ?? 8,
+    taskLimitSeconds: file.pipelines?.limitSeconds ?? {},
     longestExecutionMs: (file.pipelines?.longestDays ?? 30) * DAY_MS,
     keepExecutions: {
       all: { executions: file.pipelines?.keep?.executions ?? 1_000, days: file.pipelines?.keep?.days ?? 180 },

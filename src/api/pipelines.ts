@@ -30,6 +30,7 @@ const waits = z
     text: z.string(),
     sinceMs: atMs,
     untilMs: atMs.optional(),
+    limit: z.string().optional().openapi({ description: 'What happens then, and where to have it later' }),
     resource: z.string().optional(),
     environment: z.string().optional(),
     role: z.enum(['deployer', 'admin']).optional(),

@@ -24,6 +24,7 @@ import { applyEvents } from './apply-events.ts';
 import { outstanding } from './asl/advance.ts';
 import type { Execution } from './asl/execution.ts';
 import { Claiming } from './claiming.ts';
+import type { LimitOf } from './definition/verb-limits.ts';
 import { Held, type Incoming } from './held.ts';
 import type { MapTransfers } from './items/map-transfers.ts';
 import { Machines } from './machines.ts';
@@ -51,6 +52,8 @@ export interface ExecutorParts {
   readonly tasks: ReadonlyMap<string, Task>;
   /** Name of the task that a resource asks for. */
   readonly taskName: (resource: string) => string;
+  /** Limits of tasks that name none. */
+  readonly limitOf?: LimitOf;
   /** Of items and results of distributed Maps; without it they fail. */
   readonly transfers?: Pick<MapTransfers, 'read' | 'write'>;
   /** Tasks of this machine at once. */
@@ -72,7 +75,7 @@ export class Executor {
 
   constructor(parts: ExecutorParts) {
     this.#parts = parts;
-    this.machines = new Machines(parts.store);
+    this.machines = new Machines(parts.store, parts.limitOf);
     this.#timers = new Timers(
       () => parts.clock.now(),
       (key) => this.#timerFired(key),

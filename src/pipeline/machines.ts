@@ -4,20 +4,30 @@ import { KilnError } from '../domain/errors.ts';
 import type { ExecutionStore } from '../domain/ports/executions.ts';
 import type { StateMachine } from './asl/definition.ts';
 import { stateMachine } from './asl/schema.ts';
+import { taskLimits } from './asl/task-limit.ts';
+import { type LimitOf, withLimits } from './definition/verb-limits.ts';
 
 const KEPT = 200;
+
+/** As it is kept: with the limits that held when it was put, so that every replay sees the same ones. */
+const keptMachine = stateMachine.extend({ limits: taskLimits.optional() });
 
 export class Machines {
   readonly #store: Pick<ExecutionStore, 'definition' | 'putDefinition'>;
   /** In order of last use. */
   readonly #known = new Map<string, Promise<StateMachine>>();
 
-  constructor(store: Pick<ExecutionStore, 'definition' | 'putDefinition'>) {
+  readonly #limitOf: LimitOf | undefined;
+
+  /** Without `limitOf`, tasks that name no time-out have what the language gives them. */
+  constructor(store: Pick<ExecutionStore, 'definition' | 'putDefinition'>, limitOf?: LimitOf) {
     this.#store = store;
+    this.#limitOf = limitOf;
   }
 
   /** Its name, under which every server finds it. */
-  async put(machine: StateMachine): Promise<string> {
+  async put(given: StateMachine): Promise<string> {
+    const machine = this.#limitOf ? withLimits(given, this.#limitOf) : given;
     const name = `sha256:${createHash('sha256').update(JSON.stringify(machine)).digest('hex')}`;
     await this.#store.putDefinition(name, machine);
     return name;
@@ -35,7 +45,7 @@ export class Machines {
   async #read(name: string): Promise<StateMachine> {
     try {
       // Its rules were checked before it was put; an older Kiln's may be other ones.
-      const read = stateMachine.safeParse(await this.#store.definition(name));
+      const read = keptMachine.safeParse(await this.#store.definition(name));
       if (read.success) return read.data;
       throw new KilnError('store.damaged', `The pipeline definition ${name} cannot be read.`, {
         cause: read.error,

@@ -14,6 +14,7 @@ export interface OverdueParts {
   readonly log: { warn(fields: Readonly<Record<string, unknown>>, message: string): void };
 }
 
+export const LONGEST_SETTING = 'pipelines.longestDays in settings.yaml';
 const ROUND_MS = 600_000;
 const PAGE = 500;
 
@@ -60,7 +61,7 @@ export class Overdue {
       cursor = page.cursor;
       if (cursor === undefined) break;
     }
-    const cause = `It was open for more than ${longestMs / 86_400_000} days.`;
+    const cause = `It was open for more than ${longestMs / 86_400_000} days (${LONGEST_SETTING}).`;
     const body: SignalBody = { type: 'aborted', error: 'Kiln.Overdue', cause };
     const change = { actor: 'kiln', atMs: clock.now() };
     for (const id of overdue) await executions.signal(id, 'execution.cancel', body, change);

@@ -7,7 +7,7 @@ import { resourceName } from './definition/resources.ts';
 import { TaskFailed } from './task.ts';
 
 /** Waited for at most, from when the state was entered: a pause that is forgotten ends no pipeline otherwise. */
-const LIMIT_MS = 30 * 24 * 3_600_000;
+export const PAUSE_LIMIT_SECONDS = 30 * 24 * 3_600;
 /** Looked again, though nothing was heard. */
 const ROUND_MS = 60_000;
 
@@ -31,7 +31,7 @@ export class PauseGate {
       signal.throwIfAborted();
       const revision = await events.revision();
       if ((await this.pauseOf(environment)) === undefined) return;
-      if (clock.now() - sinceMs > LIMIT_MS)
+      if (clock.now() - sinceMs > PAUSE_LIMIT_SECONDS * 1_000)
         throw new TaskFailed('Kiln.Paused', `${environment} was paused for more than thirty days.`);
       const limit = AbortSignal.timeout(ROUND_MS);
       await events.waitAfter(revision, AbortSignal.any([signal, limit])).catch((thrown: unknown) => {

@@ -22,7 +22,7 @@ import { replay, type SignalBody, stateOf } from './stored-state.ts';
 import { isUntrusted, NO_RIGHTS } from './strangers.ts';
 import { RESOURCES } from './task-registry.ts';
 import { REJECTED } from './tasks/approve.ts';
-import { type Waits, waitsOf } from './why.ts';
+import { lastMoment, type Waits, waitsOf, withinExecution } from './why.ts';
 
 /** Looked through for those that one waits behind. */
 const OPEN_SEEN = { limit: 500 };
@@ -33,6 +33,8 @@ export interface PipelinesParts {
   readonly machines: Machines;
   readonly clock: Clock;
   readonly newId: () => string;
+  /** Those that are open for longer are cancelled. */
+  readonly longestMs?: number;
   readonly describe: (directory: string) => Promise<DefaultPipelineOf>;
   readonly commitOf: (directory: string) => Promise<JsonObject>;
   /** Brings back the folder that an execution with this input had its source in, where that was its own. */
@@ -172,12 +174,14 @@ export class Pipelines {
     const { output, error, cause } = execution;
     const waits = waitsOf(execution, (resource) => resourceName(resource) === 'approve');
     const said = { ...(output !== undefined && { output }), ...(error !== undefined && { error }) };
+    const { longestMs = Number.POSITIVE_INFINITY } = this.#parts;
+    const last = lastMoment(execution, record.createdAtMs + longestMs);
     const told = await Promise.all(waits.map((waiting) => this.#told(id, waiting)));
     return {
       record,
       ...said,
       ...(cause !== undefined && { cause }),
-      waits: [...told, ...(await this.#queueing(record))],
+      waits: [...told, ...(await this.#queueing(record))].map((waiting) => withinExecution(waiting, last)),
     };
   }
 

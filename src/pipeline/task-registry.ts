@@ -3,6 +3,7 @@ import type { TaskResource } from './definition/resources.ts';
 import type { Task } from './task.ts';
 import type { TaskParts } from './task-parts.ts';
 import { heldToRights } from './task-rights.ts';
+import type { TaskVerb } from './task-verb.ts';
 import { approve } from './tasks/approve.ts';
 import { bake } from './tasks/bake.ts';
 import { check } from './tasks/check.ts';
@@ -18,7 +19,7 @@ import { rollback } from './tasks/rollback.ts';
 import { scan } from './tasks/scan.ts';
 import { snapshot } from './tasks/snapshot.ts';
 
-export const TASKS: Readonly<Record<string, (parts: TaskParts) => Task>> = {
+export const TASKS: Readonly<Record<string, TaskVerb>> = {
   approve,
   bake,
   check,
@@ -42,10 +43,10 @@ const NOT_YET: readonly TaskResource[] = [
 
 /** What a definition may name. */
 export const RESOURCES: readonly TaskResource[] = [
-  ...Object.keys(TASKS).map((name) => ({ name, does: name })),
+  ...Object.values(TASKS).map(({ with: _, ...told }) => told),
   ...NOT_YET,
 ];
 
 export function makeTasks(parts: TaskParts): ReadonlyMap<string, Task> {
-  return new Map(Object.entries(TASKS).map(([name, make]) => [name, heldToRights(make(parts))]));
+  return new Map(Object.entries(TASKS).map(([name, verb]) => [name, heldToRights(verb.with(parts))]));
 }

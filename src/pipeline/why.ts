@@ -1,6 +1,8 @@
 /** What an execution waits for, in words and as data. */
 import type { Execution, Thread } from './asl/execution.ts';
 import { isObject, type Json } from './asl/json.ts';
+import { limitText } from './asl/task-limit.ts';
+import { LONGEST_SETTING } from './overdue.ts';
 import { approvalOf } from './tasks/approve.ts';
 
 export interface Waits {
@@ -10,6 +12,8 @@ export interface Waits {
   readonly sinceMs: number;
   /** It goes on by then, in whatever way. */
   readonly untilMs?: number;
+  /** What happens then, and where to have it later. */
+  readonly limit?: string;
   readonly task?: string;
   readonly resource?: string;
   readonly environment?: string;
@@ -42,6 +46,8 @@ function waitOf(thread: Thread, isApproval: (resource: string) => boolean): Wait
       const { task, resource, arguments: given, ends } = waitsFor.request;
       const untilMs = waitsFor.timeoutAtMs;
       const about = { state, sinceMs, task, resource };
+      const ending = `at ${when(untilMs)} it ends as States.Timeout`;
+      const limit = waitsFor.limit ? `${ending}: ${limitText(waitsFor.limit, waitsFor.started)}` : ending;
       const approval = isApproval(resource) ? approvalOf(given) : undefined;
       if (approval !== undefined) {
         const { message, environment, role, deadlineSeconds, default: byDefault, evidence } = approval;
@@ -62,6 +68,7 @@ function waitOf(thread: Thread, isApproval: (resource: string) => boolean): Wait
         kind: isToken ? 'token' : 'task',
         text,
         untilMs,
+        limit,
         ...(target !== undefined && { environment: target }),
       };
     }
@@ -72,11 +79,30 @@ function waitOf(thread: Thread, isApproval: (resource: string) => boolean): Wait
         kind: 'transfer',
         sinceMs,
         untilMs: waitsFor.timeoutAtMs,
-        text: `items are ${waitsFor.kind}`,
+        text: waitsFor.kind === 'reading' ? 'items are read' : 'results are written',
+        limit: `at ${when(waitsFor.timeoutAtMs)} that fails`,
       };
     default:
       return undefined;
   }
+}
+
+/** Nothing is waited for longer than the execution may be open. */
+export function withinExecution(waits: Waits, { atMs, because }: LastMoment): Waits {
+  if (atMs === Number.POSITIVE_INFINITY || (waits.untilMs ?? Number.POSITIVE_INFINITY) <= atMs) return waits;
+  return { ...waits, untilMs: atMs, limit: `at ${when(atMs)} the execution ends: ${because}` };
+}
+
+/** When an execution ends whatever it waits for, and by what rule. */
+export interface LastMoment {
+  readonly atMs: number;
+  readonly because: string;
+}
+
+export function lastMoment({ deadline }: Execution, overdueAtMs: number): LastMoment {
+  if (deadline !== undefined && deadline.atMs < overdueAtMs)
+    return { atMs: deadline.atMs, because: 'the TimeoutSeconds of its definition' };
+  return { atMs: overdueAtMs, because: `none is open for longer (${LONGEST_SETTING})` };
 }
 
 function when(atMs: number): string {

@@ -9,6 +9,7 @@ import { secretFolder } from '../pipeline/commands/secret-folder.ts';
 import { Services } from '../pipeline/commands/services.ts';
 import { Sources } from '../pipeline/commands/source.ts';
 import { resourceName } from '../pipeline/definition/resources.ts';
+import { verbLimits } from '../pipeline/definition/verb-limits.ts';
 import { Executor } from '../pipeline/executor.ts';
 import { Retention } from '../pipeline/history/retention.ts';
 import type { DiskTaskLogs } from '../pipeline/logs/task-logs.ts';
@@ -17,7 +18,7 @@ import { deploymentHeldUpBy, PauseGate } from '../pipeline/pause-gate.ts';
 import { Pipelines } from '../pipeline/pipelines.ts';
 import { SingleTasks } from '../pipeline/single-tasks.ts';
 import { startOther } from '../pipeline/start-other.ts';
-import { makeTasks } from '../pipeline/task-registry.ts';
+import { makeTasks, RESOURCES } from '../pipeline/task-registry.ts';
 import { TaskTokens } from '../pipeline/task-tokens.ts';
 import type { Verbs } from '../pipeline/verbs.ts';
 import { WorkerJobs } from '../pipeline/workers/worker-jobs.ts';
@@ -106,6 +107,7 @@ export async function buildPipelines(
     taskName: resourceName,
     transfers,
     places: settings.pipelineTasks,
+    limitOf: verbLimits(RESOURCES, settings.taskLimitSeconds),
   });
   const pipelines = new Pipelines({
     heldUpBy: async (key, waiting) => workerJobs.heldUpBy(key) ?? deploymentHeldUpBy(pauses, waiting),
@@ -115,6 +117,7 @@ export async function buildPipelines(
     machines: executor.machines,
     clock: systemClock,
     newId: randomUUID,
+    longestMs: settings.longestExecutionMs,
     describe: describeFolder,
     commitOf: async (directory) => {
       const { sha = null, describe = null } =

@@ -111,8 +111,8 @@ const parts = { verbs, runCommand: commands.run.bind(commands) } as unknown as T
 const tasks = [
   fixture('verb', 'same-key'),
   fixture('command', 'never'),
-  slowToAnswer(promote(parts)),
-  slowToAnswer(cmd(parts)),
+  slowToAnswer(promote.with(parts)),
+  slowToAnswer(cmd.with(parts)),
 ];
 const executor = new Executor({
   store: store.executions,

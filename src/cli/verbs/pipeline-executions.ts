@@ -207,7 +207,12 @@ function idOf({ args }: Context): string {
 
 function whyText({ waits, status }: Execution): string {
   if (waits.length === 0) return `${status}: it goes on right now`;
-  return waits.map(({ state, text }) => (state === '' ? text : `${state}: ${text}`)).join('\n');
+  return waits
+    .flatMap(({ state, text, limit }) => [
+      state === '' ? text : `${state}: ${text}`,
+      ...(limit === undefined ? [] : [`  ${limit}`]),
+    ])
+    .join('\n');
 }
 
 function endText({ status, output, error, cause }: Execution): string {

@@ -36,7 +36,7 @@ import { type Failure, StateFailure } from './failure.ts';
 import type { Json, JsonObject } from './json.ts';
 import { leaveWithResult } from './leave.ts';
 import { beginItems, itemEnded, itemFailed, itemsRead } from './map.ts';
-import { resultsWritten } from './map-run.ts';
+import { resultsWritten, transferTimedOut } from './map-run.ts';
 import { beginBranches, branchEnded, branchFailed } from './parallel.ts';
 import type { State } from './schema.ts';
 import { afterWait, choose, fail, pass, succeed, wait } from './simple-states.ts';
@@ -44,9 +44,9 @@ import { stopAll } from './stopping.ts';
 import {
   beginTask,
   dueAtMs,
-  recordStart,
   taskFailed,
   taskHeartbeat,
+  taskStarted,
   taskSucceeded,
   taskTimer,
 } from './task.ts';
@@ -158,8 +158,7 @@ async function answer(turn: Turn, thread: Thread, event: Answer): Promise<void> 
     if (event.type === 'taskFailed') taskFailed(turn, thread, waitsFor, failureOf(event));
     if (event.type === 'taskHeartbeat') return taskHeartbeat(turn, thread, waitsFor);
     if (event.type === 'taskStarted' || event.type === 'taskSubmitted') {
-      const started = recordStart(turn, thread, waitsFor, event.type === 'taskSubmitted');
-      turn.put({ ...thread, waitsFor: started });
+      taskStarted(turn, thread, waitsFor, event.type === 'taskSubmitted');
     }
     return;
   }
@@ -201,8 +200,7 @@ async function timerFired(turn: Turn, thread: Thread): Promise<void> {
     turn.setTimer({ timer: waitsFor.request.task, atMs: waitsFor.timeoutAtMs });
     return;
   }
-  const error = waitsFor.kind === 'reading' ? 'States.ItemReaderFailed' : 'States.ResultWriterFailed';
-  throw new StateFailure({ error, cause: 'No answer came in time.' }, false);
+  transferTimedOut(turn, waitsFor);
 }
 
 async function take(turn: Turn, step: Step): Promise<void> {

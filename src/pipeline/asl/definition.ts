@@ -1,8 +1,12 @@
 /** A checked definition, with the names of the Amazon States Language. */
 import type { z } from 'zod';
 import type { State, stateMachine } from './schema.ts';
+import type { TaskLimits } from './task-limit.ts';
 
-export type StateMachine = z.infer<typeof stateMachine>;
+export type StateMachine = z.infer<typeof stateMachine> & {
+  /** Not of the language: an executor's, for Tasks and transfers that name none. */
+  readonly limits?: TaskLimits | undefined;
+};
 export type StateType = State['Type'];
 export type StateOf<Type extends StateType> = Extract<State, { readonly Type: Type }>;
 export type PassState = StateOf<'Pass'>;

@@ -4,6 +4,7 @@
  */
 import type { Failure } from './failure.ts';
 import type { Json, JsonObject } from './json.ts';
+import type { LimitInForce } from './task-limit.ts';
 
 export type ExecutionStatus = 'PENDING' | 'RUNNING' | 'SUCCEEDED' | 'FAILED' | 'TIMED_OUT' | 'ABORTED';
 
@@ -97,6 +98,8 @@ export interface TaskWait {
   readonly kind: 'task';
   readonly request: RunTask;
   readonly timeoutAtMs: number;
+  /** What `timeoutAtMs` follows from, where the state names no time-out. */
+  readonly limit?: LimitInForce;
   readonly heartbeatMs?: number;
   readonly heartbeatAtMs?: number;
   readonly started: boolean;

@@ -2,16 +2,32 @@
 import type { MapState } from './definition.ts';
 import { endedChild } from './ended-child.ts';
 import type { ItemsWait, MapChild, Thread, Wait, WriteResults } from './execution.ts';
-import type { Failure } from './failure.ts';
+import { type Failure, StateFailure } from './failure.ts';
 import { isArray, isObject, type Json, type JsonObject } from './json.ts';
 import { targetArguments } from './map-settings.ts';
+import { limitCause, limitInForce } from './task-limit.ts';
 import { timestampOf } from './timestamp.ts';
 import type { Turn } from './turn.ts';
 
 type WriterConfig = NonNullable<MapState['ResultWriter']>['WriterConfig'];
 
-/** How long a reader or writer may take. */
-export const TRANSFER_TIMEOUT_MS = 3_600_000;
+/** How long a reader or writer may take where nothing else is said. */
+const TRANSFER_SECONDS = 3_600;
+
+export function transferTimeoutAtMs({ machine, nowMs }: Turn, resource: string): number {
+  const { seconds = TRANSFER_SECONDS } = limitInForce(machine.limits, resource, null) ?? {};
+  return nowMs + seconds * 1_000;
+}
+
+/** Throws: its time is over. */
+export function transferTimedOut({ machine }: Turn, { kind, request: { resource } }: TransferInWait): never {
+  const limit = limitInForce(machine.limits, resource, null);
+  const error = kind === 'reading' ? 'States.ItemReaderFailed' : 'States.ResultWriterFailed';
+  const cause = limit ? limitCause(resource, limit, false) : 'No answer came in time.';
+  throw new StateFailure({ error, cause }, false);
+}
+
+type TransferInWait = Wait & { readonly kind: 'reading' | 'writing' };
 
 /** `Execution` of the context object of a child. */
 export function childExecution(turn: Turn, thread: Thread, state: MapState, input: Json): JsonObject {
@@ -90,7 +106,7 @@ export async function finishRun(
     outputs: wait.outputs,
     children: wait.children ?? [],
   };
-  const timeoutAtMs = turn.nowMs + TRANSFER_TIMEOUT_MS;
+  const timeoutAtMs = transferTimeoutAtMs(turn, writer.Resource);
   turn.put({ ...thread, waitsFor: { kind: 'writing', request, timeoutAtMs, mapRun } });
   turn.effects.push(request);
   turn.setTimer({ timer: request.task, atMs: timeoutAtMs });

@@ -7,7 +7,7 @@ import { isDistributed, type MapState, processorOf } from './definition.ts';
 import type { ItemsWait, ReadItems, Thread, Wait } from './execution.ts';
 import { type Failure, StateFailure } from './failure.ts';
 import type { Json, JsonObject } from './json.ts';
-import { childExecution, finishRun, TRANSFER_TIMEOUT_MS, withEnded } from './map-run.ts';
+import { childExecution, finishRun, transferTimeoutAtMs, withEnded } from './map-run.ts';
 import { batched, itemInput, mapLimits, ownItems, readerConfig, targetArguments } from './map-settings.ts';
 import { abort } from './stopping.ts';
 import { isJsonata, type Turn } from './turn.ts';
@@ -48,7 +48,7 @@ async function beginReading(turn: Turn, thread: Thread, state: MapState, input: 
     arguments: await targetArguments(turn, begun, state, input, 'ItemReader', reader),
     config: await readerConfig(turn, begun, state, input),
   };
-  const timeoutAtMs = turn.nowMs + TRANSFER_TIMEOUT_MS;
+  const timeoutAtMs = transferTimeoutAtMs(turn, reader.Resource);
   turn.put({ ...begun, waitsFor: { kind: 'reading', request, timeoutAtMs, mapRun } });
   turn.effects.push(request);
   turn.setTimer({ timer: request.task, atMs: timeoutAtMs });

@@ -6,6 +6,7 @@ import { numberField } from './fields.ts';
 import { isObject, type Json } from './json.ts';
 import { fillQuery } from './jsonata-expression.ts';
 import { pathScope, queryScope } from './scopes.ts';
+import { type LimitInForce, limitCause, limitInForce } from './task-limit.ts';
 import { fillTemplate } from './template.ts';
 import { isJsonata, type Turn } from './turn.ts';
 import { effectiveInput, workInput } from './work-input.ts';
@@ -19,25 +20,30 @@ export async function beginTask(turn: Turn, thread: Thread, state: TaskState): P
   const ends = endingOf(state.Resource);
   const token = ends === 'tokenReturned' ? tokenOf(turn) : undefined;
   const extras = { ...(token !== undefined && { token }) };
-  const limits = await limitsOf(turn, thread, state);
+  const { timeoutSeconds, heartbeatSeconds } = await limitsOf(turn, thread, state);
   const credentials = await credentialsOf(turn, thread, state);
+  const given = await workInput(turn, thread, state, extras);
+  const limit =
+    timeoutSeconds === undefined ? limitInForce(turn.machine.limits, state.Resource, given) : undefined;
+  const seconds = timeoutSeconds ?? limit?.seconds ?? DEFAULT_TIMEOUT_SECONDS;
   const request: RunTask = {
     type: 'runTask',
     task: turn.newId('task'),
     state: thread.state,
     resource: state.Resource,
-    arguments: await workInput(turn, thread, state, extras),
+    arguments: given,
     ...(credentials !== undefined && { credentials }),
     ends,
     ...extras,
     attempt: thread.retries.reduce((sum, used) => sum + used, 0),
-    timeoutAtMs: turn.nowMs + limits.timeoutSeconds * 1_000,
-    ...(limits.heartbeatSeconds !== undefined && { heartbeatMs: limits.heartbeatSeconds * 1_000 }),
+    timeoutAtMs: turn.nowMs + seconds * 1_000,
+    ...(heartbeatSeconds !== undefined && { heartbeatMs: heartbeatSeconds * 1_000 }),
   };
   const waitsFor: TaskWait = {
     kind: 'task',
     request,
     timeoutAtMs: request.timeoutAtMs,
+    ...(limit && { limit }),
     ...(request.heartbeatMs !== undefined && {
       heartbeatMs: request.heartbeatMs,
       heartbeatAtMs: turn.nowMs + request.heartbeatMs,
@@ -81,7 +87,7 @@ async function limitsOf(
   turn: Turn,
   thread: Thread,
   state: TaskState,
-): Promise<{ timeoutSeconds: number; heartbeatSeconds: number | undefined }> {
+): Promise<{ timeoutSeconds: number | undefined; heartbeatSeconds: number | undefined }> {
   const scope = pathScope(
     turn,
     thread,
@@ -97,7 +103,7 @@ async function limitsOf(
     path: state.HeartbeatSecondsPath,
     scope,
   });
-  return { timeoutSeconds: timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS, heartbeatSeconds };
+  return { timeoutSeconds, heartbeatSeconds };
 }
 
 async function credentialsOf(turn: Turn, thread: Thread, state: TaskState): Promise<Json | undefined> {
@@ -108,12 +114,26 @@ async function credentialsOf(turn: Turn, thread: Thread, state: TaskState): Prom
 }
 
 /** Puts what AWS's history has between Scheduled and the end: Started, and Submitted where it says so. */
-export function recordStart(turn: Turn, thread: Thread, wait: TaskWait, submitted: boolean): TaskWait {
+function recordStart(turn: Turn, thread: Thread, wait: TaskWait, submitted: boolean): TaskWait {
   const family = familyOf(wait.request.resource);
   if (!wait.started) turn.record(thread, `${family}Started`, { state: thread.state });
   const isNew = submitted && !wait.submitted && wait.request.ends !== 'answered';
   if (isNew) turn.record(thread, `${family}Submitted`, { state: thread.state });
   return { ...wait, started: true, submitted: wait.submitted || isNew };
+}
+
+/** It begins: what its limit has for the work counts from here. */
+export function taskStarted(turn: Turn, thread: Thread, wait: TaskWait, submitted: boolean): void {
+  const waitsFor = recordStart(turn, thread, wait, submitted);
+  turn.put({ ...thread, waitsFor: wait.started ? waitsFor : workLimited(turn, waitsFor, wait.limit) });
+}
+
+function workLimited(turn: Turn, wait: TaskWait, limit: LimitInForce | undefined): TaskWait {
+  if (limit === undefined || limit.workSeconds === limit.seconds) return wait;
+  const timeoutAtMs = Math.min(wait.timeoutAtMs, turn.nowMs + limit.workSeconds * 1_000);
+  const limited = { ...wait, timeoutAtMs };
+  turn.setTimer({ timer: wait.request.task, atMs: dueAtMs(limited) });
+  return limited;
 }
 
 export function taskSucceeded(turn: Turn, thread: Thread, wait: TaskWait, output: Json): void {
@@ -162,8 +182,14 @@ export function taskTimer(turn: Turn, thread: Thread, wait: TaskWait): void {
   turn.put({ ...thread, waitsFor: { kind: 'turn' } });
   turn.record(thread, `${familyOf(resource)}TimedOut`, { state: thread.state, error: 'States.Timeout' });
   const missed = wait.timeoutAtMs > turn.nowMs;
+  const cause =
+    missed || wait.limit === undefined ? undefined : limitCause(resource, wait.limit, wait.started);
   throw new StateFailure(
-    { error: 'States.Timeout', ...(missed && { alias: 'States.HeartbeatTimeout' }) },
+    {
+      error: 'States.Timeout',
+      ...(cause !== undefined && { cause }),
+      ...(missed && { alias: 'States.HeartbeatTimeout' }),
+    },
     false,
   );
 }

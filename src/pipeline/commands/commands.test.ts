@@ -110,7 +110,7 @@ function call(given: Json, role: 'deployer' | 'viewer' = 'deployer'): TaskCall {
 function run(given: JsonObject, role?: 'viewer'): Promise<Json> {
   // Nothing but running commands is asked of the parts.
   const parts = { runCommand: commands.run.bind(commands) } as unknown as TaskParts;
-  return cmd(parts).run(call(given, role), never);
+  return cmd.with(parts).run(call(given, role), never);
 }
 
 const taskLogs = () => new DiskTaskLogs(path.join(state, 'logs'), clock, { warn: console.error });
@@ -175,12 +175,12 @@ describe.runIf(BWRAP)('the sandbox', () => {
     const bare = open(null);
     const parts = { runCommand: bare.run.bind(bare) } as unknown as TaskParts;
     const given = { commands: ['echo "$TMPDIR"'] };
-    await expect(cmd(parts).run(call(given, 'viewer'), never)).rejects.toMatchObject({
+    await expect(cmd.with(parts).run(call(given, 'viewer'), never)).rejects.toMatchObject({
       code: 'auth.denied',
       next: expect.stringContaining('bubblewrap'),
     });
     await expect(run({ ...given, docker: true }, 'viewer')).rejects.toThrow('Docker engine');
-    expect(await cmd(parts).run(call(given), never)).toMatchObject({
+    expect(await cmd.with(parts).run(call(given), never)).toMatchObject({
       output: expect.stringContaining('pipelines/work'),
     });
     expect(warnings).toEqual([expect.stringContaining('without a sandbox')]);

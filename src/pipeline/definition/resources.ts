@@ -1,10 +1,21 @@
 /** The task resources that a pipeline may name. */
+import type { z } from 'zod';
+import type { TaskLimit } from '../asl/task-limit.ts';
 
 export interface TaskResource {
   readonly name: string;
   readonly does: string;
   /** Why it cannot be used yet; undefined when it can. */
   readonly notYet?: string;
+  /** The shape of its arguments; absent: any are taken. */
+  readonly takes?: z.ZodType;
+  /** For states that name no time-out. */
+  readonly limit?: VerbLimit;
+}
+
+export interface VerbLimit extends Pick<TaskLimit, 'seconds' | 'waitSeconds'> {
+  /** `mostSeconds`: a larger one is refused. */
+  readonly argument?: { readonly name: string; readonly seconds: number; readonly mostSeconds: number };
 }
 
 /** Endings that Amazon States Language gives to a resource: they say how the task ends, not what it does. */
@@ -19,5 +30,5 @@ const ALIASES: Readonly<Record<string, string>> = {
 
 export function resourceName(written: string): string {
   const bare = written.replace(ENDING, '');
-  return ALIASES[bare] ?? bare;
+  return Object.hasOwn(ALIASES, bare) ? (ALIASES[bare] ?? bare) : bare;
 }

@@ -25,3 +25,9 @@ export function transferResource(field: TransferField, written: string): string 
 export function transferResources(field: TransferField): readonly string[] {
   return Object.values(TRANSFERS[field]);
 }
+
+export function isTransferResource(written: string): boolean {
+  return (['ItemReader', 'ResultWriter'] as const).some(
+    (field) => transferResource(field, written) !== undefined,
+  );
+}

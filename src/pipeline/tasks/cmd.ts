@@ -7,18 +7,15 @@ import { SECRET_NAME } from '../commands/secret-folder.ts';
 import { mayChange } from '../commands/secret-values.ts';
 import { checkoutOf, checkoutSchema } from '../definition/trigger-declarations.ts';
 import { unlessStopped } from '../running-tasks.ts';
-import type { Task, TaskCall } from '../task.ts';
-import { argumentsOf } from '../task-arguments.ts';
-import type { TaskParts } from '../task-parts.ts';
+import type { TaskCall } from '../task.ts';
+import { DAY, HOUR, taskVerb } from '../task-verb.ts';
+import { NO_WORKER_SECONDS } from '../workers/worker-jobs.ts';
 
 const variable = z.string().regex(/^[A-Za-z_]\w*$/, 'a name of letters, digits and _');
 const fileName = z.string().regex(/^[\w][\w.-]*$/, 'a file name');
 const secret = z.string().regex(SECRET_NAME, 'the name of a secret');
 const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'a digest');
-const seconds = z
-  .number()
-  .positive()
-  .max(24 * 3_600);
+const seconds = z.number('seconds').positive().max(DAY);
 /** In the source: it does not lead out of it. */
 const inside = z
   .string()
@@ -94,33 +91,38 @@ const shape = z.strictObject({
     .default({}),
   /** Labels that a worker must have: it runs there instead of on the server's machine. */
   runsOn: z.union([label.transform((one) => [one]), z.array(label).min(1)]).optional(),
-  timeoutSeconds: seconds.default(3_600),
+  timeoutSeconds: seconds.default(HOUR),
 });
 
 /** Runs commands in a workspace of their own → `{exitCode: 0, output, artifacts?}`; else fails with `Cmd.Failed`. */
-export function cmd({ runCommand, runOnWorker }: TaskParts): Task {
-  return {
-    name: 'cmd',
-    does: 'runs commands in a workspace with the source checked out',
-    repeat: 'never',
-    beginsItself: true,
-    takesPlace: (given) => !isForWorker(given),
-    beatsItself: isForWorker,
-    run: async (call, signal) => {
-      const { sourceLocation, source = sourceLocation, cache: caches, ...more } = argumentsOf(shape, call);
-      const { runsOn, environmentVariables, ...wish } = more;
-      const environment = { ...environmentVariables, ...wish.environment };
-      const checkout = checkoutFor(call, wish.checkout);
-      const whole = { ...wish, environment, source, caches, checkout };
-      if (runsOn !== undefined) {
-        refuseTransfers(whole, call);
-        return runOnWorker(whole, runsOn, call, signal);
-      }
-      await unlessStopped(call.begins(), signal);
-      return runCommand(whole, call, signal);
-    },
-  };
-}
+export const cmd = taskVerb({
+  name: 'cmd',
+  does: 'runs commands in a workspace with the source checked out',
+  takes: shape,
+  // Until there is a place, or a worker; then an hour for its commands, and one for all around them.
+  limit: {
+    waitSeconds: NO_WORKER_SECONDS,
+    seconds: 2 * HOUR,
+    argument: { name: 'timeoutSeconds', seconds: HOUR, mostSeconds: DAY },
+  },
+  repeat: 'never',
+  beginsItself: true,
+  takesPlace: (given) => !isForWorker(given),
+  beatsItself: isForWorker,
+  async run({ runCommand, runOnWorker }, wished, call, signal) {
+    const { sourceLocation, source = sourceLocation, cache: caches, ...more } = wished;
+    const { runsOn, environmentVariables, ...wish } = more;
+    const environment = { ...environmentVariables, ...wish.environment };
+    const checkout = checkoutFor(call, wish.checkout);
+    const whole = { ...wish, environment, source, caches, checkout };
+    if (runsOn !== undefined) {
+      refuseTransfers(whole, call);
+      return runOnWorker(whole, runsOn, call, signal);
+    }
+    await unlessStopped(call.begins(), signal);
+    return runCommand(whole, call, signal);
+  },
+});
 
 /** Anybody's code names submodules and large files: they are not fetched with the keys of this machine. */
 function checkoutFor(call: TaskCall, wanted: z.infer<typeof checkoutSchema>): CheckoutOptions {

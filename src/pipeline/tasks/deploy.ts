@@ -1,25 +1,21 @@
 import { z } from 'zod';
-import type { Task } from '../task.ts';
-import { argumentsOf } from '../task-arguments.ts';
-import type { TaskParts } from '../task-parts.ts';
-
-const shape = z.strictObject({
-  component: z.string(),
-  environment: z.string(),
-  image: z.string().min(1).optional(),
-});
+import { component, environment, image } from '../argument-shapes.ts';
+import { PAUSE_LIMIT_SECONDS } from '../pause-gate.ts';
+import { unlessStopped } from '../running-tasks.ts';
+import { DAY, taskVerb } from '../task-verb.ts';
 
 /** `{component, environment, image?}` → `{release, version, changed}`, once that serves. Cancelled with its task. */
-export function deploy({ verbs, mayDeploy }: TaskParts): Task {
-  return {
-    name: 'deploy',
-    does: 'deploys an image to an environment',
-    repeat: 'same-key',
-    takesPlace: false,
-    run: async (call, signal) => {
-      const wish = argumentsOf(shape, call);
-      await mayDeploy(wish.environment, call.sinceMs, signal);
-      return verbs.deploy(wish, call, signal);
-    },
-  };
-}
+export const deploy = taskVerb({
+  name: 'deploy',
+  does: 'deploys an image to an environment',
+  takes: z.strictObject({ component, environment, image: image.optional() }),
+  // A canary may take hours, and others may come before it.
+  limit: { waitSeconds: PAUSE_LIMIT_SECONDS, seconds: DAY },
+  repeat: 'same-key',
+  takesPlace: false,
+  async run({ verbs, mayDeploy }, wish, call, signal) {
+    await mayDeploy(wish.environment, call.sinceMs, signal);
+    await unlessStopped(call.begins(), signal);
+    return verbs.deploy(wish, call, signal);
+  },
+});

@@ -1,29 +1,27 @@
 import { z } from 'zod';
-import type { Task } from '../task.ts';
-import { argumentsOf } from '../task-arguments.ts';
-import type { TaskParts } from '../task-parts.ts';
+import { folder, version } from '../argument-shapes.ts';
+import { HOUR, taskVerb } from '../task-verb.ts';
 
 const shape = z
   .strictObject({
-    directory: z.string().startsWith('/').optional(),
+    directory: folder.optional(),
     /** As Microtica calls it. */
-    sourceLocation: z.string().startsWith('/').optional(),
-    version: z.string().min(1).optional(),
+    sourceLocation: folder.optional(),
+    version: version.optional(),
   })
   .refine(({ directory, sourceLocation }) => (directory ?? sourceLocation) !== undefined, {
-    error: 'directory is missing',
+    path: ['directory'],
+    error: 'the whole path of a folder, beginning with /',
   });
 
 /** `{directory, version?}` → the image, as `bake`; fails with `image.unfit` when that is no container. */
-export function dockerBuild({ verbs }: TaskParts): Task {
-  return {
-    name: 'docker.build',
-    does: 'bakes a container image from the Dockerfile of a folder',
-    repeat: 'same-key',
-    takesPlace: true,
-    run: async (call, signal) => {
-      const { sourceLocation = '', directory = sourceLocation, version } = argumentsOf(shape, call);
-      return verbs.bake({ directory, version, kind: 'container' }, call, signal);
-    },
-  };
-}
+export const dockerBuild = taskVerb({
+  name: 'docker.build',
+  does: 'bakes a container image from the Dockerfile of a folder',
+  takes: shape,
+  limit: { seconds: 4 * HOUR },
+  repeat: 'same-key',
+  takesPlace: true,
+  run: ({ verbs }, { sourceLocation = '', directory = sourceLocation, version: called }, call, signal) =>
+    verbs.bake({ directory, version: called, kind: 'container' }, call, signal),
+});

@@ -1,21 +1,20 @@
 import { z } from 'zod';
-import type { Task } from '../task.ts';
-import { argumentsOf } from '../task-arguments.ts';
-import type { TaskParts } from '../task-parts.ts';
+import { image } from '../argument-shapes.ts';
+import { HOUR, taskVerb } from '../task-verb.ts';
 
 const shape = z.strictObject({
-  image: z.string().min(1),
+  image,
   /** `HOST/NAME`, or with `:TAG`; otherwise the tag is the image's version. */
-  to: z.string().min(1),
+  to: z.string('HOST/NAME').min(1, 'HOST/NAME'),
 });
 
 /** `{image, to}` → `{reference, changed}`: the reference never means anything else. */
-export function dockerPush({ verbs }: TaskParts): Task {
-  return {
-    name: 'docker.push',
-    does: 'pushes an image to a registry',
-    repeat: 'same-key',
-    takesPlace: true,
-    run: async (call, signal) => verbs.push(argumentsOf(shape, call), call, signal),
-  };
-}
+export const dockerPush = taskVerb({
+  name: 'docker.push',
+  does: 'pushes an image to a registry',
+  takes: shape,
+  limit: { seconds: 2 * HOUR },
+  repeat: 'same-key',
+  takesPlace: true,
+  run: ({ verbs }, wish, call, signal) => verbs.push(wish, call, signal),
+});

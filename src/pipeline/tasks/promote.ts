@@ -1,17 +1,15 @@
 import { z } from 'zod';
-import type { Task } from '../task.ts';
-import { argumentsOf } from '../task-arguments.ts';
-import type { TaskParts } from '../task-parts.ts';
-
-const shape = z.strictObject({ image: z.string().min(1), channel: z.string().min(1) });
+import { channel, image } from '../argument-shapes.ts';
+import { HOUR, taskVerb } from '../task-verb.ts';
 
 /** `{image, channel}` → `{moved}`. */
-export function promote({ verbs }: TaskParts): Task {
-  return {
-    name: 'promote',
-    does: 'moves a channel to an image',
-    repeat: 'same-key',
-    takesPlace: false,
-    run: async (call) => verbs.promote(argumentsOf(shape, call), call),
-  };
-}
+export const promote = taskVerb({
+  name: 'promote',
+  does: 'moves a channel to an image',
+  takes: z.strictObject({ image, channel }),
+  // A moment's work; the rest is for a server that is away meanwhile.
+  limit: { seconds: HOUR },
+  repeat: 'same-key',
+  takesPlace: false,
+  run: ({ verbs }, wish, call) => verbs.promote(wish, call),
+});

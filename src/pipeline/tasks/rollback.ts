@@ -1,21 +1,14 @@
 import { z } from 'zod';
-import type { Task } from '../task.ts';
-import { argumentsOf } from '../task-arguments.ts';
-import type { TaskParts } from '../task-parts.ts';
-
-const shape = z.strictObject({
-  component: z.string(),
-  environment: z.string(),
-  to: z.int().min(1).optional(),
-});
+import { component, environment } from '../argument-shapes.ts';
+import { HOUR, taskVerb } from '../task-verb.ts';
 
 /** `{component, environment, to?}` → `{release}`, once that serves again. */
-export function rollback({ verbs }: TaskParts): Task {
-  return {
-    name: 'rollback',
-    does: 'brings back the release that served before, or the one named',
-    repeat: 'same-key',
-    takesPlace: false,
-    run: async (call, signal) => verbs.rollback(argumentsOf(shape, call), call, signal),
-  };
-}
+export const rollback = taskVerb({
+  name: 'rollback',
+  does: 'brings back the release that served before, or the one named',
+  takes: z.strictObject({ component, environment, to: z.int('the number of a release').min(1).optional() }),
+  limit: { seconds: 6 * HOUR },
+  repeat: 'same-key',
+  takesPlace: false,
+  run: ({ verbs }, wish, call, signal) => verbs.rollback(wish, call, signal),
+});

@@ -1,23 +1,22 @@
 import { z } from 'zod';
-import type { Task } from '../task.ts';
-import { argumentsOf } from '../task-arguments.ts';
-import type { TaskParts } from '../task-parts.ts';
+import { channel, component, environment } from '../argument-shapes.ts';
+import { HOUR, taskVerb } from '../task-verb.ts';
 
 const shape = z.strictObject({
-  channel: z.string().min(1).default('proven'),
+  channel: channel.default('proven'),
   /** Unless given, all that have an image in the channel. */
-  components: z.array(z.string().min(1)).optional(),
+  components: z.array(component, 'a list of components').optional(),
   /** What serves there already is left out. */
-  environment: z.string().optional(),
+  environment: environment.optional(),
 });
 
 /** `{channel, components?, environment?}` → `{items: [{component, version, image}], takenAt}`, as it was at one moment. */
-export function snapshot({ verbs }: TaskParts): Task {
-  return {
-    name: 'snapshot',
-    does: 'says which image each component has in a channel now',
-    repeat: 'same-key',
-    takesPlace: false,
-    run: async (call) => verbs.snapshot(argumentsOf(shape, call)),
-  };
-}
+export const snapshot = taskVerb({
+  name: 'snapshot',
+  does: 'says which image each component has in a channel now',
+  takes: shape,
+  limit: { seconds: HOUR },
+  repeat: 'same-key',
+  takesPlace: false,
+  run: ({ verbs }, wish) => verbs.snapshot(wish),
+});

@@ -25,7 +25,7 @@ import { OUTCOME_UNKNOWN, type TaskCall, TaskFailed } from '../task.ts';
 
 const SILENT_MS = 15_000;
 /** No worker with the labels in so long: there is none. */
-const WAIT_LIMIT_MS = 24 * 3_600_000;
+export const NO_WORKER_SECONDS = 24 * 3_600;
 
 export interface WorkerJobsParts {
   readonly logs: TaskLogs;
@@ -125,7 +125,7 @@ export class WorkerJobs {
       silence: undefined,
     };
     this.#jobs.set(job.offer.id, job);
-    const limit = setTimeout(() => this.#tooLate(job), WAIT_LIMIT_MS);
+    const limit = setTimeout(() => this.#tooLate(job), NO_WORKER_SECONDS * 1_000);
     limit.unref();
     const beats = heartbeatMs && setInterval(() => beat(job, call), beatPauseMs(heartbeatMs));
     try {
