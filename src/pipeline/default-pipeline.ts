@@ -1,4 +1,6 @@
 /** The pipeline of a component that has none of its own: what `kiln pipeline eject` writes. */
+import { limitWords } from './asl/task-limit.ts';
+import { RESOURCES } from './task-registry.ts';
 
 export interface DefaultPipelineOf {
   readonly component: string;
@@ -36,9 +38,26 @@ export function defaultPipeline({ component, environments }: DefaultPipelineOf):
     const next = steps[at + 1];
     return [`  ${name}:`, ...text, `    ${next === undefined ? 'End: true' : `Next: ${next.name}`}`];
   });
-  return [`Comment: from source to live, for ${component}`, 'StartAt: Bake', 'States:', ...lines, ''].join(
-    '\n',
+  const head = [
+    `Comment: from source to live, for ${component}`,
+    ...limitNotes(),
+    'StartAt: Bake',
+    'States:',
+  ];
+  return [...head, ...lines, ''].join('\n');
+}
+
+const NOTED = ['bake', 'check', 'promote', 'deploy', 'approve'];
+
+/** For whoever changes it: what holds where a state says nothing. */
+function limitNotes(): readonly string[] {
+  const words = RESOURCES.flatMap(({ name, limit }) =>
+    limit !== undefined && NOTED.includes(name) ? [`${name} ${limitWords(limit)}`] : [],
   );
+  return [
+    '# A task that takes longer than its limit ends as States.Timeout. Where a state has no TimeoutSeconds, or the',
+    `# server's settings.yaml no pipelines.limitSeconds, that is: ${words.join(', ')} (wait + work).`,
+  ];
 }
 
 interface Step {

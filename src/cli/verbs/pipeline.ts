@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { KilnError } from '../../domain/errors.ts';
 import { isObject, type Json, type JsonObject } from '../../pipeline/asl/json.ts';
 import type { Mocks } from '../../pipeline/asl/mocks.ts';
+import type { LimitOf } from '../../pipeline/definition/verb-limits.ts';
 import type { PipelineText } from '../../pipeline/pipeline-files.ts';
 import { answer, type Context, choiceFlag, hint, isSet, textFlag } from '../context.ts';
 import { EXECUTION_ACTIONS } from './pipeline-executions.ts';
@@ -58,7 +59,8 @@ async function tryOut(context: Context): Promise<number> {
 async function draw(context: Context): Promise<number> {
   const { readPipeline } = await import('../../pipeline/definition/pipeline-file.ts');
   const { text: written, file } = await definitionText(context);
-  const { machine } = await readPipeline(written, file);
+  const { withLimits } = await import('../../pipeline/definition/verb-limits.ts');
+  const machine = withLimits((await readPipeline(written, file)).machine, await ownLimits());
   const format = choiceFlag(context.flags, 'format', '--format', ['mermaid', 'svg']) ?? 'mermaid';
   const { graphOf } = await import('../../pipeline/definition/graph.ts');
   const { mermaid } = await import('../../pipeline/definition/mermaid.ts');
@@ -77,10 +79,17 @@ async function exportDefinition(context: Context): Promise<number> {
   }
   const { text: written, file } = await definitionText(context);
   const { machine } = await readPipeline(written, file);
-  const exported = exportForAws(machine, awsPlace(context));
+  const exported = exportForAws(machine, awsPlace(context), await ownLimits());
   for (const { name } of exported.activities)
     hint(context, `its activity: aws stepfunctions create-activity --name ${name}`);
   return answer(context, exported, () => JSON.stringify(exported.definition, null, 2));
+}
+
+/** As the verbs declare them: which others a server's settings name is not known here. */
+async function ownLimits(): Promise<LimitOf> {
+  const { verbLimits } = await import('../../pipeline/definition/verb-limits.ts');
+  const { RESOURCES } = await import('../../pipeline/task-registry.ts');
+  return verbLimits(RESOURCES);
 }
 
 /** Without the option, the folder's own. */

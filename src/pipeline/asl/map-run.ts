@@ -5,7 +5,7 @@ import type { ItemsWait, MapChild, Thread, Wait, WriteResults } from './executio
 import { type Failure, StateFailure } from './failure.ts';
 import { isArray, isObject, type Json, type JsonObject } from './json.ts';
 import { targetArguments } from './map-settings.ts';
-import { limitCause, limitInForce } from './task-limit.ts';
+import { limitCause, limitFor, limitInForce } from './task-limit.ts';
 import { timestampOf } from './timestamp.ts';
 import type { Turn } from './turn.ts';
 
@@ -15,15 +15,15 @@ type WriterConfig = NonNullable<MapState['ResultWriter']>['WriterConfig'];
 const TRANSFER_SECONDS = 3_600;
 
 export function transferTimeoutAtMs({ machine, nowMs }: Turn, resource: string): number {
-  const { seconds = TRANSFER_SECONDS } = limitInForce(machine.limits, resource, null) ?? {};
+  const { seconds = TRANSFER_SECONDS } = limitFor(machine.limits, resource) ?? {};
   return nowMs + seconds * 1_000;
 }
 
 /** Throws: its time is over. */
 export function transferTimedOut({ machine }: Turn, { kind, request: { resource } }: TransferInWait): never {
-  const limit = limitInForce(machine.limits, resource, null);
+  const limit = limitFor(machine.limits, resource);
   const error = kind === 'reading' ? 'States.ItemReaderFailed' : 'States.ResultWriterFailed';
-  const cause = limit ? limitCause(resource, limit, false) : 'No answer came in time.';
+  const cause = limit ? limitCause(resource, limitInForce(limit, null), false) : 'No answer came in time.';
   throw new StateFailure({ error, cause }, false);
 }
 

@@ -10,8 +10,8 @@ export const taskLimit = z.strictObject({
   seconds: z.number().positive(),
   /** Before that, until the executor says that it has begun; absent: `seconds` are for all of it. */
   waitSeconds: z.number().positive().optional(),
-  /** An argument of the task in seconds, for which `seconds` has that much room: a larger one makes them as much more. */
-  argument: z.strictObject({ name: z.string(), seconds: z.number() }).optional(),
+  /** An argument of the task in seconds, for which `seconds` has so much room: a larger one makes them as much more. */
+  argument: z.strictObject({ name: z.string(), seconds: z.number(), mostSeconds: z.number() }).optional(),
   /** How to have another one: the end of the cause. */
   remedy: z.string(),
 });
@@ -31,18 +31,33 @@ export interface LimitInForce {
   readonly remedy: string;
 }
 
-export function limitInForce(
-  limits: TaskLimits | undefined,
-  resource: string,
-  given: Json,
-): LimitInForce | undefined {
-  const limit = limits !== undefined && Object.hasOwn(limits, resource) ? limits[resource] : undefined;
-  if (limit === undefined) return undefined;
+export function limitFor(limits: TaskLimits | undefined, resource: string): TaskLimit | undefined {
+  return limits !== undefined && Object.hasOwn(limits, resource) ? limits[resource] : undefined;
+}
+
+export function limitInForce(limit: TaskLimit, given: Json): LimitInForce {
   const { seconds, waitSeconds = 0, argument, remedy } = limit;
   const asked = argument && isObject(given) ? given[argument.name] : undefined;
   const more = argument && typeof asked === 'number' ? Math.max(0, asked - argument.seconds) : 0;
   const workSeconds = seconds + more;
   return { seconds: waitSeconds + workSeconds, workSeconds, remedy };
+}
+
+/** `2 h`, or `1 d + 2 h` where it has so long to begin. */
+export function limitWords({ seconds, waitSeconds }: Pick<TaskLimit, 'seconds' | 'waitSeconds'>): string {
+  return [...(waitSeconds === undefined ? [] : [waitSeconds]), seconds].map(spanWords).join(' + ');
+}
+
+const SPANS = [
+  [24 * 3_600, 'd'],
+  [3_600, 'h'],
+  [60, 'min'],
+] as const;
+
+/** In the largest unit of which it is a whole number. */
+function spanWords(seconds: number): string {
+  const [size, unit] = SPANS.find(([span]) => seconds % span === 0 && seconds >= span) ?? [1, 's'];
+  return `${seconds / size} ${unit}`;
 }
 
 /** Why a task of this resource ended as `States.Timeout`. */

@@ -6,7 +6,7 @@ import { numberField } from './fields.ts';
 import { isObject, type Json } from './json.ts';
 import { fillQuery } from './jsonata-expression.ts';
 import { pathScope, queryScope } from './scopes.ts';
-import { type LimitInForce, limitCause, limitInForce } from './task-limit.ts';
+import { type LimitInForce, limitCause, limitFor, limitInForce } from './task-limit.ts';
 import { fillTemplate } from './template.ts';
 import { isJsonata, type Turn } from './turn.ts';
 import { effectiveInput, workInput } from './work-input.ts';
@@ -23,8 +23,8 @@ export async function beginTask(turn: Turn, thread: Thread, state: TaskState): P
   const { timeoutSeconds, heartbeatSeconds } = await limitsOf(turn, thread, state);
   const credentials = await credentialsOf(turn, thread, state);
   const given = await workInput(turn, thread, state, extras);
-  const limit =
-    timeoutSeconds === undefined ? limitInForce(turn.machine.limits, state.Resource, given) : undefined;
+  const byDefault = timeoutSeconds === undefined ? limitFor(turn.machine.limits, state.Resource) : undefined;
+  const limit = byDefault && limitInForce(byDefault, given);
   const seconds = timeoutSeconds ?? limit?.seconds ?? DEFAULT_TIMEOUT_SECONDS;
   const request: RunTask = {
     type: 'runTask',

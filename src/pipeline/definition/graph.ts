@@ -1,7 +1,8 @@
 /** A state machine as nodes and edges, with what lies inside Parallel and Map states as graphs of their own. */
-import type { Level } from '../asl/definition.ts';
+import type { Level, StateMachine, TaskState } from '../asl/definition.ts';
 import { isObject, type JsonObject } from '../asl/json.ts';
 import type { State } from '../asl/schema.ts';
+import { limitFor, limitWords, type TaskLimits } from '../asl/task-limit.ts';
 import { innerLevels } from './resource-faults.ts';
 
 export interface Graph {
@@ -27,17 +28,23 @@ export interface GraphEdge {
   readonly label?: string;
 }
 
-export function graphOf(level: Level, prefix = ''): Graph {
+export function graphOf(machine: StateMachine): Graph {
+  return levelGraph(machine, '', machine.limits ?? {});
+}
+
+function levelGraph(level: Level, prefix: string, limits: TaskLimits): Graph {
   const idOf = (name: string): string => `${prefix}${Object.keys(level.States).indexOf(name)}`;
   const nodes = Object.entries(level.States).map(([name, state]): GraphNode => {
-    const detail = detailOf(state);
+    const detail = detailOf(state, limits);
     return {
       id: idOf(name),
       name,
       type: state.Type,
       ...(detail !== undefined && { detail }),
       ends: state.Type === 'Succeed' || state.Type === 'Fail' || ('End' in state && state.End === true),
-      inner: innerLevels(state, []).map((inner, at) => graphOf(inner.level, `${idOf(name)}_${at}_`)),
+      inner: innerLevels(state, []).map((inner, at) =>
+        levelGraph(inner.level, `${idOf(name)}_${at}_`, limits),
+      ),
     };
   });
   const edges = Object.entries(level.States).flatMap(([name, state]) =>
@@ -46,13 +53,21 @@ export function graphOf(level: Level, prefix = ''): Graph {
   return { start: idOf(level.StartAt), nodes, edges };
 }
 
-function detailOf(state: State): string | undefined {
-  if (state.Type === 'Task') return state.Resource;
+function detailOf(state: State, limits: TaskLimits): string | undefined {
+  if (state.Type === 'Task') return taskDetail(state, limits);
   if (state.Type === 'Wait') {
     const { Seconds, Timestamp, SecondsPath, TimestampPath } = state;
     return typeof Seconds === 'number' ? `${Seconds} s` : (Timestamp ?? SecondsPath ?? TimestampPath);
   }
   return state.Type === 'Fail' ? state.Error : undefined;
+}
+
+/** With the time that it has, where that is known. */
+function taskDetail({ Resource, TimeoutSeconds, TimeoutSecondsPath }: TaskState, limits: TaskLimits): string {
+  const own = typeof TimeoutSeconds === 'number' ? { seconds: TimeoutSeconds } : undefined;
+  const isElsewhere = own === undefined && (TimeoutSeconds ?? TimeoutSecondsPath) !== undefined;
+  const limit = own ?? (isElsewhere ? undefined : limitFor(limits, Resource));
+  return limit === undefined ? Resource : `${Resource}, ${limitWords(limit)}`;
 }
 
 type Leaving = Omit<GraphEdge, 'from'>;

@@ -13,10 +13,7 @@ export interface TaskResource {
   readonly limit?: VerbLimit;
 }
 
-export interface VerbLimit extends Pick<TaskLimit, 'seconds' | 'waitSeconds'> {
-  /** `mostSeconds`: a larger one is refused. */
-  readonly argument?: { readonly name: string; readonly seconds: number; readonly mostSeconds: number };
-}
+export type VerbLimit = Readonly<Omit<TaskLimit, 'remedy'>>;
 
 /** Endings that Amazon States Language gives to a resource: they say how the task ends, not what it does. */
 const ENDING = /\.(sync(:\d+)?|waitForTaskToken)$/;

@@ -22,24 +22,13 @@ const OTHERS = { token: { seconds: 7 * DAY }, items: { seconds: HOUR } } as cons
 /** Of a resource as a state names it; undefined: it is not Kiln's. */
 export type LimitOf = (resource: string) => TaskLimit | undefined;
 
-export interface NamedLimit {
-  /** As the settings call it. */
-  readonly name: string;
-  readonly limit: VerbLimit;
-}
-
-/** Every limit there is, in the order of the resources. */
-export function namedLimits(resources: readonly TaskResource[]): readonly NamedLimit[] {
-  const verbs = resources.flatMap(({ name, limit }) => (limit === undefined ? [] : [{ name, limit }]));
-  return [...verbs, ...Object.entries(OTHERS).map(([name, limit]) => ({ name, limit }))];
-}
-
 /** `seconds` are the settings' own, by name. Fails with `input.invalid` where one names nothing that has a limit. */
 export function verbLimits(
   resources: readonly TaskResource[],
   seconds: Readonly<Record<string, number>> = {},
 ): LimitOf {
-  const known = new Map(namedLimits(resources).map(({ name, limit }) => [name, limit]));
+  const verbs = resources.flatMap(({ name, limit }): [string, VerbLimit][] => (limit ? [[name, limit]] : []));
+  const known = new Map<string, VerbLimit>([...verbs, ...Object.entries(OTHERS)]);
   const odd = Object.keys(seconds).find((name) => !known.has(name));
   if (odd !== undefined) throw unknownLimit(odd, [...known.keys()]);
   const given = new Map(Object.entries(seconds));
@@ -55,15 +44,10 @@ function limitName(resource: string): string {
   return isTransferResource(resource) ? 'items' : resourceName(resource);
 }
 
-function asTaskLimit(name: string, { seconds, waitSeconds, argument }: VerbLimit): TaskLimit {
-  const elsewhere = `set pipelines.limitSeconds.${name} in settings.yaml`;
-  return {
-    seconds,
-    ...(waitSeconds !== undefined && { waitSeconds }),
-    ...(argument && { argument: { name: argument.name, seconds: argument.seconds } }),
-    remedy:
-      name === 'items' ? `To allow more, ${elsewhere}.` : `Give the state TimeoutSeconds, or ${elsewhere}.`,
-  };
+function asTaskLimit(name: string, limit: VerbLimit): TaskLimit {
+  // A Map has no TimeoutSeconds for them.
+  const inFile = name === 'items' ? 'To allow more,' : 'Give the state TimeoutSeconds, or';
+  return { ...limit, remedy: `${inFile} set pipelines.limitSeconds.${name} in settings.yaml.` };
 }
 
 function unknownLimit(name: string, known: readonly string[]): KilnError {

@@ -1,12 +1,14 @@
 /**
  * The same definition for AWS Step Functions, with Kiln's tasks as Activities: only what a Task's `Resource` says is
- * another one. Parameters, triggers and the like are Kiln's, and are not part of it. Pure.
+ * another one, and a Task that has no time-out gets the limit that it has here: AWS knows none. Parameters, triggers and the like are Kiln's, and are not part of it. Pure.
  */
 import { KilnError } from '../../domain/errors.ts';
 import type { Level, StateMachine } from '../asl/definition.ts';
 import { isArray, isObject, type Json, type JsonObject } from '../asl/json.ts';
+import { limitInForce, type TaskLimit } from '../asl/task-limit.ts';
 import { innerLevels } from '../definition/resource-faults.ts';
 import { resourceName } from '../definition/resources.ts';
+import type { LimitOf } from '../definition/verb-limits.ts';
 
 export interface AwsPlace {
   readonly region: string;
@@ -23,7 +25,7 @@ export interface AwsExport {
 }
 
 /** Fails with `pipeline.invalid`, naming every state that AWS cannot run so. */
-export function exportForAws(machine: StateMachine, place: AwsPlace): AwsExport {
+export function exportForAws(machine: StateMachine, place: AwsPlace, limitOf: LimitOf): AwsExport {
   const withFiles = mapsOfFiles(machine);
   if (withFiles.length > 0) {
     throw new KilnError('pipeline.invalid', `AWS has no files of a source: ${withFiles.join(', ')}.`, {
@@ -34,12 +36,12 @@ export function exportForAws(machine: StateMachine, place: AwsPlace): AwsExport 
   const text: JsonObject = JSON.parse(JSON.stringify(machine));
   const tasks = new Set<string>();
   const tokens: string[] = [];
-  const definition = withActivities(text, (state, resource) => {
-    if (resource.startsWith('arn:')) return resource;
-    if (resource.endsWith('.waitForTaskToken')) tokens.push(state);
+  const definition = withActivities(text, (name, resource, state) => {
+    if (resource.startsWith('arn:')) return state;
+    if (resource.endsWith('.waitForTaskToken')) tokens.push(name);
     const task = resourceName(resource);
     tasks.add(task);
-    return activityArn(task, place);
+    return { ...state, Resource: activityArn(task, place), ...timeoutOf(state, limitOf(resource)) };
   });
   if (tokens.length > 0) {
     throw new KilnError(
@@ -70,23 +72,34 @@ function mapsOfFiles(level: Level): readonly string[] {
   });
 }
 
-type Rename = (state: string, resource: string) => string;
+/** As long as it may take here whatever its arguments are, where these are known only when it runs. */
+function timeoutOf(state: JsonObject, limit: TaskLimit | undefined): JsonObject {
+  if (limit === undefined || state.TimeoutSeconds !== undefined || state.TimeoutSecondsPath !== undefined)
+    return {};
+  const given = state.Arguments ?? state.Parameters;
+  const { name, mostSeconds } = limit.argument ?? { name: '', mostSeconds: 0 };
+  const isKnown = isObject(given) && given[`${name}.$`] === undefined && typeof given[name] !== 'string';
+  const { seconds } = limitInForce(limit, isKnown ? given : { [name]: mostSeconds });
+  return { TimeoutSeconds: Math.ceil(seconds) };
+}
+
+type Rewrite = (name: string, resource: string, state: JsonObject) => JsonObject;
 
 /** Every level has its states under `States`; levels are in branches and processors of states. */
-function withActivities(level: JsonObject, rename: Rename): JsonObject {
+function withActivities(level: JsonObject, rewrite: Rewrite): JsonObject {
   const { States: states } = level;
   if (!isObject(states)) return level;
   const renamed = Object.entries(states).map(([name, state]) => [
     name,
-    isObject(state) ? inState(name, state, rename) : state,
+    isObject(state) ? inState(name, state, rewrite) : state,
   ]);
   return { ...level, States: Object.fromEntries(renamed) };
 }
 
-function inState(name: string, state: JsonObject, rename: Rename): JsonObject {
+function inState(name: string, state: JsonObject, rewrite: Rewrite): JsonObject {
   if (state.Type === 'Task' && typeof state.Resource === 'string')
-    return { ...state, Resource: rename(name, state.Resource) };
-  const inner = (value: Json): Json => (isObject(value) ? withActivities(value, rename) : value);
+    return rewrite(name, state.Resource, state);
+  const inner = (value: Json): Json => (isObject(value) ? withActivities(value, rewrite) : value);
   return Object.fromEntries(
     Object.entries(state).map(([key, value]) => {
       if (key === 'Branches' && isArray(value)) return [key, value.map(inner)];
