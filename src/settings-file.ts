@@ -64,6 +64,8 @@ const fileSchema = z.strictObject({
       /** By verb; `token` and `items` are what waits for a token, and a Map's items and results. */
       limitSeconds: z.record(z.string(), z.int().min(1).max(99_999_999)).optional(),
       keep: keepSchema.optional(),
+      keepTriggersDays: z.number().positive().optional(),
+      keepMirrorsDays: z.number().positive().optional(),
       keepOf: z.record(z.string(), keepSchema).optional(),
     })
     .optional(),

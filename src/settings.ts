@@ -71,6 +71,8 @@ export interface Settings {
   readonly plainHttpRegistries: readonly string[];
   /** How many of a pipeline's ended executions are kept, and how long; their logs go with them. */
   readonly keepExecutions: Keeping;
+  /** Events of triggers are kept so long after they were taken, mirrors of repositories after their last use. */
+  readonly keepTriggers: { readonly eventsMs: number; readonly mirrorsMs: number };
   /** Bakes, checks and commands of pipelines at once, on this machine. */
   readonly pipelineTasks: number;
   /** Of tasks whose state names none, by verb, where it is not the verb's own. */
@@ -171,6 +173,10 @@ export function loadSettings(flags: Flags, env: Readonly<Record<string, string |
     keepExecutions: {
       all: { executions: file.pipelines?.keep?.executions ?? 1_000, days: file.pipelines?.keep?.days ?? 180 },
       of: file.pipelines?.keepOf ?? {},
+    },
+    keepTriggers: {
+      eventsMs: (file.pipelines?.keepTriggersDays ?? 180) * DAY_MS,
+      mirrorsMs: (file.pipelines?.keepMirrorsDays ?? 30) * DAY_MS,
     },
     scan: {
       advisories: file.scan?.advisories,

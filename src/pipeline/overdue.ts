@@ -2,7 +2,6 @@
  * Nothing is open for ever: an execution that has been open for longer than any may be is cancelled, and so is all that
  * it began. It holds for those that wait in a group, too, and for tasks whose state says no time-out.
  */
-import { asKilnError } from '../domain/errors.ts';
 import type { Clock } from '../domain/ports/clock.ts';
 import type { ExecutionStore } from '../domain/ports/executions.ts';
 import type { SignalBody } from './stored-state.ts';
@@ -15,44 +14,18 @@ export interface OverdueParts {
 }
 
 export const LONGEST_SETTING = 'pipelines.longestDays in settings.yaml';
-const ROUND_MS = 600_000;
 const PAGE = 500;
 
 export class Overdue {
   readonly #parts: OverdueParts;
-  readonly #stop = new AbortController();
-  #rounds: Promise<void> = Promise.resolve();
 
   constructor(parts: OverdueParts) {
     this.#parts = parts;
   }
 
-  start(): void {
-    this.#rounds = this.#run();
-  }
-
-  async close(): Promise<void> {
-    this.#stop.abort();
-    await this.#rounds;
-  }
-
-  async #run(): Promise<void> {
-    const { clock, log } = this.#parts;
-    const { signal } = this.#stop;
-    while (!signal.aborted) {
-      try {
-        for (const execution of await this.round()) log.warn({ execution }, 'open for too long: cancelled');
-      } catch (thrown) {
-        // The next round tries again: they are open for that much longer.
-        if (!signal.aborted) log.warn({ err: asKilnError(thrown) }, 'overdue executions could not be ended');
-      }
-      await clock.sleep(ROUND_MS, signal).catch(() => undefined); // aborted: it ends above
-    }
-  }
-
   /** Those that were told to end. */
   async round(): Promise<readonly string[]> {
-    const { executions, longestMs, clock } = this.#parts;
+    const { executions, longestMs, clock, log } = this.#parts;
     const beforeMs = clock.now() - longestMs;
     const overdue: string[] = [];
     for (let cursor: string | undefined; ; ) {
@@ -64,7 +37,10 @@ export class Overdue {
     const cause = `It was open for more than ${longestMs / 86_400_000} days (${LONGEST_SETTING}).`;
     const body: SignalBody = { type: 'aborted', error: 'Kiln.Overdue', cause };
     const change = { actor: 'kiln', atMs: clock.now() };
-    for (const id of overdue) await executions.signal(id, 'execution.cancel', body, change);
+    for (const execution of overdue) {
+      await executions.signal(execution, 'execution.cancel', body, change);
+      log.warn({ execution }, 'open for too long: cancelled');
+    }
     return overdue;
   }
 }

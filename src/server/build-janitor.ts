@@ -5,11 +5,13 @@ import { EngineClient } from '../docker/engine-client.ts';
 import type { Store } from '../domain/ports/store.ts';
 import { artifactRemovals } from './artifact-removals.ts';
 import type { Building } from './building.ts';
-import { JanitorRounds } from './janitor-rounds.ts';
+import { JanitorRound } from './janitor-round.ts';
+import { Rounds } from './rounds.ts';
 import { systemClock } from './system-clock.ts';
 
 /** Blobs of a pull that is not recorded yet are younger. */
 const BLOBS_SPARED_MS = 24 * 3600_000;
+const ROUND_MS = 3600_000;
 
 export function buildJanitor({ settings, log, closers }: Building, store: Store, bakery: Bakery): Janitor {
   const removalEngine = new EngineClient(settings.dockerSocket);
@@ -27,7 +29,7 @@ export function buildJanitor({ settings, log, closers }: Building, store: Store,
     removals: artifactRemovals(settings, removalEngine, store),
     policy: settings.retention,
   });
-  const rounds = new JanitorRounds({
+  const round = new JanitorRound({
     janitor,
     store: store.janitor,
     events: store.events,
@@ -36,6 +38,11 @@ export function buildJanitor({ settings, log, closers }: Building, store: Store,
     log,
     ...(isShared ? { collectBlobs } : {}),
   });
+  // Until the next round the view of what runs only grows older, and an old one is refused.
+  const onFailure = 'a round of the janitor failed';
+  const rounds = new Rounds({ everyMs: ROUND_MS, clock: systemClock, log, onFailure }, (signal) =>
+    round.go(signal),
+  );
   closers.push(() => rounds.close());
   rounds.start();
   return janitor;

@@ -3,6 +3,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { readGitFacts } from '../bakery/git-facts.ts';
 import { EngineClient } from '../docker/engine-client.ts';
 import type { Store } from '../domain/ports/store.ts';
+import type { Mirrors } from '../pipeline/checkout/mirrors.ts';
 import { CommandSandbox } from '../pipeline/commands/command-sandbox.ts';
 import { Commands } from '../pipeline/commands/commands.ts';
 import { secretFolder } from '../pipeline/commands/secret-folder.ts';
@@ -20,17 +21,21 @@ import { SingleTasks } from '../pipeline/single-tasks.ts';
 import { startOther } from '../pipeline/start-other.ts';
 import { makeTasks, RESOURCES } from '../pipeline/task-registry.ts';
 import { TaskTokens } from '../pipeline/task-tokens.ts';
+import { forgetEvents, forgetMirrors } from '../pipeline/triggers/forgetting.ts';
 import type { Verbs } from '../pipeline/verbs.ts';
 import { WorkerJobs } from '../pipeline/workers/worker-jobs.ts';
 import { openArtifacts } from './artifacts.ts';
 import type { Building } from './building.ts';
 import { describeFolder } from './describe-folder.ts';
 import { openCheckouts, openTriggers, type Triggers } from './pipeline-triggers.ts';
+import { Rounds } from './rounds.ts';
 import { givenSealingKey, ownSealingKey } from './sealing-key.ts';
 import { systemClock } from './system-clock.ts';
 import { openWebhooks, reportStatuses } from './webhooks.ts';
 
 const GIT_LIMIT_MS = 30_000;
+const OVERDUE_EVERY_MS = 600_000;
+const FORGET_EVERY_MS = 3_600_000;
 const RESTORE_LIMIT_MS = 10 * 60_000;
 
 type Webhooks = Awaited<ReturnType<typeof openWebhooks>>;
@@ -140,28 +145,37 @@ export async function buildPipelines(
   const webhooks = await openWebhooks(store, systemClock, key, state.file('webhooks'), log);
   const statuses = reportStatuses(store, systemClock, state.file('secrets'), log);
   closers.push(() => statuses.close());
-  endAndForget(building, store, taskLogs);
+  endAndForget(building, store, taskLogs, checkouts.mirrors);
   return { pipelines, taskTokens, singleTasks, workerJobs, triggers, webhooks };
 }
 
-/** Executions do not stay open for ever, nor are those that have ended kept so. */
-function endAndForget({ settings, log, closers }: Building, store: Store, taskLogs: DiskTaskLogs): void {
-  const retention = new Retention({
-    history: store.executionHistory,
-    executions: store.executions,
-    logs: taskLogs,
-    keeping: settings.keepExecutions,
-    clock: systemClock,
-    log,
-  });
-  closers.push(() => retention.close());
-  retention.start();
-  const overdue = new Overdue({
-    executions: store.executions,
-    longestMs: settings.longestExecutionMs,
-    clock: systemClock,
-    log,
-  });
-  closers.push(() => overdue.close());
-  overdue.start();
+/** Executions do not stay open for ever, nor is what they and their triggers have left kept so. */
+function endAndForget(
+  { settings, log, closers }: Building,
+  store: Store,
+  taskLogs: DiskTaskLogs,
+  mirrors: Mirrors,
+): void {
+  const clock = systemClock;
+  const { triggers, executions, executionHistory: history } = store;
+  const { keepExecutions: keeping, keepTriggers, longestExecutionMs: longestMs } = settings;
+  const retention = new Retention({ history, executions, logs: taskLogs, keeping, clock, log });
+  const overdue = new Overdue({ executions, longestMs, clock, log });
+  const comesRound = (
+    everyMs: number,
+    onFailure: string,
+    round: (signal: AbortSignal) => Promise<unknown>,
+  ) => {
+    const rounds = new Rounds({ everyMs, clock, log, onFailure }, round);
+    closers.push(() => rounds.close());
+    rounds.start();
+  };
+  comesRound(OVERDUE_EVERY_MS, 'overdue executions could not be ended', () => overdue.round());
+  comesRound(FORGET_EVERY_MS, 'old executions could not be removed', (signal) => retention.round(signal));
+  comesRound(FORGET_EVERY_MS, 'old events of triggers could not be removed', (signal) =>
+    forgetEvents(triggers, clock.now() - keepTriggers.eventsMs, signal),
+  );
+  comesRound(FORGET_EVERY_MS, 'unused mirrors of repositories could not be removed', (signal) =>
+    forgetMirrors(mirrors, triggers, clock.now() - keepTriggers.mirrorsMs, signal),
+  );
 }

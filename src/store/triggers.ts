@@ -13,6 +13,7 @@ import type { TriggerEventTable } from './tables/triggers.ts';
 
 /** So many later events at most may have come before an earlier one. */
 const OVERTAKEN_BY = 50;
+const PRUNED_AT_A_TIME = 500;
 
 export class TriggerEvents implements TriggerStore {
   readonly #database: Database;
@@ -166,6 +167,23 @@ export class TriggerEvents implements TriggerStore {
       if (filter.source !== undefined) query = query.where('source', '=', filter.source);
       const rows = await query.orderBy('ordinal', 'desc').limit(bounds.fetch).execute();
       return pageByOrdinal(rows, bounds, taken);
+    });
+  }
+
+  prune(takenBeforeMs: number): Promise<number> {
+    return this.#database.coordinate(async (db) => {
+      const oldest = await db
+        .selectFrom('trigger_events')
+        .select('ordinal')
+        .where('outcome', 'is not', null)
+        .where('at_ms', '<', takenBeforeMs)
+        .orderBy('ordinal')
+        .limit(PRUNED_AT_A_TIME)
+        .execute();
+      const ordinals = oldest.map(({ ordinal }) => ordinal);
+      if (ordinals.length > 0)
+        await db.deleteFrom('trigger_events').where('ordinal', 'in', ordinals).execute();
+      return ordinals.length;
     });
   }
 

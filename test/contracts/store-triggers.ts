@@ -60,6 +60,20 @@ export function triggersContract(underTest: () => StoreUnderTest): void {
     expect(await triggers.take('src-1', 'push/5', push('a'), by)).toBeDefined();
   });
 
+  it('forgets what is settled and old, and nothing that waits', async () => {
+    const { triggers } = underTest().store;
+    await triggers.register(SOURCE, [], by);
+    const taken = async (commit: string, atMs: number) =>
+      (await triggers.take('src-1', `push/${commit}`, push(commit), { ...by, atMs })) ?? -1;
+    const [old, waits, young] = [await taken('a', 10), await taken('b', 20), await taken('c', 30)];
+    for (const number of [old, young]) await triggers.settle(number, { kind: 'passed-over', why: 'so' }, by);
+    expect(await triggers.prune(10)).toBe(0);
+    expect(await triggers.prune(30)).toBe(1);
+    expect(await triggers.prune(30)).toBe(0);
+    const left = await triggers.list({ source: 'src-1' }, { limit: 9 });
+    expect(left.items.map(({ number }) => number)).toEqual([young, waits]);
+  });
+
   it('keeps sources, what their files say now, and cursors', async () => {
     const { triggers } = underTest().store;
     await triggers.register(SOURCE, [], by);

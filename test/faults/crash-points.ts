@@ -137,6 +137,7 @@ const BESIDE = new Set([
   'store.leases.acquire',
   'store.servers.beat',
   'store.triggers.note',
+  'store.triggers.prune',
   'store.webhooks.claimStatuses',
 ]);
 

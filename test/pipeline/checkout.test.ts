@@ -1,16 +1,19 @@
 /** Checkouts by real git, of real repositories. */
-import { access, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { access, mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { SourceLocation } from '../../src/domain/trigger.ts';
 import { Checkout } from '../../src/pipeline/checkout/checkout.ts';
 import { Git, gitEnvironment } from '../../src/pipeline/checkout/git.ts';
 import { Mirrors } from '../../src/pipeline/checkout/mirrors.ts';
 import { remoteRefs } from '../../src/pipeline/checkout/remote-refs.ts';
 import { repositoryUrl } from '../../src/pipeline/checkout/repository-url.ts';
 import { folderWithin, Workspaces } from '../../src/pipeline/checkout/workspaces.ts';
+import { forgetMirrors } from '../../src/pipeline/triggers/forgetting.ts';
 import { GitRemote } from './git-remote.ts';
 
+const DAY = 86_400_000;
 const { signal } = new AbortController();
 const OPTIONS = { submodules: true, lfs: true };
 
@@ -131,6 +134,32 @@ describe('a checkout', () => {
     await rm(path.join(mirror.directory, 'objects'), { recursive: true });
     await workspaces.make('exec-1', { repository: remote.url, commit, options: OPTIONS }, signal);
     expect(await workspaces.isThere('exec-1')).toBe(true);
+  });
+
+  it('is of mirrors that are kept while they are used, or their source is registered', async () => {
+    const { mirrors } = parts('forgotten');
+    const mirrored = async (name: string) => {
+      const remote = new GitRemote(directory, name);
+      const commit = remote.commit('first', { a: '1' });
+      remote.push();
+      const { directory: folder } = await mirrors.fresh(remote.url, undefined, signal);
+      const old = new Date(Date.now() - 31 * DAY);
+      await utimes(folder, old, old);
+      return { url: remote.url, commit, folder };
+    };
+    const [registered, used] = [
+      await mirrored('registered'),
+      await mirrored('used'),
+      await mirrored('unused'),
+    ];
+    await mirrors.holding(used.url, used, undefined, signal);
+    const location: SourceLocation = { kind: 'repository', url: registered.url };
+    const sources = async () => [{ location }];
+    const forget = () => forgetMirrors(mirrors, { sources }, Date.now() - 30 * DAY, signal);
+    expect(await forget()).toBe(1);
+    const left = [registered, used].map(({ folder }) => path.basename(folder));
+    expect((await readdir(path.join(directory, 'forgotten/mirrors'))).toSorted()).toEqual(left.toSorted());
+    expect(await forget()).toBe(0);
   });
 
   it('runs no hook, of a template of the user neither', async () => {

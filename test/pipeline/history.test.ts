@@ -18,6 +18,7 @@ import { openStore } from '../../src/store/open.ts';
 import { check, deployment, image, release, service } from '../contracts/store-samples.ts';
 
 const DAY = 86_400_000;
+const { signal } = new AbortController();
 const MACHINE = {
   StartAt: 'Build',
   States: {
@@ -95,7 +96,7 @@ it('what is open for longer than it may be is cancelled: what runs, and what wai
     executions,
     longestMs: 30 * DAY,
     clock: systemClock,
-    log: { warn: console.error },
+    log: { warn: () => undefined },
   });
   expect((await overdue.round()).toSorted()).toEqual(['behind', 'first']);
   const statusOf = async (id: string) => (await executions.get(id))?.status;
@@ -190,15 +191,15 @@ it('what is not kept goes with its logs; logs of what the store does not know go
     logs,
     keeping: { all: { executions: 3, days: 30 }, of: { shop: { executions: 5 } } },
     clock: { ...systemClock, now: () => systemClock.now() + aheadMs },
-    log: { info: () => undefined, warn: console.error },
+    log: { info: () => undefined },
   });
-  expect(await retention.round()).toBe(0); // all ended just now
+  expect(await retention.round(signal)).toBe(0); // all ended just now
   expect((await logs.executions()).toSorted()).toEqual(ids);
   aheadMs = DAY;
-  expect(await retention.round()).toBe(3);
+  expect(await retention.round(signal)).toBe(3);
   expect((await logs.executions()).toSorted()).toEqual(ids.slice(3));
   expect(await store.executions.get('e2')).toBeUndefined();
   aheadMs = 31 * DAY;
-  expect(await retention.round()).toBe(4);
+  expect(await retention.round(signal)).toBe(4);
   expect(await logs.executions()).toEqual(['e7']);
 });

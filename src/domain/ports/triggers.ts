@@ -65,6 +65,8 @@ export interface TriggerStore {
   settle(number: Revision, outcome: TriggerOutcome, change: Change): Promise<void>;
   /** Newest first. */
   list(filter: { readonly source?: string }, page: PageRequest): Promise<Page<TakenEvent>>;
+  /** Forgets some of those that were taken before and are settled, oldest first; how many. */
+  prune(takenBeforeMs: number): Promise<number>;
   /** A number that somebody goes on from after a restart; undefined: never noted. */
   cursor(name: string): Promise<number | undefined>;
   note(name: string, value: number): Promise<void>;

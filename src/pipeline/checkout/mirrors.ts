@@ -1,9 +1,9 @@
 /**
  * A bare mirror of each repository, so that a push costs what it brings and no more. One fetch at a time for each; a
- * mirror that a crash has left unusable is made anew.
+ * mirror that a crash has left unusable is made anew. Its folder's time is when it was used last.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { KilnError } from '../../domain/errors.ts';
 import { isMissing } from '../../files/system-error.ts';
@@ -39,7 +39,8 @@ export class Mirrors {
   async fresh(address: string, depth: number | undefined, signal: AbortSignal): Promise<Mirror> {
     const from = repositoryUrl(address);
     const mirror = this.#mirror(from);
-    await this.#inTurn(from.url, () => this.#fetch(mirror, from, BRANCHES_AND_TAGS, { depth, signal }));
+    await noteUse(mirror);
+    await this.#inTurn(mirror, () => this.#fetch(mirror, from, BRANCHES_AND_TAGS, { depth, signal }));
     return mirror;
   }
 
@@ -52,9 +53,10 @@ export class Mirrors {
   ): Promise<Mirror> {
     const repository = repositoryUrl(address);
     const mirror = this.#mirror(repository);
+    await noteUse(mirror);
     if (await mirror.holds(commit, signal)) return mirror;
     const isBranchOrTag = ref === undefined || /^refs\/(heads|tags)\//.test(ref);
-    await this.#inTurn(repository.url, async () => {
+    await this.#inTurn(mirror, async () => {
       if (from === undefined && isBranchOrTag) {
         await this.#fetch(mirror, repository, BRANCHES_AND_TAGS, { depth, signal });
       } else {
@@ -67,6 +69,29 @@ export class Mirrors {
     throw new KilnError('checkout.failed', `${repository.url} has no commit ${commit} any more.`, {
       next: 'Push it again, or start the pipeline at another commit.',
     });
+  }
+
+  /** Removes those that nobody has used since, but of these repositories. How many went. */
+  async sweep(kept: readonly string[], usedFromMs: number, signal: AbortSignal): Promise<number> {
+    const spared = new Set(kept.map((address) => this.#mirror(repositoryUrl(address)).directory));
+    let swept = 0;
+    for (const name of await this.#names()) {
+      if (signal.aborted) break;
+      const directory = path.join(this.#directory, name);
+      if (spared.has(directory)) continue;
+      const gone = await this.#inTurn({ directory }, () => removeUnused(directory, usedFromMs));
+      if (gone) swept += 1;
+    }
+    return swept;
+  }
+
+  async #names(): Promise<readonly string[]> {
+    try {
+      return await readdir(this.#directory);
+    } catch (error) {
+      if (isMissing(error)) return [];
+      throw error;
+    }
   }
 
   #mirror({ url }: RepositoryUrl): Mirror {
@@ -127,17 +152,36 @@ export class Mirrors {
     await rename(half, directory);
   }
 
-  async #inTurn<Result>(url: string, work: () => Promise<Result>): Promise<Result> {
-    const before = this.#turns.get(url) ?? Promise.resolve();
+  async #inTurn<Result>(
+    { directory }: Pick<Mirror, 'directory'>,
+    work: () => Promise<Result>,
+  ): Promise<Result> {
+    const before = this.#turns.get(directory) ?? Promise.resolve();
     // Whether the one before failed is the affair of who asked for it.
     const turn = before.then(work, work);
-    this.#turns.set(url, turn);
+    this.#turns.set(directory, turn);
     try {
       return await turn;
     } finally {
-      if (this.#turns.get(url) === turn) this.#turns.delete(url);
+      if (this.#turns.get(directory) === turn) this.#turns.delete(directory);
     }
   }
+}
+
+async function noteUse({ directory }: Mirror): Promise<void> {
+  const now = new Date();
+  await utimes(directory, now, now).catch((error: unknown) => {
+    if (!isMissing(error)) throw error;
+  });
+}
+
+/** In one step, as it was made: one that is there is whole. */
+async function removeUnused(directory: string, usedFromMs: number): Promise<boolean> {
+  if ((await stat(directory)).mtimeMs >= usedFromMs) return false;
+  const gone = `${directory}.gone`;
+  await rename(directory, gone);
+  await rm(gone, { recursive: true, force: true });
+  return true;
 }
 
 export interface CommitFacts {

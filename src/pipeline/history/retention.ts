@@ -3,7 +3,6 @@
  * then it removes logs of executions that the store does not know: those of the swept ones, and what a crash between
  * the two has left. Logs lie on each server's own disk, so every server does that for itself.
  */
-import { asKilnError } from '../../domain/errors.ts';
 import type { Clock } from '../../domain/ports/clock.ts';
 import type { ExecutionHistoryStore, Keeping } from '../../domain/ports/execution-history.ts';
 import type { ExecutionStore } from '../../domain/ports/executions.ts';
@@ -15,74 +14,45 @@ export interface RetentionParts {
   readonly logs: Pick<DiskTaskLogs, 'executions' | 'remove'>;
   readonly keeping: Keeping;
   readonly clock: Clock;
-  readonly log: {
-    info(fields: Readonly<Record<string, unknown>>, message: string): void;
-    warn(fields: Readonly<Record<string, unknown>>, message: string): void;
-  };
+  readonly log: { info(fields: Readonly<Record<string, unknown>>, message: string): void };
 }
 
 const DAY_MS = 86_400_000;
-const ROUND_MS = 3_600_000;
 /** Whoever waits for an execution still reads how it ended. */
 const SPARED_MS = 3_600_000;
 const BATCH = 100;
 
 export class Retention {
   readonly #parts: RetentionParts;
-  readonly #stop = new AbortController();
-  #rounds: Promise<void> = Promise.resolve();
 
   constructor(parts: RetentionParts) {
     this.#parts = parts;
   }
 
-  start(): void {
-    this.#rounds = this.#run();
-  }
-
-  async close(): Promise<void> {
-    this.#stop.abort();
-    await this.#rounds;
-  }
-
-  async #run(): Promise<void> {
-    const { clock, log } = this.#parts;
-    const { signal } = this.#stop;
-    while (!signal.aborted) {
-      try {
-        const swept = await this.round();
-        if (swept > 0) log.info({ swept }, 'executions that are not kept any more were removed');
-      } catch (thrown) {
-        // The next round tries again; until then there is only more than need be.
-        if (!signal.aborted) log.warn({ err: asKilnError(thrown) }, 'old executions could not be removed');
-      }
-      await clock.sleep(ROUND_MS, signal).catch(() => undefined); // aborted: it ends above
-    }
-  }
-
   /** How many were swept. */
-  async round(): Promise<number> {
-    const { history, keeping, clock } = this.#parts;
+  async round(signal: AbortSignal): Promise<number> {
+    const { history, keeping, clock, log } = this.#parts;
     let swept = 0;
     for (const pipeline of await history.pipelines()) {
       const { all, of } = keeping;
       const { executions: count = all.executions, days = all.days } = of[pipeline] ?? {};
       const nowMs = clock.now();
       const limits = { endedFromMs: nowMs - days * DAY_MS, sparedFromMs: nowMs - SPARED_MS };
-      for (let gone = BATCH; gone === BATCH && !this.#stop.signal.aborted; ) {
+      for (let gone = BATCH; gone === BATCH && !signal.aborted; ) {
         const by = { actor: 'retention', atMs: nowMs };
         gone = (await history.sweep({ pipeline, count, ...limits }, BATCH, by)).length;
         swept += gone;
       }
     }
-    await this.#removeLogs();
+    await this.#removeLogs(signal);
+    if (swept > 0) log.info({ swept }, 'executions that are not kept any more were removed');
     return swept;
   }
 
-  async #removeLogs(): Promise<void> {
+  async #removeLogs(signal: AbortSignal): Promise<void> {
     const { logs, executions } = this.#parts;
     for (const id of await logs.executions()) {
-      if (this.#stop.signal.aborted) return;
+      if (signal.aborted) return;
       if ((await executions.get(id)) === undefined) await logs.remove(id);
     }
   }
