@@ -15,6 +15,7 @@ import type { Store } from './domain/ports/store.ts';
 import { createApp } from './http/app.ts';
 import { checkListen } from './http/listen.ts';
 import { readPageFiles } from './http/page.ts';
+import { secretFolder } from './pipeline/commands/secret-folder.ts';
 import { executionGraph } from './pipeline/execution-graph.ts';
 import { PipelineHealth } from './pipeline/health/pipeline-health.ts';
 import { DiskTaskLogs } from './pipeline/logs/task-logs.ts';
@@ -26,6 +27,7 @@ import { buildPipelines } from './server/build-pipelines.ts';
 import { buildScans } from './server/build-scans.ts';
 import { buildRouter, buildTargets } from './server/build-targets.ts';
 import { ARCH, type Building, type Entries, type Surroundings } from './server/building.ts';
+import { openChat } from './server/chat.ts';
 import { stopEverything } from './server/down.ts';
 import { ImageChecker } from './server/image-checker.ts';
 import { imageVerbs } from './server/image-verbs.ts';
@@ -193,6 +195,7 @@ async function build(building: Building): Promise<Omit<KilnServer, 'close'>> {
     sources: triggers.sources,
     poller: triggers.poller,
     webhooks,
+    chat: openChat(settings, secretFolder(state.file('secrets')), log),
     services: {
       list: (filter, signal) => serviceStatuses(deploy, filter, signal),
       logs: (component, environment, query, signal) =>

@@ -69,6 +69,17 @@ const fileSchema = z.strictObject({
       keepOf: z.record(z.string(), keepSchema).optional(),
     })
     .optional(),
+  chat: z
+    .strictObject({
+      slack: z.strictObject({
+        secret: z.string().min(1),
+        users: z.record(
+          z.string().regex(/^[UW][A-Z0-9]{2,30}$/, 'the id of a Slack user'),
+          z.string().min(1),
+        ),
+      }),
+    })
+    .optional(),
   s3: s3Schema.optional(),
   artifacts: z
     .strictObject({

@@ -95,6 +95,8 @@ export interface Settings {
   };
   /** Events that nothing needs any more are kept so long. */
   readonly keepEventsMs: number;
+  /** Name of the secret that Slack signs with, and of the token whose rights each of its users has. */
+  readonly slack?: { readonly secret: string; readonly users: Readonly<Record<string, string>> };
   /** By which rules the janitor announces and sweeps images. */
   readonly retention: RetentionPolicy;
   /** Of the user who runs this. */
@@ -165,6 +167,7 @@ export function loadSettings(flags: Flags, env: Readonly<Record<string, string |
         file.registries?.logins ??
         path.join(env.DOCKER_CONFIG ?? path.join(homedir(), '.docker'), 'config.json'),
     ),
+    ...(file.chat && { slack: file.chat.slack }),
     keepEventsMs: (file.events?.keepDays ?? DEFAULT_EVENT_DAYS) * DAY_MS,
     retention: retention(file.janitor),
     pipelineTasks: file.pipelines?.tasks ?? 8,

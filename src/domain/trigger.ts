@@ -165,9 +165,9 @@ export interface PipelineEndedEvent {
   readonly status: string;
 }
 
-/** Somebody asks for it, over the API. */
+/** Somebody asks for it, over the API or in a chat. */
 export interface AskedEvent {
-  readonly kind: 'api';
+  readonly kind: 'api' | 'chat';
   readonly source: string;
   /** Unique to this wish. */
   readonly delivery: string;

@@ -1,6 +1,6 @@
 /**
  * The HTTP surface, put together. Every request passes, in this order: a request id and the access log, Host and
- * Origin, the token, and then its operation. `/healthz` and `/readyz` need no token, and `/webhooks` a signature instead.
+ * Origin, the token, and then its operation. `/healthz` and `/readyz` need no token, and `/webhooks` and `/chat` a signature instead.
  */
 import { Hono } from 'hono';
 import { API_ROOT, pathOf } from '../api/routes.ts';
@@ -11,6 +11,7 @@ import { assertRole, authenticate, bearerSecret } from './auth.ts';
 import { serveBakes } from './bakes.ts';
 import { serveCatalogue } from './catalogue.ts';
 import { serveChannels } from './channels.ts';
+import { receiveChat } from './chat.ts';
 import { serveChecks } from './checks.ts';
 import { serveDeployments } from './deployments.ts';
 import { StreamCount, type StreamParts } from './event-stream.ts';
@@ -76,6 +77,7 @@ export function createApp(httpParts: HttpParts): App {
   app.get('/readyz', () => readinessAnswer(parts));
   servePageFiles(app, parts.page);
   receiveWebhooks(app, parts);
+  receiveChat(app, parts);
   app.use(async (context, next) => {
     const sent = context.req.header('authorization');
     const header = context.req.path === TERRAFORM_STATE ? passwordAsBearer(sent) : sent;
@@ -125,7 +127,6 @@ function serveOperations(operations: Operations, parts: StreamParts, codes: Page
   servePipelineHealth(operations, parts);
   serveTaskTokens(operations, parts);
   serveWorkers(operations, parts);
-  servePipelineLogs(operations, parts);
   serveServices(operations, parts);
   serveSources(operations, parts);
   serveTokens(operations, parts);

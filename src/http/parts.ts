@@ -173,6 +173,12 @@ export interface HttpParts {
     readonly registry: Pick<WebhookRegistry, 'add' | 'remove'>;
     readonly limits: GateLimits;
   };
+  readonly chat: {
+    /** That Slack signs with; undefined: there is none, and nobody is listened to. */
+    readonly slackSecret: () => Promise<string | undefined>;
+    /** Name of a token by the Slack user who has its rights. */
+    readonly users: Readonly<Record<string, string>>;
+  };
   readonly sources: Pick<Sources, 'watch' | 'get' | 'remove' | 'ask' | 'pushed'>;
   readonly poller: Pick<Poller, 'stateOf'>;
   readonly services: ServicesPart;

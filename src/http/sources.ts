@@ -55,7 +55,12 @@ export function serveSources(
   operations.json('sources.start', async ({ params, body }, { actor, attempt }) => {
     const delivery = attempt?.key ?? Buffer.from(randomBytes(16)).toString('hex');
     const { at, parameters } = body;
-    const wish = { delivery: `${actor.name}/${delivery}`, parameters, ...present({ at }) };
+    const wish = {
+      kind: 'api' as const,
+      delivery: `${actor.name}/${delivery}`,
+      parameters,
+      ...present({ at }),
+    };
     const { execution } = await sources.ask(params.id, wish, actor.name);
     return { execution };
   });

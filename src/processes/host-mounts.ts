@@ -72,7 +72,7 @@ export function sealArguments(mounts: HostMounts, covered: string): readonly str
     .flatMap((hidden) => ['--remount-ro', hidden.path]);
 }
 
-export function isWithin(file: string, directory: string): boolean {
+function isWithin(file: string, directory: string): boolean {
   const relative = path.relative(directory, file);
   return relative === '' || (!relative.startsWith('../') && relative !== '..' && !path.isAbsolute(relative));
 }

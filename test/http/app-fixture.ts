@@ -197,6 +197,7 @@ function smallParts(
   const bake = (id: BakeId) => ({ id, directory: '/app', startedAtMs: 1, startedBy: 'test' });
   return {
     store,
+    chat: { slackSecret: () => Promise.resolve(undefined), users: {} },
     bakery: {
       async start() {
         acts.push('bake');

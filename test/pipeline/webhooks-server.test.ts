@@ -1,4 +1,5 @@
 /** From a webhook to the status of its commit: a real server, a real git remote, and a stand-in for the provider's API. */
+import { createHmac, randomUUID } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import path from 'node:path';
@@ -53,6 +54,10 @@ beforeAll(async () => {
   const address = provider.address();
   const api = `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`;
   kiln = await Kiln.create();
+  await mkdir(kiln.state, { recursive: true });
+  const users = { U2CERLKJA: 'anna', U0VIEWER: 'vic' };
+  const chat = { slack: { secret: 'token', users } };
+  await writeFile(path.join(kiln.state, 'settings.yaml'), JSON.stringify({ chat }));
   await kiln.serve();
   await mkdir(path.join(kiln.state, 'secrets'), { recursive: true });
   await writeFile(path.join(kiln.state, 'secrets/token'), SECRET);
@@ -163,5 +168,51 @@ describe('a pull request from a fork', () => {
       input: { trigger: { kind: 'pull-request', fromFork: true, trusted: false }, commit: { sha } },
     });
     expect(JSON.stringify(shown)).not.toContain(SECRET);
+  });
+});
+
+describe('a slash command of Slack', () => {
+  async function slash(
+    text: string,
+    { user = 'U2CERLKJA', key = SECRET, id = randomUUID() as string } = {},
+  ): Promise<{ status: number; text?: string }> {
+    const body = String(new URLSearchParams({ command: '/kiln', text, user_id: user, trigger_id: id }));
+    const timestamp = String(Math.floor(Date.now() / 1_000));
+    const file = await kiln.serverFile();
+    const answer = await fetch(`${file?.url}/chat/slack`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/x-www-form-urlencoded',
+        'x-slack-request-timestamp': timestamp,
+        'x-slack-signature': `v0=${createHmac('sha256', key).update(`v0:${timestamp}:${body}`).digest('hex')}`,
+      },
+      body,
+    });
+    return { status: answer.status, ...((await answer.json()) as object) };
+  }
+
+  it('starts a pipeline once, tells what it waits for and answers it, with the rights of a token', async () => {
+    await kiln.json('tokens', 'create', 'anna', '--role', 'deployer', '--environment', 'stage/*');
+    await kiln.json('tokens', 'create', 'vic', '--role', 'viewer');
+    expect((await slash('start shop', { user: 'U0VIEWER' })).text).toContain('needs the role deployer');
+    const started = await slash('start shop at main', { id: 'once' });
+    const [id = ''] = /exec-[0-9a-f]+/.exec(started.text ?? '') ?? [];
+    expect(await slash('start shop at main', { id: 'once' })).toEqual(started);
+    await until('it waits', async () => (await slash(`why ${id}`)).text?.includes('to approve') ?? false);
+    expect((await slash('list', { user: 'U0VIEWER' })).text).toBe(`shop RUNNING ${id}`);
+    expect(await kiln.json('pipeline', 'show', id)).toMatchObject({
+      input: { trigger: { kind: 'chat', by: 'anna' } },
+    });
+    expect(await slash(`approve ${id} seen`, { user: 'U0VIEWER' })).not.toMatchObject({
+      text: expect.stringContaining('is approved'),
+    });
+    expect((await slash(`approve ${id} seen`)).text).toBe(`${id} is approved by anna.`);
+    await until('it goes on', async () => (await slash(`why ${id}`)).text === 'shop SUCCEEDED');
+  });
+
+  it('is heard only from Slack, and from whom an admin has named', async () => {
+    expect(await slash('list', { key: 'another' })).toMatchObject({ status: 401, code: 'webhook.unsigned' });
+    expect((await slash('list', { user: 'U0STRANGER' })).text).toContain('does not know the Slack user');
+    expect((await slash('start cellar')).text).toContain('watches no pipeline cellar');
   });
 });

@@ -20,6 +20,7 @@ export function eventKey(event: TriggerEvent, unique: string): string {
     case 'pipeline-ended':
       return `pipeline-ended/${event.execution}`;
     case 'api':
+    case 'chat':
       return `${event.kind}/${event.delivery}`;
   }
 }

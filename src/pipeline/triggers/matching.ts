@@ -22,6 +22,7 @@ export function concerns(source: PipelineSource, event: TriggerEvent): boolean {
       return isRepositoryOf(source, event);
     case 'schedule':
     case 'api':
+    case 'chat':
       return source.id === event.source;
     case 'channel-moved':
       return source.triggers.channel.some((channel) => isChannel(channel, event));
@@ -53,6 +54,7 @@ export function passedOver(source: PipelineSource, event: TriggerEvent): string 
     case 'channel-moved':
     case 'base-moved':
     case 'api':
+    case 'chat':
       return undefined;
   }
 }

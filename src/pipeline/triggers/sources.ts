@@ -5,7 +5,7 @@ import type { Change } from '../../domain/change.ts';
 import { KilnError } from '../../domain/errors.ts';
 import type { Clock } from '../../domain/ports/clock.ts';
 import type { TriggerStore } from '../../domain/ports/triggers.ts';
-import type { PipelineSource, PushEvent, SourceLocation } from '../../domain/trigger.ts';
+import type { AskedEvent, PipelineSource, PushEvent, SourceLocation } from '../../domain/trigger.ts';
 import { isMissing } from '../../files/system-error.ts';
 import type { Mirrors } from '../checkout/mirrors.ts';
 import { remoteRefs } from '../checkout/remote-refs.ts';
@@ -103,18 +103,11 @@ export class Sources {
   /** Starts its pipeline at a branch, tag or commit; twice with one `delivery`, once. */
   async ask(
     id: string,
-    {
-      delivery,
-      ...wish
-    }: {
-      readonly delivery: string;
-      readonly at?: string;
-      readonly parameters?: Readonly<Record<string, unknown>>;
-    },
+    wish: Omit<AskedEvent, 'source' | 'sender'>,
     actor: string,
   ): Promise<Required<Taken>> {
     await this.get(id);
-    const event = { kind: 'api', source: id, delivery, sender: actor, ...wish } as const;
+    const event: AskedEvent = { ...wish, source: id, sender: actor };
     await this.#parts.inbox.startFor(event, { actor });
     // The same for the same wish, whether it was told before or not.
     return { source: id, execution: executionOf(id, eventKey(event, '')) };

@@ -281,6 +281,7 @@ function triggerFacts(event: TriggerEvent): JsonObject {
       return { by: event.kind, pipeline, execution, status };
     }
     case 'api':
+    case 'chat':
       return by;
   }
 }
