@@ -3,10 +3,10 @@
  * is this server's own has nobody else to hear it, and nothing is said.
  */
 import { hostname } from 'node:os';
-import { asKilnError } from '../domain/errors.ts';
 import { BEAT_EVERY_MS, type KnownServer } from '../domain/known-server.ts';
 import type { Clock } from '../domain/ports/clock.ts';
 import type { ServerStore } from '../domain/ports/servers.ts';
+import { Rounds } from './rounds.ts';
 
 const FORGOTTEN_AFTER_MS = 30 * 24 * 3_600_000;
 
@@ -26,8 +26,7 @@ export class KnownServers {
   readonly id: string;
   readonly host = hostname();
   readonly #parts: KnownServersParts;
-  readonly #stop = new AbortController();
-  #beating: Promise<void> | undefined;
+  #beats: Rounds | undefined;
   #url = '';
 
   constructor(parts: KnownServersParts) {
@@ -40,13 +39,15 @@ export class KnownServers {
     this.#url = url;
     if (!this.#parts.shares) return;
     await this.#beat();
-    this.#beating = this.#beats();
+    const { clock, log } = this.#parts;
+    const onFailure = 'cannot say that this server lives; trying again';
+    this.#beats = new Rounds({ everyMs: BEAT_EVERY_MS, clock, log, onFailure }, () => this.#beat());
+    this.#beats.start();
   }
 
   async close(): Promise<void> {
-    if (this.#beating === undefined) return;
-    this.#stop.abort();
-    await this.#beating;
+    if (this.#beats === undefined) return;
+    await this.#beats.close();
     await this.#parts.store.stopped(this.id, this.#parts.clock.now());
   }
 
@@ -67,18 +68,5 @@ export class KnownServers {
   #beat(): Promise<void> {
     const { store, clock } = this.#parts;
     return store.beat(this.#self(), clock.now() - FORGOTTEN_AFTER_MS);
-  }
-
-  async #beats(): Promise<void> {
-    const { clock, log } = this.#parts;
-    const { signal } = this.#stop;
-    for (;;) {
-      await clock.sleep(BEAT_EVERY_MS, signal).catch(() => undefined); // aborted: it ends here
-      if (signal.aborted) return;
-      await this.#beat().catch((thrown: unknown) => {
-        const { code, message } = asKilnError(thrown);
-        log.warn({ code, why: message }, 'cannot say that this server lives; trying again');
-      });
-    }
   }
 }
