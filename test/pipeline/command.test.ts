@@ -76,6 +76,8 @@ describe('kiln pipeline', () => {
       cause: 'line 3',
       stateSequence: ['Build', 'Sorry'],
     });
+    const told = await kiln('pipeline', 'try', ...files, '--mocks', broken);
+    expect(told).toMatchObject({ code: 1, out: expect.stringContaining('Sorry: line 3') });
   });
 
   it('refuses a wrong definition and a task without a result, saying what to do', async () => {

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
+import { EXIT } from '../../api/failures.ts';
 import { KilnError } from '../../domain/errors.ts';
 import { isObject, type Json, type JsonObject } from '../../pipeline/asl/json.ts';
 import type { Mocks } from '../../pipeline/asl/mocks.ts';
@@ -29,7 +30,10 @@ export async function run(context: Context): Promise<number> {
   });
 }
 
-/** A dry run in virtual time; how the execution ended is the answer, not the exit code. */
+/**
+ * A dry run in virtual time. Programs read how it ended from the JSON, which is there whatever the end: exit code 0.
+ * People, and scripts that only ask whether it works, get 1 for an execution that does not succeed.
+ */
 async function tryOut(context: Context): Promise<number> {
   const { readPipeline } = await import('../../pipeline/definition/pipeline-file.ts');
   const { runMachine } = await import('../../pipeline/asl/run.ts');
@@ -44,7 +48,7 @@ async function tryOut(context: Context): Promise<number> {
     ...(isObject(given) && { context: given }),
   });
   const { history: _, ...shown } = result;
-  return answer(context, shown, () => {
+  const told = answer(context, shown, () => {
     const { terminal } = context;
     const end =
       result.status === 'SUCCEEDED'
@@ -54,6 +58,7 @@ async function tryOut(context: Context): Promise<number> {
     const output = result.output === undefined ? failure : JSON.stringify(result.output, null, 2);
     return [`${result.stateSequence.join(' → ')}`, end, ...(output === '' ? [] : [output])].join('\n');
   });
+  return context.json || result.status === 'SUCCEEDED' ? told : EXIT.negative;
 }
 
 async function draw(context: Context): Promise<number> {
