@@ -38,9 +38,13 @@ export function sqliteSubject(): StoreSubject {
 
 export async function postgresSubject(): Promise<StoreSubject> {
   const postgres = await PrivatePostgres.start();
+  // Migrated once, and copied for each test.
+  const migrated = await postgres.database();
+  await (await open({ kind: 'postgres', url: migrated })).close();
+  const template = new URL(migrated).pathname.slice(1);
   return {
     kind: 'postgres',
-    fresh: async () => ({ kind: 'postgres', url: await postgres.database() }),
+    fresh: async () => ({ kind: 'postgres', url: await postgres.database(template) }),
     close: () => postgres.close(),
   };
 }
