@@ -12,6 +12,7 @@ import { serviceLogs } from './deploy/service-logs.ts';
 import { serviceStatuses } from './deploy/status.ts';
 import { serviceKey } from './domain/ids.ts';
 import type { Store } from './domain/ports/store.ts';
+import type { TaskLogAbout } from './domain/ports/task-log.ts';
 import { createApp } from './http/app.ts';
 import { checkListen } from './http/listen.ts';
 import { readPageFiles } from './http/page.ts';
@@ -127,7 +128,7 @@ async function build(building: Building): Promise<Omit<KilnServer, 'close'>> {
   rebakes.start();
 
   const deployer = new Deployer(deploy, owners);
-  const taskLogs = new DiskTaskLogs(state.file('pipelines/logs'), systemClock, log);
+  const taskLogs = openTaskLogs(building, store);
   const verbs = pipelineVerbs({
     store,
     bakery,
@@ -225,6 +226,17 @@ async function build(building: Building): Promise<Omit<KilnServer, 'close'>> {
   closers.push(() => servers.close());
   state.writeServerFile({ url: api.url, pid: process.pid, version: entries.version, startedAtMs });
   return { url: api.url, asked: asked.promise };
+}
+
+/** A store that is this server's own need not say which server has a log. */
+function openTaskLogs({ state, log }: Building, { engine, logPlaces }: Store): DiskTaskLogs {
+  const note = async ({ key, execution, state: name }: TaskLogAbout): Promise<void> => {
+    const task = key.slice(execution.length + 1);
+    const startedAtMs = systemClock.now();
+    await logPlaces.note({ execution, task, server: state.id, state: name, startedAtMs });
+  };
+  const place = [state.file('pipelines/logs'), systemClock, log] as const;
+  return engine === 'postgres' ? new DiskTaskLogs(...place, note) : new DiskTaskLogs(...place);
 }
 
 async function buildStore({ settings, entries, around, state, closers }: Building): Promise<Store> {

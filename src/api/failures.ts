@@ -99,6 +99,7 @@ export const FAILURES = {
   'store.damaged': broken,
   'server.unreachable': { httpStatus: 502, exitCode: EXIT.unavailable },
   'server.protocol': { httpStatus: 502, exitCode: EXIT.unavailable },
+  'server.gone': { httpStatus: 503, exitCode: EXIT.unavailable },
   'server.busy': later,
   'server.flooded': { httpStatus: 429, exitCode: EXIT.temporary },
   'tool.missing': { httpStatus: 501, exitCode: EXIT.unavailable },

@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi';
+import { ERROR_CODES } from '../domain/errors.ts';
 import { atMs, identifier } from './names.ts';
 
 const logGroup = z
@@ -12,6 +13,13 @@ const logGroup = z
 const logFacts = z
   .object({
     task: z.string().openapi({ description: 'Name of the log: of the task in its execution' }),
+    server: z.string().openapi({ description: 'Id of the server that has it' }),
+    unreadable: z
+      .object({ code: z.enum(ERROR_CODES), message: z.string() })
+      .optional()
+      .openapi({
+        description: 'Why that server cannot be asked now; what is known of the log is its beginning',
+      }),
     state: z.string(),
     startedAtMs: atMs,
     endedAtMs: atMs.optional(),
@@ -47,6 +55,12 @@ const logLines = z
   .openapi('LogLines');
 
 const params = z.strictObject({ id: identifier, task: identifier });
+const server = z
+  .string()
+  .min(1)
+  .max(100)
+  .optional()
+  .openapi({ description: 'Which server’s, where several have a log of the task; without it the newest' });
 const from = z.coerce.number<number>().int().default(1).openapi({
   type: 'integer',
   description: 'Begin at this line, counted from 1, or from the end when it is negative',
@@ -59,12 +73,13 @@ export const pipelineLogs = {
   },
   'executions.log': {
     params,
-    query: z.strictObject({ from, follow: z.enum(['true', 'false']).default('true') }),
+    query: z.strictObject({ server, from, follow: z.enum(['true', 'false']).default('true') }),
     answer: logText,
   },
   'executions.lines': {
     params,
     query: z.strictObject({
+      server,
       from,
       limit: z.coerce
         .number<number>()
@@ -78,6 +93,7 @@ export const pipelineLogs = {
   },
   'executions.text': {
     params,
+    query: z.strictObject({ server }),
     answer: z.string().openapi({ description: 'The whole log, ANSI included' }),
   },
 };

@@ -79,6 +79,7 @@ export const ERROR_CODES = [
   // calling a server
   'server.unreachable',
   'server.protocol',
+  'server.gone',
   'server.busy',
   'server.flooded',
   'tool.missing',

@@ -17,9 +17,10 @@ import type { CallAttempt } from '../domain/change.ts';
 import { KilnError } from '../domain/errors.ts';
 import { type EnvironmentName, environmentName, isEnvironmentName } from '../domain/ids.ts';
 import { jsonAnswer } from './answers.ts';
-import { assertEnvironment, assertRole } from './auth.ts';
+import { assertEnvironment, assertRole, bearerSecret } from './auth.ts';
 import type { StreamParts } from './event-stream.ts';
 import { onceByKey } from './idempotency.ts';
+import { isPassedTo, PASSED_TO } from './other-servers.ts';
 import { preferredWaitMs } from './prefer.ts';
 import { readBody } from './read-body.ts';
 import { validated } from './validate.ts';
@@ -37,6 +38,14 @@ export interface Caller {
   readonly actor: Actor;
   readonly signal: AbortSignal;
   readonly lastEventId?: string;
+  /** What it sent: for asking another server on its behalf, and for nothing else. */
+  readonly sent: {
+    readonly token: string;
+    /** With its query. */
+    readonly path: string;
+    /** Another server asks, for its own caller: it is answered from what is here, and nobody is asked again. */
+    readonly isPassedOn: boolean;
+  };
   /** Present when the call has an Idempotency-Key: goes into every change that the call itself makes. */
   readonly attempt?: CallAttempt;
   /** Fails with `auth.denied`; for operations whose environment only the handler can find. */
@@ -159,12 +168,7 @@ export class Operations {
       const input = inputOf(CONTRACT[name], context, route, text);
       if (route.method !== 'get') assertPlace(actor, input);
       // The contract's own schemas made it, so it has the contract's type.
-      return await respond(
-        context,
-        input as Input<Name>,
-        text,
-        callerOf(context, actor, this.#parts.closing),
-      );
+      return await respond(context, input as Input<Name>, text, callerOf(context, actor, this.#parts));
     });
   }
 }
@@ -250,12 +254,26 @@ function attempted(caller: Caller, attempt: CallAttempt | undefined): Caller {
   return attempt === undefined ? caller : { ...caller, attempt };
 }
 
-function callerOf(context: Context<{ Variables: Variables }>, actor: Actor, closing: AbortSignal): Caller {
+function callerOf(
+  context: Context<{ Variables: Variables }>,
+  actor: Actor,
+  { closing, servers }: Pick<StreamParts, 'closing' | 'servers'>,
+): Caller {
   const lastEventId = context.req.header('last-event-id');
   return {
     actor,
     signal: AbortSignal.any([context.req.raw.signal, closing]),
     ...(lastEventId === undefined ? {} : { lastEventId }),
+    sent: {
+      token: bearerSecret(context.req.header('authorization')) ?? '',
+      path: pathAndQuery(context.req.url),
+      isPassedOn: isPassedTo(servers.id, context.req.header(PASSED_TO)),
+    },
     assertMayChange: (environment) => assertEnvironment(actor, environment),
   };
+}
+
+function pathAndQuery(url: string): string {
+  const { pathname, search } = new URL(url);
+  return pathname + search;
 }

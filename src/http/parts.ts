@@ -139,6 +139,7 @@ export interface HttpParts {
     | 'deployments'
     | 'executions'
     | 'executionHistory'
+    | 'logPlaces'
     | 'triggers'
     | 'services'
     | 'tokens'

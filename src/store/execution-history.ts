@@ -59,6 +59,7 @@ export class ExecutionHistory implements ExecutionHistoryStore {
       if (ids.length === 0) return [];
       for (const table of ['execution_events', 'execution_snapshots', 'execution_signals'] as const)
         await tx.db.deleteFrom(table).where('id', 'in', ids).execute();
+      await tx.db.deleteFrom('log_places').where('execution', 'in', ids).execute();
       await tx.db.deleteFrom('execution_heads').where('id', 'in', ids).execute();
       await tx.db.deleteFrom('execution_facts').where('id', 'in', ids).execute();
       await tx.db.deleteFrom('executions').where('id', 'in', ids).execute();

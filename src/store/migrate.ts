@@ -17,6 +17,7 @@ import { addEnvironmentPauses } from './migrations/013-environment-pauses.ts';
 import { addFailedImages } from './migrations/014-failed-images.ts';
 import { addServers } from './migrations/015-servers.ts';
 import { addWebhookSecrets } from './migrations/016-webhook-secrets.ts';
+import { addLogPlaces } from './migrations/017-log-places.ts';
 import { newerVersion } from './newer-version.ts';
 
 interface Migration {
@@ -42,6 +43,7 @@ const MIGRATIONS: readonly Migration[] = [
   { name: 'failed-images', up: addFailedImages },
   { name: 'servers', up: addServers },
   { name: 'webhook-secrets', up: addWebhookSecrets },
+  { name: 'log-places', up: addLogPlaces },
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -18,6 +18,7 @@ import { Idempotency } from './idempotency.ts';
 import { Images } from './images.ts';
 import { Janitor } from './janitor.ts';
 import { Leases } from './leases.ts';
+import { LogPlaces } from './log-places.ts';
 import { migrate } from './migrate.ts';
 import { Pauses } from './pauses.ts';
 import { Rebakes } from './rebakes.ts';
@@ -92,6 +93,7 @@ class OpenStore implements Store {
   readonly deployments: Deployments;
   readonly executions: Executions;
   readonly executionHistory: ExecutionHistory;
+  readonly logPlaces: LogPlaces;
   readonly triggers: TriggerEvents;
   readonly webhooks: Webhooks;
   readonly servers: Servers;
@@ -122,6 +124,7 @@ class OpenStore implements Store {
     this.deployments = new Deployments(database);
     this.executions = new Executions(database);
     this.executionHistory = new ExecutionHistory(database, reads);
+    this.logPlaces = new LogPlaces(database);
     this.triggers = new TriggerEvents(database);
     this.webhooks = new Webhooks(database);
     this.servers = new Servers(database);

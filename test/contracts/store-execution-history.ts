@@ -124,9 +124,12 @@ export function executionHistoryContract(underTest: () => StoreUnderTest): void 
     const sweep = (count: number, endedFromMs: number, sparedFromMs: number, limit = 99) =>
       store.executionHistory.sweep({ pipeline: 'mail', count, endedFromMs, sparedFromMs }, limit, by);
     const old = ended.filter(({ createdAtMs }) => createdAtMs + HOUR < 12 * HOUR).map(({ id }) => id);
+    const place = { execution: old[0] ?? '', task: 't', server: 'a', state: 'S', startedAtMs: 1 };
+    await store.logPlaces.note(place);
     expect(await sweep(99, 12 * HOUR, 12 * HOUR, 3)).toHaveLength(3);
     expect(await sweep(99, 12 * HOUR, 12 * HOUR)).toHaveLength(old.length - 3);
     expect(await sweep(99, 12 * HOUR, 12 * HOUR)).toEqual([]);
+    expect(await store.logPlaces.of(place.execution)).toEqual([]);
     expect(await sweep(5, 0, 20 * HOUR)).not.toEqual([]);
     const left = async () => (await store.executionHistory.search({ pipeline: 'mail' }, { limit: 99 })).items;
     expect((await left()).filter(({ endedAtMs = 0 }) => endedAtMs >= 20 * HOUR).length).toBe(

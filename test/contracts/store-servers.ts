@@ -30,6 +30,23 @@ export function serversContract(underTest: () => StoreUnderTest): void {
     expect(await store.servers.get('b')).toBeUndefined();
   });
 
+  it('says which servers have logs of an execution, the newest first, for as long as that is kept', async () => {
+    const { logPlaces } = underTest().store;
+    const place = { execution: 'e', task: 't1', server: 'a', state: 'Build', startedAtMs: 10 };
+    const again = { ...place, server: 'b', startedAtMs: 30 };
+    await logPlaces.note(place);
+    await logPlaces.note(again);
+    await logPlaces.note({ ...place, execution: 'other' });
+    await logPlaces.note({ ...place, task: 't2', startedAtMs: 20 });
+    // A task that is asked for again on the same server writes its log anew.
+    await logPlaces.note({ ...place, startedAtMs: 40 });
+    expect(await logPlaces.of('e')).toEqual([
+      { ...place, startedAtMs: 40 },
+      again,
+      { ...place, task: 't2', startedAtMs: 20 },
+    ]);
+  });
+
   it('takes one for gone when it said so, or is silent for three heartbeats', () => {
     expect(goneSinceMs({ seenAtMs: 1_000 }, 16_000)).toBeUndefined();
     expect(goneSinceMs({ seenAtMs: 1_000 }, 16_001)).toBe(1_000);

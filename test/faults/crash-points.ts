@@ -113,6 +113,7 @@ const LOOKS = new Set([
   'logs',
   'nextStatusAtMs',
   'observe',
+  'of',
   'onChange',
   'open',
   'ping',

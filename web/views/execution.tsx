@@ -246,7 +246,7 @@ function Logs(props: {
       <nav class="tabs">
         {items.map((log) => (
           <a
-            key={log.task}
+            key={`${log.task} ${log.server}`}
             href={placeOf('executions', id, log.task)}
             aria-current={log.task === chosen.task ? 'true' : undefined}
           >
@@ -256,7 +256,16 @@ function Logs(props: {
           </a>
         ))}
       </nav>
-      <TaskLog key={`${id} ${chosen.task}`} id={id} log={chosen} line={Number(line ?? 0)} />
+      {chosen.unreadable === undefined ? (
+        <TaskLog
+          key={`${id} ${chosen.task} ${chosen.server}`}
+          id={id}
+          log={chosen}
+          line={Number(line ?? 0)}
+        />
+      ) : (
+        <p class="problem">{chosen.unreadable.message}</p>
+      )}
     </section>
   );
 }

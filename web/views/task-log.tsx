@@ -31,12 +31,14 @@ interface Chunk {
 class Lines {
   readonly #client: Client;
   readonly #params: { readonly id: string; readonly task: string };
+  readonly #server: string;
   readonly #chunks = new Map<number, Chunk>();
   readonly #asked = new Set<number>();
 
-  constructor(client: Client, id: string, task: string) {
+  constructor(client: Client, id: string, { task, server }: Pick<Log, 'task' | 'server'>) {
     this.#client = client;
     this.#params = { id, task };
+    this.#server = server;
   }
 
   at(line: number): string | undefined {
@@ -60,7 +62,7 @@ class Lines {
   async #bringChunk(chunk: number, sizeBytes: number, signal: AbortSignal): Promise<void> {
     this.#asked.add(chunk);
     try {
-      const query = { from: chunk * CHUNK + 1, limit: CHUNK };
+      const query = { server: this.#server, from: chunk * CHUNK + 1, limit: CHUNK };
       const { items, lines } = await this.#client.call(
         'executions.lines',
         { params: this.#params, query },
@@ -81,7 +83,7 @@ class Lines {
 /** How long the log is, by what the server last told of it: at once while it is written. */
 function useExtent(id: string, log: Log): Pick<Log, 'lines' | 'sizeBytes'> {
   const { client } = useLive();
-  const { task, live } = log;
+  const { task, server, live } = log;
   const [heard, setHeard] = useState({ lines: 0, sizeBytes: 0 });
   useEffect(() => {
     if (!live) return;
@@ -91,7 +93,7 @@ function useExtent(id: string, log: Log): Pick<Log, 'lines' | 'sizeBytes'> {
     // However fast lines come, they are drawn so often.
     const timer = setInterval(() => setHeard(latest), DRAW_MS);
     const follow = async (): Promise<void> => {
-      const input = { params: { id, task }, query: { from: -1 } };
+      const input = { params: { id, task }, query: { server, from: -1 } };
       for await (const { id: sizeBytes, event, data } of client.follow('executions.log', input, { signal })) {
         if (event !== 'text' || data === undefined) continue;
         const { line, text }: Answer<'executions.log'> = JSON.parse(data);
@@ -108,14 +110,14 @@ function useExtent(id: string, log: Log): Pick<Log, 'lines' | 'sizeBytes'> {
       clearInterval(timer);
       controller.abort();
     };
-  }, [client, id, task, live]);
+  }, [client, id, task, server, live]);
   return heard.sizeBytes > log.sizeBytes ? heard : log;
 }
 
 export function TaskLog({ id, log, line }: { id: string; log: Log; line: number }) {
   const { client } = useLive();
-  const { task } = log;
-  const lines = useMemo(() => new Lines(client, id, task), [client, id, task]);
+  const { task, server } = log;
+  const lines = useMemo(() => new Lines(client, id, { task, server }), [client, id, task, server]);
   const box = useRef<HTMLDivElement>(null);
   const [scroll, setScroll] = useState({ top: 0, height: FIRST_HEIGHT_PX });
   const [follows, setFollows] = useState(log.live && line === 0);
@@ -202,11 +204,11 @@ function Line(props: { id: string; task: string; number: number; text: string | 
 function Head(props: { id: string; log: Log; follows: boolean; setFollows: (follows: boolean) => void }) {
   const { id, log, follows, setFollows } = props;
   const { client } = useLive();
-  const { task, groups, startedAtMs, endedAtMs, lines, lostBytes } = log;
+  const { task, server, groups, startedAtMs, endedAtMs, lines, lostBytes } = log;
   const tookMs = (endedAtMs ?? Date.now()) - startedAtMs;
   const download = async (): Promise<void> => {
     const parts: BlobPart[] = [];
-    for await (const piece of client.text('executions.text', { params: { id, task } }))
+    for await (const piece of client.text('executions.text', { params: { id, task }, query: { server } }))
       parts.push(new Uint8Array(piece));
     const link = document.createElement('a');
     link.href = URL.createObjectURL(new Blob(parts, { type: 'text/plain' }));

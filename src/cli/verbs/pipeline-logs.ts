@@ -18,6 +18,7 @@ export async function logs(context: Context): Promise<number> {
   const follow = isSet(context.flags, 'follow');
   context.onInterrupt(() => 'no longer following');
   const shown = new Set<string>();
+  let isWhole = true;
   for (;;) {
     const isOpen = follow && (await isUnderWay(context, id));
     const { items } = await context
@@ -25,13 +26,14 @@ export async function logs(context: Context): Promise<number> {
       .call('executions.logs', { params: { id } }, { signal: context.signal });
     const fitting = items.filter(({ state, task }) => wanted === undefined || [state, task].includes(wanted));
     for (const log of fitting) {
-      if (shown.has(log.task)) continue;
-      shown.add(log.task);
-      await show(context, id, log, { from, follow, heading: wanted === undefined });
+      const name = `${log.server} ${log.task}`;
+      if (shown.has(name)) continue;
+      shown.add(name);
+      if (!(await show(context, id, log, { from, follow, heading: wanted === undefined }))) isWhole = false;
     }
     if (!isOpen) {
       if (shown.size === 0) sayNothing(context, id, wanted, items);
-      return EXIT.ok;
+      return isWhole ? EXIT.ok : EXIT.unavailable;
     }
   }
 }
@@ -44,17 +46,37 @@ async function isUnderWay(context: Context, id: string): Promise<boolean> {
   return endedAtMs === undefined;
 }
 
-async function show(
-  context: Context,
-  id: string,
-  log: Log,
-  { from, follow, heading }: { readonly from: number; readonly follow: boolean; readonly heading: boolean },
-): Promise<void> {
+interface Manner {
+  readonly from: number;
+  readonly follow: boolean;
+  readonly heading: boolean;
+}
+
+/** False: its server is gone, which is said in its place; the others are shown all the same. */
+async function show(context: Context, id: string, log: Log, manner: Manner): Promise<boolean> {
+  const { terminal, json } = context;
+  const { task, state, unreadable } = log;
+  if (manner.heading && !json) terminal.err(terminal.colors.bold(`${state} (${task})`));
+  try {
+    if (unreadable !== undefined) throw new KilnError(unreadable.code, unreadable.message);
+    await write(context, id, log, manner);
+    return true;
+  } catch (thrown) {
+    if (!(thrown instanceof KilnError && isOfItsServer(thrown))) throw thrown;
+    terminal.err(terminal.colors.red(thrown.message));
+    return false;
+  }
+}
+
+function isOfItsServer({ code }: KilnError): boolean {
+  return code === 'server.gone' || code === 'server.unreachable';
+}
+
+async function write(context: Context, id: string, log: Log, { from, follow }: Manner): Promise<void> {
   const { terminal, json, signal } = context;
-  const { task, state } = log;
-  if (heading && !json) terminal.err(terminal.colors.bold(`${state} (${task})`));
+  const { task, server, state } = log;
   let rest = '';
-  const query = { from, follow: follow ? ('true' as const) : ('false' as const) };
+  const query = { server, from, follow: follow ? ('true' as const) : ('false' as const) };
   const input = { params: { id, task }, query };
   for await (const { event, data = '{}' } of context.client().follow('executions.log', input, { signal })) {
     if (event !== 'text') continue;
@@ -89,7 +111,7 @@ function sayNothing(context: Context, id: string, wanted: string | undefined, it
       next: `There are: ${[...new Set(items.map(({ state }) => state))].join(', ')}.`,
     });
   }
-  hint(context, `no task of ${id} has written anything on this server`);
+  hint(context, `no task of ${id} has written anything`);
 }
 
 function lineOf(text = '1'): number {

@@ -21,6 +21,7 @@ import type { RebakeStore } from './rebakes.ts';
 import type { ReleaseStore } from './releases.ts';
 import type { ServerStore } from './servers.ts';
 import type { ServiceStore } from './services.ts';
+import type { LogPlaceStore } from './task-log.ts';
 import type { TokenStore } from './tokens.ts';
 import type { TriggerStore } from './triggers.ts';
 import type { WebhookStore } from './webhooks.ts';
@@ -39,6 +40,7 @@ export interface Store {
   readonly deployments: DeploymentStore;
   readonly executions: ExecutionStore;
   readonly executionHistory: ExecutionHistoryStore;
+  readonly logPlaces: LogPlaceStore;
   readonly triggers: TriggerStore;
   readonly webhooks: WebhookStore;
   readonly servers: ServerStore;

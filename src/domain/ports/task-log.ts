@@ -25,3 +25,20 @@ export interface TaskLogAbout {
 export interface TaskLogs {
   open(about: TaskLogAbout): Promise<TaskLog>;
 }
+
+/** Where a log is. That of a task which was asked for again, after its server had died, is in two places. */
+export interface LogPlace {
+  readonly execution: string;
+  /** The task's name in its execution. */
+  readonly task: string;
+  /** Id of the server that wrote it, or writes it. */
+  readonly server: string;
+  readonly state: string;
+  readonly startedAtMs: number;
+}
+
+export interface LogPlaceStore {
+  note(place: LogPlace): Promise<void>;
+  /** Newest first; they go with their execution. */
+  of(execution: string): Promise<readonly LogPlace[]>;
+}

@@ -108,11 +108,19 @@ export class DiskTaskLogs implements TaskLogs {
   readonly #log: LogsLog;
   readonly #live = new Map<string, Live>();
   readonly #blocks = new BlockCache();
+  readonly #onOpen: (about: TaskLogAbout) => Promise<void>;
 
-  constructor(directory: string, clock: Clock, log: LogsLog) {
+  /** `onOpen`: told of each log before it is there. */
+  constructor(
+    directory: string,
+    clock: Clock,
+    log: LogsLog,
+    onOpen: (about: TaskLogAbout) => Promise<void> = async () => undefined,
+  ) {
     this.#directory = directory;
     this.#clock = clock;
     this.#log = log;
+    this.#onOpen = onOpen;
   }
 
   async open(about: TaskLogAbout): Promise<TaskLog> {
@@ -122,6 +130,8 @@ export class DiskTaskLogs implements TaskLogs {
     const onTrouble = (error: unknown): void =>
       this.#log.warn({ err: error, task: key }, 'a log could not be written as it should');
     this.#live.set(key, live);
+    // A log that the others cannot find is better than none.
+    await this.#onOpen(about).catch(onTrouble);
     try {
       const folder = this.#folder(key);
       const writer = await LogWriter.open({ folder, about, clock: this.#clock, onChange, onTrouble });

@@ -63,6 +63,14 @@ interface ExecutionHolderTable {
   expires_at_ms: number;
 }
 
+interface LogPlaceTable {
+  execution: string;
+  task: string;
+  server: string;
+  state: string;
+  started_at_ms: number;
+}
+
 export interface ExecutionTables {
   pipeline_definitions: PipelineDefinitionTable;
   executions: ExecutionTable;
@@ -72,4 +80,5 @@ export interface ExecutionTables {
   execution_snapshots: ExecutionEventTable;
   execution_signals: ExecutionSignalTable;
   execution_holders: ExecutionHolderTable;
+  log_places: LogPlaceTable;
 }

@@ -1,0 +1,132 @@
+/**
+ * Asks another server of the same store for what only that one has, on behalf of a caller and with the caller's own
+ * token, so that nobody reads there what they may not read here. One hop: whoever is asked so asks nobody else.
+ */
+import { createClient } from '../api/client.ts';
+import type { Answer, Call } from '../api/contract.ts';
+import { errorOfProblem } from '../api/failures.ts';
+import type { OperationAnswering } from '../api/routes.ts';
+import { fetchTransport, type TransportRequest } from '../api/transport.ts';
+import { KilnError } from '../domain/errors.ts';
+import { goneSinceMs, type KnownServer } from '../domain/known-server.ts';
+import { isLoopback } from '../domain/loopback.ts';
+import type { Caller } from './operations.ts';
+import type { HttpParts } from './parts.ts';
+
+/** Names the server that is meant: another may have its address by now. */
+export const PASSED_TO = 'kiln-passed-to';
+const ANSWER_LIMIT_MS = 10_000;
+/** Whoever streams sends a heartbeat every 15 s. */
+const SILENCE_LIMIT_MS = 45_000;
+
+/** Whether this server is asked by another. Fails where yet another is meant. */
+export function isPassedTo(own: string, named: string | undefined): boolean {
+  if (named === undefined || named === own) return named !== undefined;
+  throw new KilnError('server.gone', `The server ${named.slice(0, 100)} is not at this address any more.`, {
+    next: 'Ask again in a moment, when it has said where it is.',
+  });
+}
+
+export class OtherServers {
+  readonly #parts: Pick<HttpParts, 'servers' | 'clock'>;
+  readonly #send = fetchTransport(fetch);
+
+  constructor(parts: Pick<HttpParts, 'servers' | 'clock'>) {
+    this.#parts = parts;
+  }
+
+  /** Fails with `server.gone` where it does not live, and with what it answers. */
+  async call<Name extends OperationAnswering<'json'>>(
+    id: string,
+    name: Name,
+    input: Call<Name>,
+    { sent, signal }: Pick<Caller, 'sent' | 'signal'>,
+  ): Promise<Answer<Name>> {
+    const server = await this.#living(id);
+    const client = createClient({
+      transport: (request, limit) => this.#ask(server, request, limit),
+      url: server.url,
+      token: sent.token,
+      patienceMs: 0,
+      now: () => this.#parts.clock.monotonic(),
+      sleep: (ms, limit) => this.#parts.clock.sleep(ms, limit),
+      newKey: () => '', // of writes, of which none is passed on
+    });
+    return await client.call(name, input, { signal });
+  }
+
+  /** What the caller itself asked for, as that server sends it; resolves once it has begun to. Fails as `call` does. */
+  async stream(
+    id: string,
+    { sent, lastEventId, signal }: Pick<Caller, 'sent' | 'lastEventId' | 'signal'>,
+  ): Promise<AsyncIterable<Uint8Array>> {
+    const server = await this.#living(id);
+    const headers = {
+      authorization: `Bearer ${sent.token}`,
+      ...(lastEventId !== undefined && { 'last-event-id': lastEventId }),
+    };
+    const request = {
+      method: 'GET',
+      url: server.url + sent.path,
+      headers,
+      headersTimeoutMs: 0,
+      silenceTimeoutMs: 0,
+    };
+    const answer = await this.#ask(server, request, signal);
+    if (answer.status < 400) return answer.body;
+    throw errorOfProblem(answer.status, parsed(await answer.text()));
+  }
+
+  async #ask(server: KnownServer, request: TransportRequest, signal?: AbortSignal) {
+    const headers = { ...request.headers, [PASSED_TO]: server.id };
+    const limits = { headersTimeoutMs: ANSWER_LIMIT_MS, silenceTimeoutMs: SILENCE_LIMIT_MS };
+    try {
+      return await this.#send({ ...request, headers, ...limits }, signal);
+    } catch (thrown) {
+      if (signal?.aborted) throw thrown;
+      throw gone(server, server.seenAtMs, thrown);
+    }
+  }
+
+  async #living(id: string): Promise<KnownServer> {
+    const { servers, clock } = this.#parts;
+    const server = await servers.get(id);
+    if (server === undefined) {
+      throw new KilnError('server.gone', `It is on a server that has not been seen for a month (${id}).`, {
+        next: 'Start a server on that state directory again, where it is still there.',
+      });
+    }
+    const sinceMs = goneSinceMs(server, clock.now());
+    if (sinceMs !== undefined) throw gone(server, sinceMs);
+    if (!isLoopback(new URL(server.url).hostname) || server.host === servers.host) return server;
+    throw new KilnError(
+      'server.unreachable',
+      `It is on the server at ${server.url} of ${server.host}, and that address is good on ${server.host} only.`,
+      {
+        next: `Set KILN_PEER_URL on ${server.host} to where this server reaches it, and start it again.`,
+      },
+    );
+  }
+}
+
+/** Undefined: it is no JSON. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function gone({ url, host }: KnownServer, sinceMs: number, cause?: unknown): KilnError {
+  const since = new Date(sinceMs).toISOString();
+  return new KilnError(
+    'server.gone',
+    `It is on the server at ${url} on ${host}, which is gone: last seen at ${since}.`,
+    {
+      next: 'Start that server again: what is in its state directory is still there.',
+      details: { url, host, lastSeenAtMs: sinceMs },
+      ...(cause !== undefined && { cause }),
+    },
+  );
+}
