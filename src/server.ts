@@ -194,6 +194,7 @@ async function build(building: Building): Promise<Omit<KilnServer, 'close'>> {
       clock: systemClock,
     }),
     sources: triggers.sources,
+    askedStarts: triggers.asked,
     poller: triggers.poller,
     webhooks,
     chat: openChat(settings, secretFolder(state.file('secrets')), log),

@@ -68,14 +68,49 @@ const params = z.strictObject({ id: identifier });
 const searched = z.string().min(1).max(200).optional();
 const momentQuery = z.coerce.number<number>().int().min(0).optional();
 
-const directory = z
+const oneLine = z
   .string()
   .min(1)
   .max(4096)
-  .refine((text) => text.startsWith('/') && !text.includes('\0'), {
-    error: 'expected an absolute path',
-  })
-  .openapi({ description: 'Folder of the component, on the server’s machine' });
+  .regex(/^[^\0\n]+$/);
+
+/** Where a pipeline is that somebody starts. */
+const place = {
+  directory: oneLine.optional().openapi({
+    description:
+      'Absolute path of the component’s folder on the server’s machine; with `repository`: its folder in that, otherwise its root',
+  }),
+  repository: oneLine.optional().openapi({
+    description: 'Address of a git repository',
+    example: 'https://example.com/team/shop.git',
+  }),
+  at: oneLine.optional().openapi({
+    description:
+      'Branch, tag or commit; absent: the branch that the repository’s HEAD names, or the one that the source has',
+  }),
+  file: oneLine.max(1_000).optional().openapi({
+    description: 'In the folder; otherwise pipeline.yaml, or the default pipeline where there is none',
+  }),
+};
+
+type Place = z.infer<z.ZodObject<typeof place>> & { readonly source?: string | undefined };
+
+/** One way to say where it is, and nothing that does not go with that. */
+function checkPlace({ directory, repository, at, source, file }: Place, context: z.RefinementCtx): void {
+  const fault = (path: string, message: string) =>
+    context.addIssue({ code: 'custom', path: [path], message });
+  if (source !== undefined) {
+    for (const [name, given] of Object.entries({ directory, repository, file }))
+      if (given !== undefined) fault(name, 'is what the source has');
+    return;
+  }
+  if (repository !== undefined) {
+    if (directory?.startsWith('/')) fault('directory', 'expected a path in the repository');
+    return;
+  }
+  if (at !== undefined) fault('at', 'needs a repository');
+  if (!directory?.startsWith('/')) fault('directory', 'expected an absolute path');
+}
 
 const scalar = z.union([z.string(), z.number(), z.boolean()]);
 
@@ -91,16 +126,18 @@ const parameter = z
 
 export const pipelines = {
   'pipelines.parameters': {
-    query: z.strictObject({ directory }),
+    query: z
+      .strictObject({
+        ...place,
+        source: identifier.optional().openapi({ description: 'Id of a source, instead of a place' }),
+      })
+      .superRefine(checkPlace),
     answer: z.object({ component: z.string(), items: z.array(parameter) }).openapi('PipelineParameters'),
   },
   'executions.start': {
     body: z
       .strictObject({
-        directory,
-        file: z.string().min(1).max(1_000).optional().openapi({
-          description: 'In the folder; otherwise pipeline.yaml, or the default pipeline where there is none',
-        }),
+        ...place,
         input: z.record(z.string(), z.unknown()).optional(),
         parameters: z.record(z.string(), z.unknown()).default({}),
         group: z
@@ -119,6 +156,7 @@ export const pipelines = {
           .optional()
           .openapi({ description: 'Instead of what the file says; the higher is begun first' }),
       })
+      .superRefine(checkPlace)
       .openapi('ExecutionRequest'),
     answer: executionView,
   },

@@ -21,6 +21,7 @@ import type { DiskTaskLogs } from '../pipeline/logs/task-logs.ts';
 import type { Pipelines } from '../pipeline/pipelines.ts';
 import type { SingleTasks } from '../pipeline/single-tasks.ts';
 import type { TaskTokens } from '../pipeline/task-tokens.ts';
+import type { AskedStarts } from '../pipeline/triggers/asked-starts.ts';
 import type { Poller } from '../pipeline/triggers/poller.ts';
 import type { Sources } from '../pipeline/triggers/sources.ts';
 import type { WebhookReceiver } from '../pipeline/webhooks/receiver.ts';
@@ -180,6 +181,7 @@ export interface HttpParts {
     /** Name of a token by the Slack user who has its rights. */
     readonly users: Readonly<Record<string, string>>;
   };
+  readonly askedStarts: Pick<AskedStarts, 'ofRepository' | 'ofSource' | 'start'>;
   readonly sources: Pick<Sources, 'watch' | 'get' | 'remove' | 'ask' | 'pushed'>;
   readonly poller: Pick<Poller, 'stateOf'>;
   readonly services: ServicesPart;

@@ -1,35 +1,46 @@
-import type { Answer } from '../api/contract.ts';
+import type { Answer, Input } from '../api/contract.ts';
 import { KilnError } from '../domain/errors.ts';
 import { executionFacts } from '../domain/execution-facts.ts';
 import { environmentName } from '../domain/ids.ts';
 import type { ExecutionSummary } from '../domain/ports/execution-history.ts';
 import type { ExecutionRecord } from '../domain/ports/executions.ts';
+import type { PipelineParameter } from '../pipeline/definition/parameters.ts';
 import type { Shown } from '../pipeline/pipelines.ts';
+import type { Asked } from '../pipeline/triggers/asked-starts.ts';
 import { assertRole } from './auth.ts';
 import type { Operations } from './operations.ts';
 import type { HttpParts } from './parts.ts';
 import { starterOf } from './starter.ts';
 import { present } from './views.ts';
 
-export function servePipelines(operations: Operations, { pipelines, singleTasks, store }: HttpParts): void {
+export function servePipelines(
+  operations: Operations,
+  { pipelines, askedStarts, sources, singleTasks, store }: HttpParts,
+): void {
   const view = async (id: string) => executionView(await pipelines.show(id));
 
-  operations.json('pipelines.parameters', async ({ query }) => {
-    const { component, parameters } = await pipelines.parameters(query.directory);
-    const items = parameters.map(({ name, type, allowed, ...more }) => ({
-      name,
-      type,
-      ...present({ description: more.description, default: more.default }),
-      ...(allowed && { allowed: [...allowed] }),
-    }));
-    return { component, items };
+  const asked = (query: Input<'pipelines.parameters'>['query'], signal: AbortSignal): Promise<Asked> => {
+    const { source, repository, directory = '', at, file } = query;
+    const place = present({ at, directory, file });
+    if (source !== undefined) return sources.get(source).then((one) => askedStarts.ofSource(one, at, signal));
+    if (repository !== undefined) return askedStarts.ofRepository({ repository, ...place }, signal);
+    return pipelines.parameters(directory, file);
+  };
+
+  operations.json('pipelines.parameters', async ({ query }, { signal }) => {
+    const { component, parameters } = await asked(query, signal);
+    return { component, items: parameters.map(parameterView) };
   });
 
   operations.begins('executions.start', {
     async begin({ body }, caller) {
-      const { file, input, group, priority, ...rest } = body;
-      const wish = { ...rest, ...present({ file, input, group, priority }), trigger: 'api' };
-      return view((await pipelines.start(wish, starterOf(caller))).id);
+      const { directory = '', repository, at, file, input, group, priority, ...rest } = body;
+      const wish = { ...rest, ...present({ input, group, priority }), trigger: 'api' };
+      const starter = starterOf(caller);
+      if (repository === undefined)
+        return view((await pipelines.start({ ...wish, directory, ...present({ file }) }, starter)).id);
+      const place = { repository, ...present({ at, directory, file }) };
+      return view((await askedStarts.start(place, wish, starter, caller.signal)).id);
     },
     recover: view,
     ended: hasEnded,
@@ -94,6 +105,17 @@ export function servePipelines(operations: Operations, { pipelines, singleTasks,
     },
     { recover: async (_made, { params }) => view(params.id) },
   );
+}
+
+function parameterView({
+  name,
+  type,
+  allowed,
+  ...more
+}: PipelineParameter): Answer<'pipelines.parameters'>['items'][number] {
+  const { description, default: byDefault } = more;
+  const shown = { name, type, ...present({ description, default: byDefault }) };
+  return { ...shown, ...(allowed && { allowed: [...allowed] }) };
 }
 
 function hasEnded({ endedAtMs }: Answer<'executions.get'>): boolean {

@@ -52,7 +52,7 @@ export function serveSources(
     return { ...page, items: page.items.map(eventView) };
   });
 
-  operations.json('sources.start', async ({ params, body }, { actor, attempt }) => {
+  operations.json('sources.start', async ({ params, body }, { actor, attempt, signal }) => {
     const delivery = attempt?.key ?? Buffer.from(randomBytes(16)).toString('hex');
     const { at, parameters } = body;
     const wish = {
@@ -61,7 +61,7 @@ export function serveSources(
       parameters,
       ...present({ at }),
     };
-    const { execution } = await sources.ask(params.id, wish, actor.name);
+    const { execution } = await sources.ask(params.id, wish, actor.name, signal);
     return { execution };
   });
 

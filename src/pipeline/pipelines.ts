@@ -122,9 +122,11 @@ export class Pipelines {
   /** What has to be given, or may be, when the folder's pipeline is started. */
   async parameters(
     directory: string,
+    file?: string,
   ): Promise<{ readonly component: string; readonly parameters: readonly PipelineParameter[] }> {
     const described = await this.#parts.describe(directory);
-    const { text, name, component } = await this.#text({ directory, trigger: 'api' }, described);
+    const wish = { directory, trigger: 'api', ...(file !== undefined && { file }) };
+    const { text, name, component } = await this.#text(wish, described);
     const { parameters } = await readPipeline(text, name, { resources: RESOURCES });
     return { component, parameters };
   }
@@ -310,7 +312,7 @@ function running(id: string, next: string): KilnError {
 }
 
 /** A copy of nothing but JSON; what is no object is under the key `input`. */
-function jsonObject(given: unknown): JsonObject {
+export function jsonObject(given: unknown): JsonObject {
   if (given === undefined) return {};
   const value: Json = JSON.parse(JSON.stringify(given));
   return isObject(value) ? value : { input: value };

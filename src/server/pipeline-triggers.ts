@@ -8,6 +8,7 @@ import { Git } from '../pipeline/checkout/git.ts';
 import { Mirrors } from '../pipeline/checkout/mirrors.ts';
 import { Workspaces } from '../pipeline/checkout/workspaces.ts';
 import type { Pipelines } from '../pipeline/pipelines.ts';
+import { AskedStarts } from '../pipeline/triggers/asked-starts.ts';
 import { TriggerInbox } from '../pipeline/triggers/inbox.ts';
 import { TriggerKeeper } from '../pipeline/triggers/keeper.ts';
 import { Poller } from '../pipeline/triggers/poller.ts';
@@ -48,6 +49,7 @@ export async function openCheckouts({ settings, state, store, log }: Around): Pr
 
 export interface Triggers {
   readonly sources: Sources;
+  readonly asked: AskedStarts;
   readonly poller: Poller;
   readonly keeper: TriggerKeeper;
 }
@@ -78,8 +80,9 @@ export function openTriggers(
     shares: store.engine === 'postgres',
   });
   keeper.start();
-  const parts = { store: triggers, inbox, mirrors, workspaces, describe, clock, newId: randomUUID };
-  return { sources: new Sources(parts), poller, keeper };
+  const asked = new AskedStarts({ mirrors, folders, pipelines, newId: randomUUID });
+  const parts = { store: triggers, inbox, mirrors, workspaces, describe, asked, clock, newId: randomUUID };
+  return { sources: new Sources(parts), asked, poller, keeper };
 }
 
 const describe: DescribeComponent = async (directory) => {

@@ -237,6 +237,7 @@ function smallParts(
       wait: async (id) => ({ id, state: 'passed', component: STOREFRONT, results: [], startedAtMs: 1 }),
     },
     pipelines: noPipelines(store),
+    askedStarts: noAskedStarts(),
     sources: oneSource(acts),
     poller: { stateOf: () => undefined },
     singleTasks: new SingleTasks({
@@ -402,6 +403,16 @@ function noScans(acts: string[]): HttpParts['scans'] {
 }
 
 /** One source of a repository that is never looked at. */
+/** Repositories are fetched elsewhere: here none can be. */
+function noAskedStarts(): HttpParts['askedStarts'] {
+  const unreachable = () => Promise.reject(new KilnError('checkout.failed', 'It cannot be reached.'));
+  return {
+    ofRepository: unreachable,
+    start: unreachable,
+    ofSource: async ({ component }) => ({ component, parameters: [] }),
+  };
+}
+
 function oneSource(acts: string[]): HttpParts['sources'] {
   const source: PipelineSource = {
     id: 'src-1',

@@ -113,7 +113,7 @@ export const PIPELINE_ROUTES = {
     method: 'get',
     path: '/pipeline-parameters',
     role: 'deployer',
-    summary: 'What the pipeline of a folder asks for when it is started',
+    summary: 'What a pipeline asks for when it is started: of a folder, of a repository, of a source',
     answers: 'json',
   },
   'sources.watch': {

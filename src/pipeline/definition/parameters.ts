@@ -1,5 +1,6 @@
 /** Declared parameters of a pipeline: asked for when it is started, checked, and put into its input. */
 import { z } from 'zod';
+import { suggest } from '../../component/suggest.ts';
 import { type Fault, KilnError } from '../../domain/errors.ts';
 import type { Json, JsonObject } from '../asl/json.ts';
 
@@ -12,7 +13,7 @@ export const parameterSchema = z
     type: z.enum(TYPES, 'string, number or boolean').default('string'),
     description: z.string('a text').optional(),
     default: scalar.optional(),
-    allowed: z.array(scalar, 'a list of values').min(1, 'at least one value').optional(),
+    allowed: z.array(scalar, 'a list of values').min(1, 'at least one value').readonly().optional(),
   })
   .superRefine((parameter, context) => {
     const { type, default: byDefault, allowed = [] } = parameter;
@@ -34,42 +35,74 @@ export type PipelineParameter = z.infer<typeof parameterSchema>;
 
 /**
  * Values by name, with defaults. Texts are read as the declared type says, so that a command line can give them.
- * Throws KilnError (`input.invalid`) with a fault for each value that is missing, unknown or wrong.
+ * Throws KilnError (`input.invalid`) with a fault for each value that is missing, unknown or wrong: its path is the
+ * parameter's name.
  */
 export function parameterValues(
   parameters: readonly PipelineParameter[],
   given: Readonly<Record<string, Json>>,
 ): JsonObject {
-  const faults: Fault[] = Object.keys(given)
-    .filter((name) => !parameters.some((parameter) => parameter.name === name))
-    .map((name) => ({ path: name, message: 'is not a parameter of this pipeline' }));
+  const faults: Fault[] = [...unknownParameters(parameters, Object.keys(given))];
   const values = parameters.flatMap((parameter): [string, Json][] => {
-    const read = valueFor(parameter, given[parameter.name]);
+    const read = readParameter(parameter, given[parameter.name]);
     if ('fault' in read) faults.push({ path: parameter.name, ...read.fault });
     return 'value' in read ? [[parameter.name, read.value]] : [];
   });
   if (faults.length === 0) return Object.fromEntries(values);
-  throw new KilnError('input.invalid', 'The parameters of the pipeline are not right.', {
-    next: `Give ${parameters.map(({ name, type }) => `${name} (${type})`).join(', ') || 'none'}.`,
+  const names = faults.map(({ path }) => path).join(', ');
+  throw new KilnError('input.invalid', `These parameters of the pipeline are not right: ${names}.`, {
+    next: `Give ${parameters.map((one) => `${one.name} (${kindOf(one)})`).join(', ') || 'none'}.`,
     faults,
   });
 }
 
-type Read = { readonly value: Json } | { readonly fault: Omit<Fault, 'path'> };
+export function unknownParameters(
+  parameters: readonly PipelineParameter[],
+  names: readonly string[],
+): readonly Fault[] {
+  const known = parameters.map(({ name }) => name);
+  return names
+    .filter((name) => !known.includes(name))
+    .map((path) => {
+      const didYouMean = suggest(path, known);
+      return {
+        path,
+        message: 'is not a parameter of this pipeline',
+        ...(didYouMean !== undefined && { didYouMean }),
+      };
+    });
+}
 
-function valueFor(parameter: PipelineParameter, given: Json | undefined): Read {
+export type ReadParameter =
+  | { readonly value: PipelineParameter['default'] & {} }
+  | { readonly fault: Omit<Fault, 'path'> };
+
+/** One value, as it was given or by default. */
+export function readParameter(parameter: PipelineParameter, given: Json | undefined): ReadParameter {
   const { type, allowed } = parameter;
+  const expected = kindOf(parameter);
   if (given === undefined) {
     return parameter.default === undefined
-      ? { fault: { message: 'is missing', expected: `a ${type}` } }
+      ? { fault: { message: 'is missing', expected } }
       : { value: parameter.default };
   }
   const value = typeof given === 'string' ? asType(given, type) : given;
-  if (value === undefined || typeof value !== type) {
-    return { fault: { message: 'is of another type', found: JSON.stringify(given), expected: `a ${type}` } };
+  if (!isScalar(value) || typeof value !== type) {
+    return { fault: { message: 'is of another type', found: JSON.stringify(given), expected } };
   }
   if (allowed === undefined || allowed.some((one) => one === value)) return { value };
-  return { fault: { message: 'is not allowed', found: JSON.stringify(given), expected: allowed.join(', ') } };
+  return { fault: { message: 'is not allowed', found: JSON.stringify(given), expected } };
+}
+
+/** What may be given, in words. */
+export function kindOf({ type, allowed }: Pick<PipelineParameter, 'type' | 'allowed'>): string {
+  return allowed === undefined ? KIND[type] : `one of ${allowed.join(', ')}`;
+}
+
+const KIND = { string: 'a text', number: 'a number', boolean: 'true or false' } as const;
+
+function isScalar(value: Json | undefined): value is z.infer<typeof scalar> {
+  return ['string', 'number', 'boolean'].includes(typeof value);
 }
 
 function asType(text: string, type: PipelineParameter['type']): Json | undefined {

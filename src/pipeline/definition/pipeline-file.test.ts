@@ -185,7 +185,7 @@ States: {A: {Type: Succeed}}
           expect.objectContaining({ path: 'other' }),
           expect.objectContaining({ path: 'version', message: 'is missing' }),
           expect.objectContaining({ path: 'copies', expected: 'a number' }),
-          expect.objectContaining({ path: 'level', expected: 'stage, live' }),
+          expect.objectContaining({ path: 'level', expected: 'one of stage, live' }),
         ],
       }),
     );

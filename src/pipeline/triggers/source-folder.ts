@@ -1,6 +1,7 @@
 /** The folder that an execution finds its source in: made for it from a repository, and gone after its end. */
 import path from 'node:path';
 import { z } from 'zod';
+import { KilnError } from '../../domain/errors.ts';
 import type { Clock } from '../../domain/ports/clock.ts';
 import type { EventStore } from '../../domain/ports/events.ts';
 import type { ExecutionStore } from '../../domain/ports/executions.ts';
@@ -165,4 +166,13 @@ function wishOf(input: unknown): (CheckoutWish & { readonly workspace: string })
 /** A path in a repository, written with `/` and without a beginning or an end of it. */
 export function pathWithin(directory: string, file: string): string {
   return path.posix.join(directory, file);
+}
+
+/** A folder of a repository as it is kept: relative, the root empty. Fails with `path.escapes`. */
+export function folderInRepository(directory: string): string {
+  const normal = path.posix.normalize(directory).replace(/\/+$/, '').replace(/^\.$/, '');
+  if (!path.posix.isAbsolute(normal) && normal.split('/')[0] !== '..') return normal;
+  throw new KilnError('path.escapes', `${directory} is no folder within a repository.`, {
+    next: 'Give a relative path, such as services/shop.',
+  });
 }

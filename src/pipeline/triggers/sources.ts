@@ -12,9 +12,11 @@ import { remoteRefs } from '../checkout/remote-refs.ts';
 import { repositoryUrl } from '../checkout/repository-url.ts';
 import { folderWithin, type Workspaces } from '../checkout/workspaces.ts';
 import { pipelineIn } from '../pipeline-files.ts';
+import type { AskedStarts } from './asked-starts.ts';
 import { eventKey, executionOf } from './event-key.ts';
 import type { Taken, TriggerInbox } from './inbox.ts';
 import { type DescribeComponent, declaredBy } from './source-facts.ts';
+import { folderInRepository } from './source-folder.ts';
 
 const NO_COMMIT = /^0+$/;
 
@@ -24,6 +26,7 @@ export interface SourcesParts {
   readonly mirrors: Mirrors;
   readonly workspaces: Workspaces;
   readonly describe: DescribeComponent;
+  readonly asked: Pick<AskedStarts, 'check'>;
   readonly clock: Clock;
   readonly newId: () => string;
 }
@@ -61,7 +64,7 @@ export class Sources {
     signal: AbortSignal,
   ): Promise<PipelineSource> {
     const location = await locationOf(wish.at);
-    const directory = withinRepository(wish.directory ?? '');
+    const directory = folderInRepository(wish.directory ?? '');
     const id = `src-${this.#parts.newId()}`;
     const { file, parameters, pollEveryMs } = wish;
     const given = {
@@ -100,13 +103,17 @@ export class Sources {
     return (await this.#parts.store.source(id)) ?? Promise.reject(missing(id));
   }
 
-  /** Starts its pipeline at a branch, tag or commit; twice with one `delivery`, once. */
+  /**
+   * Starts its pipeline at a branch, tag or commit; twice with one `delivery`, once. Refused before it is stored where
+   * there is no such commit, or where a parameter is missing or wrong.
+   */
   async ask(
     id: string,
     wish: Omit<AskedEvent, 'source' | 'sender'>,
     actor: string,
+    signal: AbortSignal,
   ): Promise<Required<Taken>> {
-    await this.get(id);
+    await this.#parts.asked.check(await this.get(id), wish.at, wish.parameters ?? {}, signal);
     const event: AskedEvent = { ...wish, source: id, sender: actor };
     await this.#parts.inbox.startFor(event, { actor });
     // The same for the same wish, whether it was told before or not.
@@ -200,14 +207,6 @@ async function locationOf(at: string): Promise<SourceLocation> {
   }
   const isBare = (await isThere('HEAD')) && (await isThere('objects')) && (await isThere('refs'));
   return isBare ? { kind: 'repository', url: repositoryUrl(at).url } : { kind: 'folder', path: at };
-}
-
-function withinRepository(directory: string): string {
-  const normal = path.posix.normalize(directory).replace(/\/+$/, '').replace(/^\.$/, '');
-  if (!path.posix.isAbsolute(normal) && normal.split('/')[0] !== '..') return normal;
-  throw new KilnError('path.escapes', `${directory} is no folder within a repository.`, {
-    next: 'Give a relative path, such as services/shop.',
-  });
 }
 
 function missing(id: string): KilnError {

@@ -11,6 +11,7 @@ import { folderWithin } from '../checkout/workspaces.ts';
 import { onePipeline, PIPELINE_FILE, type PipelineText, pipelineFiles } from '../pipeline-files.ts';
 import type { Pipelines, StartWish } from '../pipelines.ts';
 import { NO_RIGHTS } from '../strangers.ts';
+import { type CommitFound, commitAt, commitIn } from './commit-at.ts';
 import { executionOf } from './event-key.ts';
 import { passedOver } from './matching.ts';
 import { repositoryName } from './repository-name.ts';
@@ -79,13 +80,6 @@ function groupOf(event: TriggerEvent, branch: string): string {
   return event.kind === 'pull-request' ? `pull request ${event.number}` : `refs/heads/${branch}`;
 }
 
-interface Found {
-  readonly mirror: Mirror;
-  readonly facts: CommitFacts;
-  /** Of its pipeline, in the order of `pipelineFiles`. */
-  readonly texts: readonly (string | undefined)[];
-}
-
 class RepositoryStart {
   readonly #parts: TriggeredStartParts;
   readonly #source: PipelineSource;
@@ -125,30 +119,28 @@ class RepositoryStart {
     return !('at' in event) || event.at === undefined;
   }
 
-  async #commitOf(event: TriggerEvent): Promise<Found> {
+  async #commitOf(event: TriggerEvent): Promise<CommitFound> {
     const { mirrors } = this.#parts;
-    const { branch, checkout } = this.#source;
+    const { branch, checkout, directory, file } = this.#source;
+    const place = { url: this.#url, directory, file };
     if (event.kind === 'push' || event.kind === 'pull-request') {
       if (event.kind === 'pull-request') this.#assertSameHost(event);
       const mirror = await mirrors.holding(this.#url, event, checkout.depth, this.#signal);
-      return this.#look(mirror, event.commit, event.commit);
+      return this.#existing(await commitIn(mirror, place, event.commit, this.#signal), event.commit);
     }
     const at = ('at' in event ? event.at : undefined) ?? branch;
-    const mirror = await mirrors.fresh(this.#url, checkout.depth, this.#signal);
-    return this.#look(mirror, await mirror.resolve(at, this.#signal), at);
+    const found = await commitAt(mirrors, { ...place, at }, checkout.depth, this.#signal);
+    return this.#existing(found, at);
   }
 
-  async #look(mirror: Mirror, commit: string | undefined, at: string): Promise<Found> {
-    const { directory, file } = this.#source;
-    const files = pipelineFiles(file).map((name) => pathWithin(directory, name));
-    const found = commit && (await mirror.look(commit, files, this.#signal));
-    if (found) return { mirror, ...found };
+  #existing(found: CommitFound | undefined, at: string): CommitFound {
+    if (found !== undefined) return found;
     throw new KilnError('checkout.failed', `${this.#url} has no branch, tag or commit ${at}.`, {
       next: 'Name one that it has.',
     });
   }
 
-  #pipelineOf(texts: Found['texts']): PipelineText | undefined {
+  #pipelineOf(texts: CommitFound['texts']): PipelineText | undefined {
     return onePipeline(this.#source.directory, this.#source.file, texts);
   }
 
