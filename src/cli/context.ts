@@ -4,6 +4,7 @@ import { EXIT } from '../api/failures.ts';
 import { KilnError } from '../domain/errors.ts';
 import type { Environment } from './environment.ts';
 import type { Progress } from './progress.ts';
+import type { Questions } from './questions.ts';
 import type { Terminal } from './terminal.ts';
 
 export type Flags = Readonly<Record<string, unknown>>;
@@ -21,6 +22,8 @@ export interface Context {
   readonly progress: Progress;
   readonly json: boolean;
   readonly stdin: AsyncIterable<string | Buffer> & { readonly isTTY?: boolean };
+  /** Absent where nobody can be asked: no terminal, `--json`, CI. */
+  readonly questions?: () => Promise<Questions>;
   readonly now: () => number;
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
   /** Aborted by the first Ctrl-C (or SIGTERM); the second ends the process at once. */

@@ -25,4 +25,5 @@ process.exitCode = await runCommandLine({
   stdin: process.stdin,
   stdout: process.stdout,
   stderr: process.stderr,
+  asking: { input: process.stdin, output: process.stderr },
 });

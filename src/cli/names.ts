@@ -32,3 +32,8 @@ export function componentOrImage(text: string): { readonly component: string; re
   const end = text.search(/[@:]/);
   return end > 0 ? { component: text.slice(0, end), image: text } : { component: text };
 }
+
+/** True: it looks like the address of a repository; anything else is a folder of this machine. */
+export function isAddress(text: string): boolean {
+  return /^[a-z]+:\/\/|^[\w.-]+@[\w.-]+:/.test(text);
+}

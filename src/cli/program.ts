@@ -20,6 +20,8 @@ export interface CommandLine {
   readonly stdin: Context['stdin'];
   readonly stdout: Output;
   readonly stderr: Output;
+  /** Where people are asked and answer, when both are a terminal. */
+  readonly asking?: { readonly input: NodeJS.ReadableStream; readonly output: NodeJS.WritableStream };
 }
 
 export async function runCommandLine(line: CommandLine): Promise<number> {
@@ -76,7 +78,13 @@ function describeProgram(terminal: Terminal, act: Action): Command {
 
 function helpAfter(verb: VerbEntry): string {
   const interrupt = verb.interrupt === undefined ? '' : `\nCtrl-C:\n  ${verb.interrupt}\n`;
-  return `\nExample:\n  ${verb.example}\n${interrupt}\nExit codes and JSON shapes: docs/cli.md`;
+  return `${actionsText(verb)}\nExample:\n  ${verb.example}\n${interrupt}\nExit codes and JSON shapes: docs/cli.md`;
+}
+
+function actionsText({ actions = [] }: VerbEntry): string {
+  if (actions.length === 0) return '';
+  const width = Math.max(...actions.map(([call]) => call.length));
+  return `\nActions:\n${actions.map(([call, what]) => `  ${call.padEnd(width)}  ${what}\n`).join('')}`;
 }
 
 async function runVerb(
@@ -90,6 +98,8 @@ async function runVerb(
   const progress = new Progress(terminal, json, () => performance.now());
   const interrupt = interruptible(terminal, progress, json);
   const directory = stateDirectory(line.env, typeof flags.state === 'string' ? flags.state : undefined);
+  const { asking } = line;
+  const canAsk = asking !== undefined && line.stdin.isTTY === true && terminal.live && !json;
   const context: Context = {
     args,
     flags,
@@ -101,6 +111,10 @@ async function runVerb(
     progress,
     json,
     stdin: line.stdin,
+    ...(canAsk && {
+      questions: async () =>
+        (await import('./questions.ts')).openQuestions(asking.input, asking.output, interrupt.signal),
+    }),
     now: () => Date.now(),
     sleep: (ms, signal) => sleep(ms, undefined, signal === undefined ? {} : { signal }),
     signal: interrupt.signal,

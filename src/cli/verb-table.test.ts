@@ -6,6 +6,7 @@ import { ROUTES } from '../api/routes.ts';
 import { ERROR_CODES } from '../domain/errors.ts';
 import { runCommandLine } from './program.ts';
 import { VERBS } from './verb-table.ts';
+import { ACTIONS } from './verbs/pipeline.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
 const cliDocument = readFileSync(path.join(root, 'docs/cli.md'), 'utf8');
@@ -49,6 +50,20 @@ describe.each(VERBS)('kiln $name', (verb) => {
     expect(section).toMatch(/\*\*JSON:\*\*/);
     if (verb.interrupt !== undefined) expect(section).toMatch(/\*\*Ctrl-C:\*\*/);
   });
+});
+
+test('every action of kiln pipeline is in its help, in the document, and near enough to be meant', async () => {
+  const named = VERBS.find(({ name }) => name === 'pipeline')?.actions?.flatMap(
+    ([call]) => call.split(' ')[0]?.split('|') ?? [],
+  );
+  expect(named?.toSorted()).toEqual(Object.keys(ACTIONS).toSorted());
+  for (const name of named ?? []) expect(cliDocument, name).toContain(`kiln pipeline ${name}`);
+  const { code, err } = await kiln('pipeline', 'strat', 'shop');
+  expect([code, err]).toEqual([
+    EXIT.usage,
+    expect.stringContaining('Did you mean: kiln pipeline start shop'),
+  ]);
+  expect((await kiln('pipeline')).err).toContain('Choose run, list');
 });
 
 test('every exit code is documented', () => {

@@ -6,6 +6,8 @@ export interface VerbEntry {
   /** As commander reads them: `<needed>`, `[optional]`. */
   readonly args: string;
   readonly summary: string;
+  /** What its first argument may be, where that is not a name. */
+  readonly actions?: readonly (readonly [call: string, what: string])[];
   readonly options: readonly (readonly [flags: string, description: string, repeated?: 'repeated'])[];
   readonly example: string;
   /** What the first Ctrl-C does, where it does more than end the command. */
@@ -110,16 +112,40 @@ export const VERBS: readonly VerbEntry[] = [
   },
   {
     name: 'pipeline',
-    args: '<action> [what] [more]',
+    args: '[action] [what] [more]',
     summary:
-      'run a pipeline, look after its executions (list, show, why, logs, health, cancel, retry, approve, reject), have it started by what happens (watch, sources, events, start, unwatch, hook), hold them back from an environment (pause, resume, paused), eject the default one, or try, draw or export one without a server',
+      'run pipelines and look after their executions, have them started by what happens, hold them back, try them without a server',
+    actions: [
+      ['run [dir|repository]', 'start a pipeline and follow it to its end, or until it waits for a person'],
+      ['list [pipeline]', 'executions, newest first'],
+      ['show <execution>', 'what happened to one, and how it ended'],
+      ['why <execution>', 'what it waits for'],
+      ['logs <execution> [state]', 'what its tasks have written'],
+      ['health [pipeline]', 'how pipelines fare; of one, with its flaky steps and the figures of DORA'],
+      ['cancel <execution>', 'end it'],
+      ['retry <execution>', 'go on from where it failed, or from the start'],
+      ['approve|reject <execution>', 'answer what waits for a person'],
+      ['watch [dir|repository]', 'have a pipeline started by what happens: pushes, schedules, channels…'],
+      ['sources', 'what is watched, and when it is due'],
+      ['events <source>', 'what happened to a source, and what came of it'],
+      ['start <source>', 'start it now, at a branch, tag or commit'],
+      ['hook <source> [repository]', 'a post-receive hook that tells of pushes'],
+      ['unwatch <source>', 'watch it no more'],
+      ['pause|resume <environment>', 'hold pipelines back before they deploy there, or let them go on'],
+      ['paused', 'environments that are paused'],
+      ['eject [dir]', 'write the default pipeline, to be changed'],
+      ['try', 'a dry run in virtual time, without a server'],
+      ['graph', 'draw a pipeline'],
+      ['export', 'the same definition for AWS Step Functions'],
+    ],
     options: [
       ['--file <file>', 'of run and watch: a file of the folder, instead of pipeline.yaml'],
       ['--parameters <list>', 'of run, watch and start: NAME=VALUE,NAME=VALUE'],
-      ['--directory <dir>', 'of watch: folder of the component in the repository'],
+      ['--ask', 'of run and start: ask for every parameter, not only for those that are missing or wrong'],
+      ['--directory <dir>', 'of watch, and of run with a repository: folder of the component in it'],
       ['--branch <name>', 'of watch: instead of the one that the repository’s HEAD names'],
       ['--poll <interval>', 'of watch: look at the repository this often, such as 30s'],
-      ['--at <ref>', 'of start: branch, tag or commit'],
+      ['--at <ref>', 'of start, and of run with a repository: branch, tag or commit'],
       ['--from <where>', 'of retry: failure (default) or start; of logs: a line, negative from the end'],
       ['-f, --follow', 'of logs: go on as they are written'],
       ['--status <list>', 'of list: such as failed,timed_out'],
@@ -129,8 +155,8 @@ export const VERBS: readonly VerbEntry[] = [
       ['--text <text>', 'of list: with this in its id, parameters, commit, error or cause'],
       ['--since <when>', 'of list: created since, such as 7d or 2030-01-31'],
       ['--until <when>', 'of list: created before'],
-      ['--limit <n>', 'of list: at most so many (default 50)'],
-      ['--cursor <cursor>', 'of list: go on after the previous page'],
+      ['--limit <n>', 'of list and events: at most so many (default 50)'],
+      ['--cursor <cursor>', 'of list and events: go on after the previous page'],
       ['--days <n>', 'of health: of the figures of deployments (default 30)'],
       ['--why <text>', 'of approve, reject and pause: the reason'],
       ['--approval <state>', 'of approve and reject: which state, when several wait'],
@@ -146,8 +172,9 @@ export const VERBS: readonly VerbEntry[] = [
       ['--prefix <text>', 'of export: of the Activities’ names (default kiln-)'],
     ],
     example:
-      'kiln pipeline run ./shop\n  kiln pipeline watch https://example.com/team/shop.git --poll 1m\n  kiln pipeline logs exec-4f1c Build -f\n  kiln pipeline approve exec-4f1c --why "looks good"\n  kiln pipeline try --definition pipeline.yaml --input input.json --mocks mocks.json --json\n  kiln pipeline graph --definition pipeline.yaml --format svg',
-    interrupt: 'of run and retry: stops waiting; the execution goes on in the server',
+      'kiln pipeline run ./shop --parameters level=stage,copies=2\n  kiln pipeline run https://example.com/team/shop.git --at v1.2.0 --ask\n  kiln pipeline start shop --at main\n  kiln pipeline watch https://example.com/team/shop.git --poll 1m\n  kiln pipeline logs exec-4f1c Build -f\n  kiln pipeline approve exec-4f1c --why "looks good"\n  kiln pipeline try --definition pipeline.yaml --input input.json --mocks mocks.json --json\n  kiln pipeline graph --definition pipeline.yaml --format svg',
+    interrupt:
+      'of run and retry: stops waiting; the execution goes on in the server. At a question: nothing is started',
     load: () => import('./verbs/pipeline.ts'),
   },
   {

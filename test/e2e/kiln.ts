@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LoadReport } from './load-client.ts';
+import { TerminalSession } from './terminal-session.ts';
 
 export const ROOT = path.resolve(import.meta.dirname, '../..');
 const LAUNCHER = path.join(ROOT, 'bin/kiln');
@@ -120,6 +121,11 @@ export class Kiln {
         resolve({ code, stdout, stderr });
       });
     });
+  }
+
+  /** Runs a verb where somebody sits. */
+  atTerminal(...args: string[]): TerminalSession {
+    return new TerminalSession([LAUNCHER, ...args], this.env, this.directory);
   }
 
   /** Runs a verb that must end well, and gives its `--json` answer. */

@@ -7,11 +7,13 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Gate, openGate } from '../gate.ts';
+import { GitRemote } from '../pipeline/git-remote.ts';
 import { Kiln, ROOT, until } from './kiln.ts';
 
 interface Execution {
   readonly id: string;
   readonly status: string;
+  readonly input: unknown;
   readonly output?: unknown;
   readonly error?: string;
   readonly cause?: string;
@@ -50,7 +52,7 @@ async function ended(id: string): Promise<Execution> {
 }
 
 /** A component with nothing to build, and a pipeline of its own. */
-async function component(name: string, states: object): Promise<string> {
+async function component(name: string, states: object, more: object = {}): Promise<string> {
   const directory = path.join(kiln.directory, name);
   await mkdir(directory);
   await writeFile(
@@ -58,7 +60,10 @@ async function component(name: string, states: object): Promise<string> {
     `component: ${name}\nimage: {kind: bundle, run: sleep 1}\nservice: {port: 8080}\n`,
   );
   const [StartAt = ''] = Object.keys(states);
-  await writeFile(path.join(directory, 'pipeline.yaml'), JSON.stringify({ StartAt, States: states }));
+  await writeFile(
+    path.join(directory, 'pipeline.yaml'),
+    JSON.stringify({ ...more, StartAt, States: states }),
+  );
   return directory;
 }
 
@@ -67,6 +72,108 @@ const task = (commands: string[], more: object = { End: true }) => ({
   Resource: 'cmd',
   Parameters: { commands, 'source.$': '$.trigger.source.location' },
   ...more,
+});
+
+describe('parameters', () => {
+  const Parameters = [
+    { name: 'note', description: 'Why it is started' },
+    { name: 'count', type: 'number', default: 2 },
+    { name: 'where', default: 'stage', allowed: ['stage', 'live'] },
+    { name: 'careful', type: 'boolean' },
+  ];
+  const Told = { Type: 'Pass', OutputPath: '$.parameters', End: true };
+  const executions = async () =>
+    (await kiln.json<{ items: unknown[] }>('pipeline', 'list', '--text', 'asks')).items;
+
+  it('are asked for at a terminal, again where an answer is wrong; Ctrl-C starts nothing', async () => {
+    const asks = await component('asks', { Told }, { Parameters });
+    const session = kiln.atTerminal('pipeline', 'run', asks, '--parameters', 'where=moon');
+    await session.answer('a text ›', '\r');
+    await session.answer('it is missing: give a text', '');
+    await session.answer('a text ›', 'a, b\r');
+    await session.answer('"moon" is not allowed: give one of stage, live', '');
+    await session.answer('2) live', '');
+    await session.answer('which [stage] ›', '2\r');
+    await session.answer('yes or no ›', 'perhaps\r');
+    await session.answer('"perhaps" is of another type', '');
+    await session.answer('yes or no ›', 'y\r');
+    expect(await session.ended(), session.shown).toBe(0);
+    expect(session.shown).not.toContain('a number');
+    const output = session.shown.slice(session.shown.lastIndexOf('{'));
+    expect(JSON.parse(output)).toEqual({ note: 'a, b', count: 2, where: 'live', careful: true });
+
+    const before = await executions();
+    const left = kiln.atTerminal('pipeline', 'run', asks, '--ask', '--parameters', 'note=x');
+    await left.answer('a text [x] ›', '\r');
+    await left.answer('a number [2] ›', 'many\r');
+    await left.answer('"many" is of another type: give a number', '\x03');
+    expect(await left.ended()).toBe(130);
+    expect(left.shown).toContain('nothing was started');
+    expect(await executions()).toEqual(before);
+  });
+
+  it('are told at once where nobody can be asked: of a folder, a commit of a repository, a source', async () => {
+    const remote = new GitRemote(kiln.directory, 'shop');
+    const pipeline = { Parameters, Triggers: { push: {} }, StartAt: 'Told', States: { Told } };
+    remote.commit('first', { 'pipeline.yaml': JSON.stringify(pipeline) });
+    remote.git('tag', 'v1');
+    remote.push('main', 'v1');
+    const refused = await kiln.run(
+      'pipeline',
+      'run',
+      remote.url,
+      '--at',
+      'v1',
+      '--parameters',
+      'cuont=1,where=a',
+    );
+    expect(refused).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(
+        /cuont: is not a parameter[\s\S]*mean "count"[\s\S]*note: is missing[\s\S]*where: is not allowed[\s\S]*one of stage, live[\s\S]*careful: is missing[\s\S]*→ Give --parameters 'note=TEXT,where=stage\|live,careful=true\|false'/,
+      ),
+    });
+    const right = ['--parameters', 'note=now,careful=true'];
+    const run = await kiln.json<Execution>('pipeline', 'run', remote.url, '--at', 'v1', ...right);
+    expect(run).toMatchObject({
+      status: 'SUCCEEDED',
+      output: { note: 'now', count: 2, where: 'stage', careful: true },
+      input: { commit: { message: 'first' }, trigger: { source: { repository: remote.url } } },
+    });
+
+    const { id } = await kiln.json<{ id: string }>(
+      'pipeline',
+      'watch',
+      remote.url,
+      '--parameters',
+      'note=kept',
+    );
+    const start = (body: object) => kiln.call('POST', `/api/v1/sources/${id}/start`, body);
+    const wrong = await start({ parameters: { careful: 'perhaps', count: 'x' } });
+    expect([wrong.status, await wrong.json()]).toEqual([
+      400,
+      expect.objectContaining({
+        faults: [expect.objectContaining({ path: 'count' }), expect.objectContaining({ path: 'careful' })],
+      }),
+    ]);
+    expect((await start({ at: 'v9', parameters: { careful: true } })).status).toBe(400);
+    // A source may be said by its component, which without a kiln.yaml is the repository.
+    const { execution } = await kiln.json<{ execution: string }>(
+      'pipeline',
+      'start',
+      'shop',
+      '--at',
+      'v1',
+      '--parameters',
+      'careful=true',
+    );
+    await until(
+      'the source has started',
+      async () => (await kiln.run('pipeline', 'show', execution)).code === 0,
+    );
+    expect(await ended(execution)).toMatchObject({ output: { note: 'kept', careful: true } });
+    await kiln.json('pipeline', 'unwatch', 'shop');
+  });
 });
 
 describe('the default pipeline', () => {

@@ -4,8 +4,12 @@ import path from 'node:path';
 import type { Answer } from '../../api/contract.ts';
 import { EXIT } from '../../api/failures.ts';
 import { KilnError } from '../../domain/errors.ts';
+import { askParameters } from '../ask-parameters.ts';
 import { answer, type Context, choiceFlag, hint, isSet, numberFlag, textFlag } from '../context.ts';
 import { untilEnded } from '../ended-work.ts';
+import { assertHasRun } from '../known-pipeline.ts';
+import { isAddress } from '../names.ts';
+import { table } from '../table.ts';
 import { agoText, momentOf } from '../time.ts';
 import { health } from './pipeline-health.ts';
 import { logs } from './pipeline-logs.ts';
@@ -27,14 +31,22 @@ export const EXECUTION_ACTIONS: Readonly<Record<string, (context: Context) => Pr
 };
 
 async function start(context: Context): Promise<number> {
-  const directory = path.resolve(context.args[1] ?? '.');
-  const file = textFlag(context.flags, 'file');
-  const parameters = parametersOf(textFlag(context.flags, 'parameters'));
-  const body = { directory, parameters, ...(file !== undefined && { file }) };
+  const place = placeOf(context);
+  const parameters = await askParameters(context, place);
+  const body = { ...place, parameters };
   return follow(
     context,
     await context.client().call('executions.start', { body }, { signal: context.signal }),
   );
+}
+
+/** A folder of this machine, or a commit of a repository. */
+function placeOf({ args, flags }: Context) {
+  const [, where = '.'] = args;
+  const [file, at, within] = ['file', 'at', 'directory'].map((name) => textFlag(flags, name));
+  const named = { ...(file !== undefined && { file }), ...(at !== undefined && { at }) };
+  if (!isAddress(where)) return { directory: path.resolve(where), ...named };
+  return { repository: where, ...named, ...(within !== undefined && { directory: within }) };
 }
 
 async function retry(context: Context): Promise<number> {
@@ -49,7 +61,10 @@ async function retry(context: Context): Promise<number> {
 async function follow(context: Context, begun: Execution): Promise<number> {
   const { progress, signal } = context;
   const { id } = begun;
-  if (isSet(context.flags, 'detach')) return answer(context, begun, () => `${id} goes on in the server`);
+  if (isSet(context.flags, 'detach')) {
+    hint(context, `next: kiln pipeline why ${id}`);
+    return answer(context, begun, () => `${id} goes on in the server`);
+  }
   context.onInterrupt(() => `the execution goes on in the server; end it: kiln pipeline cancel ${id}`);
   progress.begin(`${begun.pipeline}: ${id}`);
   const client = context.client();
@@ -84,12 +99,21 @@ async function list(context: Context): Promise<number> {
   const pipeline = context.args[1];
   const query = { ...searchOf(context), ...(pipeline !== undefined && { pipeline }) };
   const page = await context.client().call('executions.list', { query }, { signal: context.signal });
-  return answer(context, page, () => {
-    if (page.items.length === 0) return 'There is no execution yet: kiln pipeline run DIR';
-    const { table } = tableOf(context);
-    return table(page.items);
-  });
+  if (page.items.length === 0 && pipeline !== undefined) await assertHasRun(context, pipeline);
+  if (page.items.length > 0) hint(context, 'one of them: kiln pipeline show ID');
+  if (page.cursor !== undefined) hint(context, `more: --cursor ${page.cursor}`);
+  return answer(context, page, () =>
+    page.items.length === 0 ? noneText(context) : tableOf(context, page.items),
+  );
 }
+
+/** None at all, or none of those that were asked for. */
+function noneText({ flags, args }: Context): string {
+  const isSearch = args.length > 1 || SEARCH_FLAGS.some((name) => textFlag(flags, name) !== undefined);
+  return isSearch ? 'No execution fits.' : 'There is no execution yet: kiln pipeline run DIR';
+}
+
+const SEARCH_FLAGS = ['status', 'trigger', 'commit', 'text', 'cursor', 'by', 'since', 'until'];
 
 function searchOf({ flags, now }: Context) {
   const words = ['status', 'trigger', 'commit', 'text', 'cursor'] as const;
@@ -107,22 +131,18 @@ function searchOf({ flags, now }: Context) {
   };
 }
 
-function tableOf(context: Context) {
-  const now = context.now();
-  return {
-    table: (items: Answer<'executions.list'>['items']) =>
-      items
-        .map(({ id, pipeline, status, createdAtMs, createdBy }) =>
-          [
-            id.padEnd(42),
-            pipeline.padEnd(20),
-            status.padEnd(10),
-            agoText(createdAtMs, now).padEnd(14),
-            createdBy,
-          ].join(' '),
-        )
-        .join('\n'),
-  };
+function tableOf({ terminal, now }: Context, items: Answer<'executions.list'>['items']): string {
+  return table(
+    ['ID', 'PIPELINE', 'STATUS', 'STARTED', 'BY'],
+    items.map(({ id, pipeline, status, createdAtMs, createdBy }) => [
+      id,
+      pipeline,
+      status,
+      agoText(createdAtMs, now()),
+      createdBy,
+    ]),
+    terminal.colors,
+  );
 }
 
 async function show(context: Context): Promise<number> {
@@ -133,6 +153,7 @@ async function show(context: Context): Promise<number> {
     client.call('executions.get', { params, query: {} }, { signal }),
     client.call('executions.history', { params }, { signal }),
   ]);
+  hintNext(context, execution);
   return answer(context, { ...execution, history: items }, () => {
     const lines = items
       .filter(({ type }) => !/Scheduled|Started|Submitted/.test(type))
@@ -149,9 +170,19 @@ async function why(context: Context): Promise<number> {
   const execution = await context
     .client()
     .call('executions.get', { params, query: {} }, { signal: context.signal });
+  hintNext(context, execution);
   return answer(context, execution.waits, () =>
     execution.endedAtMs === undefined ? whyText(execution) : endText(execution),
   );
+}
+
+/** What can be done about it as it stands; nothing where it has succeeded. */
+function hintNext(context: Context, execution: Execution): void {
+  const { id, status, endedAtMs } = execution;
+  if (status === 'SUCCEEDED') return;
+  if (endedAtMs !== undefined) hint(context, `go on from where it failed: kiln pipeline retry ${id}`);
+  else if (isForPeople(execution)) hint(context, `next: kiln pipeline approve ${id} (or reject)`);
+  else hint(context, `what it writes: kiln pipeline logs ${id} -f; end it: kiln pipeline cancel ${id}`);
 }
 
 async function cancel(context: Context): Promise<number> {
@@ -163,6 +194,7 @@ async function cancel(context: Context): Promise<number> {
     { params, query: { wait: 30 } },
     { signal: context.signal },
   );
+  hint(context, `again from the start: kiln pipeline retry ${ended.id} --from start`);
   return answer(context, ended, () => `${ended.id} ${ended.status}`);
 }
 
@@ -174,6 +206,7 @@ async function decide(context: Context, approve: boolean): Promise<number> {
     .client()
     .call('executions.decide', { params, body }, { signal: context.signal });
   context.progress.end('done', `${execution.id}: ${approve ? 'approved' : 'rejected'}`);
+  hint(context, `next: kiln pipeline show ${execution.id}`);
   return answer(context, execution, () => undefined);
 }
 
@@ -219,17 +252,4 @@ function endText({ status, output, error, cause }: Execution): string {
   const failure = [error, cause].filter((part) => part !== undefined).join(': ');
   const shown = output === undefined ? failure : JSON.stringify(output, null, 2);
   return shown === '' ? status : `${status}\n${shown}`;
-}
-
-export function parametersOf(text: string | undefined): Record<string, string> {
-  if (text === undefined) return {};
-  return Object.fromEntries(
-    text.split(',').map((pair) => {
-      const [, name, value] = /^([^=]+)=(.*)$/.exec(pair) ?? [];
-      if (name !== undefined && value !== undefined) return [name, value];
-      throw new KilnError('input.invalid', `"${pair}" is not a parameter.`, {
-        next: 'Write NAME=VALUE,NAME=VALUE.',
-      });
-    }),
-  );
 }

@@ -1,6 +1,7 @@
 /** `kiln pipeline health`: how pipelines stand, and how one of them fares. */
 import type { Answer } from '../../api/contract.ts';
-import { answer, type Context, numberFlag } from '../context.ts';
+import { answer, type Context, hint, numberFlag } from '../context.ts';
+import { assertHasRun } from '../known-pipeline.ts';
 import { table } from '../table.ts';
 import { agoText, durationText } from '../time.ts';
 
@@ -20,11 +21,14 @@ export async function health(context: Context): Promise<number> {
   const { signal } = context;
   if (pipeline === undefined) {
     const all = await context.client().call('pipelines.list', {}, { signal });
+    if (all.items.length > 0) hint(context, 'one of them: kiln pipeline health PIPELINE');
     return answer(context, all, () => overviewText(context, all.items));
   }
   const days = numberFlag(context.flags, 'days', '--days') ?? 30;
   const input = { params: { pipeline }, query: { days } };
   const report = await context.client().call('pipelines.get', input, { signal });
+  if (report.recent.length === 0) await assertHasRun(context, pipeline);
+  hint(context, `its executions: kiln pipeline list ${pipeline}`);
   return answer(context, report, () => reportText(report));
 }
 

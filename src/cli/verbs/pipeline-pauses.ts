@@ -2,7 +2,8 @@
 
 import { KilnError } from '../../domain/errors.ts';
 import { environmentName, isEnvironmentName } from '../../domain/ids.ts';
-import { answer, type Context, textFlag } from '../context.ts';
+import { answer, type Context, hint, textFlag } from '../context.ts';
+import { table } from '../table.ts';
 import { agoText } from '../time.ts';
 
 export const PAUSE_ACTIONS: Readonly<Record<string, (context: Context) => Promise<number>>> = {
@@ -17,6 +18,7 @@ async function pause(context: Context): Promise<number> {
   const made = await context
     .client()
     .call('pauses.pause', { params, body: { why } }, { signal: context.signal });
+  hint(context, `let them go on: kiln pipeline resume ${made.environment}`);
   return answer(context, made, () => `pipelines wait before they deploy to ${made.environment}`);
 }
 
@@ -31,17 +33,18 @@ async function resume(context: Context): Promise<number> {
 
 async function paused(context: Context): Promise<number> {
   const page = await context.client().call('pauses.list', {}, { signal: context.signal });
-  return answer(context, page, () =>
-    page.items.length === 0
-      ? 'No environment is paused.'
-      : page.items
-          .map(({ environment, by, why, sinceMs }) =>
-            [environment.padEnd(20), by.padEnd(16), agoText(sinceMs, context.now()).padEnd(14), why].join(
-              ' ',
-            ),
-          )
-          .join('\n'),
-  );
+  const { items } = page;
+  if (items.length > 0) hint(context, 'let pipelines go on: kiln pipeline resume ENVIRONMENT');
+  return answer(context, page, () => {
+    if (items.length === 0) return 'No environment is paused.';
+    const rows = items.map(({ environment, by, why, sinceMs }) => [
+      environment,
+      by,
+      agoText(sinceMs, context.now()),
+      why,
+    ]);
+    return table(['ENVIRONMENT', 'BY', 'SINCE', 'WHY'], rows, context.terminal.colors);
+  });
 }
 
 function environmentOf({ args }: Context): { readonly level: string; readonly region: string } {

@@ -2,12 +2,13 @@
 import path from 'node:path';
 import type { Answer } from '../../api/contract.ts';
 import { KilnError } from '../../domain/errors.ts';
-import { answer, type Context, hint, textFlag } from '../context.ts';
+import { askParameters, parametersOf } from '../ask-parameters.ts';
+import { answer, type Context, hint, numberFlag, textFlag } from '../context.ts';
 import { serverAddress } from '../environment.ts';
+import { isAddress } from '../names.ts';
 import { hookScript, installHook } from '../post-receive-hook.ts';
 import { table } from '../table.ts';
 import { agoText } from '../time.ts';
-import { parametersOf } from './pipeline-executions.ts';
 
 type Source = Answer<'sources.list'>['items'][number];
 type Happened = Answer<'sources.events'>['items'][number];
@@ -26,8 +27,7 @@ const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600 }
 async function watch(context: Context): Promise<number> {
   const { flags, signal } = context;
   const given = context.args[1] ?? '.';
-  // What looks like an address is one; anything else is a folder of this machine.
-  const at = /^[a-z]+:\/\/|^[\w.-]+@[\w.-]+:/.test(given) ? given : path.resolve(given);
+  const at = isAddress(given) ? given : path.resolve(given);
   const [directory, file, branch] = ['directory', 'file', 'branch'].map((name) => textFlag(flags, name));
   const poll = textFlag(flags, 'poll');
   const body = {
@@ -46,11 +46,16 @@ async function watch(context: Context): Promise<number> {
       `nothing tells of pushes yet: kiln pipeline hook ${source.id} FOLDER installs a hook there, --poll looks now and then`,
     );
   }
-  return answer(context, source, () => `${source.id} ${source.component}: ${wishes(source).join('; ')}`);
+  hint(context, `start it now: kiln pipeline start ${source.id}`);
+  return answer(context, source, () => {
+    const starts = wishes(source).join('; ') || 'nothing starts it by itself';
+    return `${source.id} ${source.component}: ${starts}`;
+  });
 }
 
 async function list(context: Context): Promise<number> {
   const sources = await context.client().call('sources.list', {}, { signal: context.signal });
+  if (sources.items.length > 0) hint(context, 'what happened to one: kiln pipeline events SOURCE');
   return answer(context, sources, () => {
     if (sources.items.length === 0) return 'Nothing is watched yet: kiln pipeline watch REPOSITORY';
     return table(
@@ -91,10 +96,15 @@ function wishes({ triggers }: Source): readonly string[] {
 }
 
 async function events(context: Context): Promise<number> {
-  const params = { id: idOf(context) };
-  const page = await context
-    .client()
-    .call('sources.events', { params, query: { limit: 50 } }, { signal: context.signal });
+  const params = { id: await idOf(context) };
+  const { flags, signal } = context;
+  const cursor = textFlag(flags, 'cursor');
+  const limit = numberFlag(flags, 'limit', '--limit') ?? 50;
+  const query = { limit, ...(cursor !== undefined && { cursor }) };
+  const page = await context.client().call('sources.events', { params, query }, { signal });
+  const started = page.items.find(({ outcome }) => outcome?.kind === 'started')?.outcome?.execution;
+  if (started !== undefined) hint(context, `the newest: kiln pipeline show ${started}`);
+  if (page.cursor !== undefined) hint(context, `more: --cursor ${page.cursor}`);
   return answer(context, page, () => {
     if (page.items.length === 0) return 'Nothing has happened to it yet.';
     return page.items
@@ -110,24 +120,26 @@ function outcomeText({ outcome }: Happened): string {
 }
 
 async function start(context: Context): Promise<number> {
-  const params = { id: idOf(context) };
+  const id = await idOf(context);
   const at = textFlag(context.flags, 'at');
-  const parameters = parametersOf(textFlag(context.flags, 'parameters'));
-  const body = { parameters, ...(at !== undefined && { at }) };
-  const taken = await context.client().call('sources.start', { params, body }, { signal: context.signal });
+  const named = at === undefined ? {} : { at };
+  const parameters = await askParameters(context, { source: id, ...named });
+  const call = { params: { id }, body: { parameters, ...named } };
+  const taken = await context.client().call('sources.start', call, { signal: context.signal });
   hint(context, `next: kiln pipeline show ${taken.execution ?? ''}`);
   return answer(context, taken, () => taken.execution);
 }
 
 async function unwatch(context: Context): Promise<number> {
-  const params = { id: idOf(context) };
+  const params = { id: await idOf(context) };
   const removed = await context.client().call('sources.remove', { params }, { signal: context.signal });
+  hint(context, 'what is left: kiln pipeline sources');
   return answer(context, removed, () => `${removed.removed} is watched no more`);
 }
 
 /** Shows the hook, or installs it into a bare repository of this machine with a token of its own. */
 async function hook(context: Context): Promise<number> {
-  const id = idOf(context);
+  const id = await idOf(context);
   const repository = context.args[2];
   const { url } = serverAddress(context.env, context.stateDirectory);
   const script = hookScript(url, id);
@@ -148,11 +160,40 @@ async function hook(context: Context): Promise<number> {
   return answer(context, { file }, () => `${file} tells Kiln of every push`);
 }
 
-function idOf({ args }: Context): string {
-  const [action, id] = args;
-  if (id !== undefined) return id;
-  throw new KilnError('input.invalid', `kiln pipeline ${action} needs the id of a source.`, {
-    next: 'Run: kiln pipeline sources',
+/** By its id, or by its component where that has one source only. */
+async function idOf(context: Context): Promise<string> {
+  const [action, named] = context.args;
+  if (named === undefined) {
+    throw new KilnError('input.invalid', `kiln pipeline ${action} needs a source: its id or its component.`, {
+      next: 'Run: kiln pipeline sources',
+    });
+  }
+  if (named.startsWith('src-')) return named;
+  const { items } = await context.client().call('sources.list', {}, { signal: context.signal });
+  const meant = items.filter(({ component }) => component === named);
+  const [only] = meant;
+  if (only !== undefined && meant.length === 1) return only.id;
+  throw await noSuchSource(named, items, meant);
+}
+
+async function noSuchSource(
+  named: string,
+  items: readonly Source[],
+  meant: readonly Source[],
+): Promise<KilnError> {
+  if (meant.length > 1) {
+    return new KilnError('input.invalid', `${named} has ${meant.length} sources.`, {
+      next: `Name one by its id: ${meant.map(({ id }) => id).join(', ')}`,
+    });
+  }
+  const { suggest } = await import('../../component/suggest.ts');
+  const near = suggest(
+    named,
+    items.map(({ component }) => component),
+  );
+  return new KilnError('not-found', `There is no source ${named}.`, {
+    next:
+      near === undefined ? 'Run: kiln pipeline sources' : `Did you mean ${near}? Run: kiln pipeline sources`,
   });
 }
 

@@ -12,7 +12,7 @@ import { EXECUTION_ACTIONS } from './pipeline-executions.ts';
 import { PAUSE_ACTIONS } from './pipeline-pauses.ts';
 import { SOURCE_ACTIONS } from './pipeline-sources.ts';
 
-const ACTIONS: Readonly<Record<string, (context: Context) => Promise<number>>> = {
+export const ACTIONS: Readonly<Record<string, (context: Context) => Promise<number>>> = {
   ...EXECUTION_ACTIONS,
   ...SOURCE_ACTIONS,
   ...PAUSE_ACTIONS,
@@ -22,11 +22,17 @@ const ACTIONS: Readonly<Record<string, (context: Context) => Promise<number>>> =
 };
 
 export async function run(context: Context): Promise<number> {
-  const [name = ''] = context.args;
-  const action = Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;
+  const [name] = context.args;
+  const action = name !== undefined && Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;
   if (action !== undefined) return action(context);
-  throw new KilnError('input.invalid', `"${name}" is not something that kiln pipeline does.`, {
-    next: `Choose ${Object.keys(ACTIONS).join(', ')}.`,
+  const { suggest } = await import('../../component/suggest.ts');
+  const near = name === undefined ? undefined : suggest(name, Object.keys(ACTIONS));
+  const said = name === undefined ? 'What shall kiln pipeline do?' : `kiln pipeline cannot do "${name}".`;
+  throw new KilnError('input.invalid', said, {
+    next:
+      near === undefined
+        ? `Choose ${Object.keys(ACTIONS).join(', ')}; each is explained by kiln pipeline --help.`
+        : `Did you mean: kiln pipeline ${[near, ...context.args.slice(1)].join(' ')}`,
   });
 }
 
