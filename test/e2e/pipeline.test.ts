@@ -83,11 +83,11 @@ describe('parameters', () => {
   ];
   const Told = { Type: 'Pass', OutputPath: '$.parameters', End: true };
   const executions = async () =>
-    (await kiln.json<{ items: unknown[] }>('pipeline', 'list', '--text', 'asks')).items;
+    (await kiln.json<{ items: unknown[] }>('pipeline', 'list', '--text', 'wonders')).items;
 
   it('are asked for at a terminal, again where an answer is wrong; Ctrl-C starts nothing', async () => {
-    const asks = await component('asks', { Told }, { Parameters });
-    const session = kiln.atTerminal('pipeline', 'run', asks, '--parameters', 'where=moon');
+    const wonders = await component('wonders', { Told }, { Parameters });
+    const session = kiln.atTerminal('pipeline', 'run', wonders, '--parameters', 'where=moon');
     await session.answer('a text ›', '\r');
     await session.answer('it is missing: give a text', '');
     await session.answer('a text ›', 'a, b\r');
@@ -103,7 +103,7 @@ describe('parameters', () => {
     expect(JSON.parse(output)).toEqual({ note: 'a, b', count: 2, where: 'live', careful: true });
 
     const before = await executions();
-    const left = kiln.atTerminal('pipeline', 'run', asks, '--ask', '--parameters', 'note=x');
+    const left = kiln.atTerminal('pipeline', 'run', wonders, '--ask', '--parameters', 'note=x');
     await left.answer('a text [x] ›', '\r');
     await left.answer('a number [2] ›', 'many\r');
     await left.answer('"many" is of another type: give a number', '\x03');
