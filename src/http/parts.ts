@@ -181,7 +181,7 @@ export interface HttpParts {
     /** Name of a token by the Slack user who has its rights. */
     readonly users: Readonly<Record<string, string>>;
   };
-  readonly askedStarts: Pick<AskedStarts, 'ofRepository' | 'ofSource' | 'start'>;
+  readonly askedStarts: Pick<AskedStarts, 'ofRepository' | 'ofSource' | 'check' | 'start'>;
   readonly sources: Pick<Sources, 'watch' | 'get' | 'remove' | 'ask' | 'pushed'>;
   readonly poller: Pick<Poller, 'stateOf'>;
   readonly services: ServicesPart;

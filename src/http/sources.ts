@@ -12,7 +12,7 @@ type SourceView = Answer<'sources.watch'>;
 
 export function serveSources(
   operations: Operations,
-  { sources, poller, store, clock, randomBytes }: HttpParts,
+  { sources, askedStarts, poller, store, clock, randomBytes }: HttpParts,
 ): void {
   const view = (source: PipelineSource): SourceView => sourceView(source, poller, clock.now());
   const change = (actor: string, attempt: CallAttempt | undefined) => ({
@@ -53,6 +53,8 @@ export function serveSources(
   });
 
   operations.json('sources.start', async ({ params, body }, { actor, attempt, signal }) => {
+    // Told now, and not by an event that started nothing.
+    await askedStarts.check(await sources.get(params.id), body.at, body.parameters, signal);
     const delivery = attempt?.key ?? Buffer.from(randomBytes(16)).toString('hex');
     const { at, parameters } = body;
     const wish = {
@@ -61,7 +63,7 @@ export function serveSources(
       parameters,
       ...present({ at }),
     };
-    const { execution } = await sources.ask(params.id, wish, actor.name, signal);
+    const { execution } = await sources.ask(params.id, wish, actor.name);
     return { execution };
   });
 

@@ -81,7 +81,7 @@ export function openTriggers(
   });
   keeper.start();
   const asked = new AskedStarts({ mirrors, folders, pipelines, newId: randomUUID });
-  const parts = { store: triggers, inbox, mirrors, workspaces, describe, asked, clock, newId: randomUUID };
+  const parts = { store: triggers, inbox, mirrors, workspaces, describe, clock, newId: randomUUID };
   return { sources: new Sources(parts), asked, poller, keeper };
 }
 

@@ -409,6 +409,7 @@ function noAskedStarts(): HttpParts['askedStarts'] {
   return {
     ofRepository: unreachable,
     start: unreachable,
+    check: async () => undefined,
     ofSource: async ({ component }) => ({ component, parameters: [] }),
   };
 }

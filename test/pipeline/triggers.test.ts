@@ -16,7 +16,6 @@ import { Pipelines } from '../../src/pipeline/pipelines.ts';
 import type { TaskCall } from '../../src/pipeline/task.ts';
 import type { TaskParts } from '../../src/pipeline/task-parts.ts';
 import { makeTasks } from '../../src/pipeline/task-registry.ts';
-import { AskedStarts } from '../../src/pipeline/triggers/asked-starts.ts';
 import { TriggerInbox } from '../../src/pipeline/triggers/inbox.ts';
 import { TriggerKeeper } from '../../src/pipeline/triggers/keeper.ts';
 import { Poller } from '../../src/pipeline/triggers/poller.ts';
@@ -96,7 +95,6 @@ function server() {
     mirrors,
     workspaces,
     describe: describeSource,
-    asked: new AskedStarts({ mirrors, folders, pipelines, newId }),
     clock: systemClock,
     newId,
   });

@@ -12,7 +12,6 @@ import { remoteRefs } from '../checkout/remote-refs.ts';
 import { repositoryUrl } from '../checkout/repository-url.ts';
 import { folderWithin, type Workspaces } from '../checkout/workspaces.ts';
 import { pipelineIn } from '../pipeline-files.ts';
-import type { AskedStarts } from './asked-starts.ts';
 import { eventKey, executionOf } from './event-key.ts';
 import type { Taken, TriggerInbox } from './inbox.ts';
 import { type DescribeComponent, declaredBy } from './source-facts.ts';
@@ -26,7 +25,6 @@ export interface SourcesParts {
   readonly mirrors: Mirrors;
   readonly workspaces: Workspaces;
   readonly describe: DescribeComponent;
-  readonly asked: Pick<AskedStarts, 'check'>;
   readonly clock: Clock;
   readonly newId: () => string;
 }
@@ -103,17 +101,13 @@ export class Sources {
     return (await this.#parts.store.source(id)) ?? Promise.reject(missing(id));
   }
 
-  /**
-   * Starts its pipeline at a branch, tag or commit; twice with one `delivery`, once. Refused before it is stored where
-   * there is no such commit, or where a parameter is missing or wrong.
-   */
+  /** Starts its pipeline at a branch, tag or commit; twice with one `delivery`, once. */
   async ask(
     id: string,
     wish: Omit<AskedEvent, 'source' | 'sender'>,
     actor: string,
-    signal: AbortSignal,
   ): Promise<Required<Taken>> {
-    await this.#parts.asked.check(await this.get(id), wish.at, wish.parameters ?? {}, signal);
+    await this.get(id);
     const event: AskedEvent = { ...wish, source: id, sender: actor };
     await this.#parts.inbox.startFor(event, { actor });
     // The same for the same wish, whether it was told before or not.
