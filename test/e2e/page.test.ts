@@ -21,6 +21,15 @@ async function bakeChild(kiln: Kiln): Promise<void> {
   await kiln.json('bake', folder, '--version', '1.0.0');
 }
 
+/** How many pixels of the page a reader on a phone would have to push aside to see. */
+async function beyondAPhone(page: Page): Promise<number> {
+  const before = page.viewportSize();
+  await page.setViewportSize({ width: 390, height: 844 });
+  const beyond = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth');
+  if (before !== null) await page.setViewportSize(before);
+  return beyond;
+}
+
 describe.skipIf(skipped)(
   `the page${skipped ? ' (chromium is not installed: Debian package chromium)' : ''}`,
   () => {
@@ -179,10 +188,12 @@ describe.skipIf(skipped)(
       await page.getByRole('button', { name: 'Approve' }).click();
       await page.locator('[data-state=Sorry].failed').waitFor();
       await page.getByText('Piped.Sorry').first().waitFor();
+      expect(await beyondAPhone(page)).toBe(0);
       await page.getByRole('link', { name: 'Pipelines' }).click();
       await page.getByRole('link', { name: /piped.*failing/ }).click();
       await page.getByRole('searchbox').fill('piped.sorry');
       await page.getByRole('link', { name: id.slice(0, 13) }).waitFor();
+      expect(await beyondAPhone(page)).toBe(0);
       await page.getByRole('searchbox').fill('nothing of this');
       await page.getByText('Nothing fits.').waitFor();
       await page.getByRole('link', { name: 'Services' }).click();

@@ -82,7 +82,7 @@ function edgesOf(state: State): readonly Leaving[] {
   }
   if ('Catch' in state) {
     for (const { Next, ErrorEquals } of state.Catch ?? []) {
-      edges.push({ to: Next, kind: 'catch', label: ErrorEquals.join(', ') });
+      edges.push({ to: Next, kind: 'catch', label: shortened(ErrorEquals.join(', ')) });
     }
   }
   return edges;
@@ -92,7 +92,10 @@ const LONGEST_LABEL = 40;
 
 /** A rule in few words. */
 function ruleText(rule: JsonObject): string {
-  const text = bareRuleText(rule);
+  return shortened(bareRuleText(rule));
+}
+
+function shortened(text: string): string {
   return text.length > LONGEST_LABEL ? `${text.slice(0, LONGEST_LABEL - 1)}…` : text;
 }
 

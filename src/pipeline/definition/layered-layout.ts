@@ -1,6 +1,7 @@
 /**
  * Places of states in a drawing: each state in a layer below those that lead to it (a way back counts for nothing),
- * within a layer under the middle of them. States with branches or items are as large as what they hold.
+ * within a layer under the middle of them. States with branches or items are as large as what they hold. What an edge
+ * says stands above the state that it leads to, which is given room for it; on a way back up, right of all states.
  */
 import type { Graph, GraphEdge, GraphNode } from './graph.ts';
 
@@ -22,6 +23,8 @@ export interface PlacedEdge {
   readonly to: Box;
   /** Leads to a layer that is not below. */
   readonly isBack: boolean;
+  /** Where what it says stands; undefined: it says nothing. */
+  readonly label: Box | undefined;
 }
 
 /** Coordinates are relative to the graph's own corner. */
@@ -41,44 +44,83 @@ const GAP_Y = 54;
 const WAY_BACK = 60;
 export const MARGIN = 16;
 const TITLE_HEIGHT = 46;
+const LABEL_CHARACTER_WIDTH = 6.7;
+const LABEL_HEIGHT = 14;
+/** Between a label and the state below it, for the tip of the edge. */
+const TIP = 10;
 
 export function layOut(graph: Graph): PlacedGraph {
   const layers = layersOf(graph);
-  const sized = new Map(graph.nodes.map((node) => [node.id, sizeOf(node)]));
-  const rows = rowsOf(graph, layers);
-  const rowWidths = rows.map(
-    (row) => total(row.map((id) => sized.get(id)?.width ?? 0)) + GAP_X * (row.length - 1),
+  const isBack = (edge: GraphEdge) => (layers.get(edge.to) ?? 0) <= (layers.get(edge.from) ?? 0);
+  const back = graph.edges.filter(isBack);
+  const labels = Map.groupBy(
+    graph.edges.filter((edge) => edge.label !== undefined && !isBack(edge)),
+    ({ to }) => to,
   );
-  const width = Math.max(...rowWidths, 0);
-  const nodes: PlacedNode[] = [];
-  let y = 0;
-  for (const [at, row] of rows.entries()) {
-    let x = (width - (rowWidths[at] ?? 0)) / 2;
-    const height = Math.max(...row.map((id) => sized.get(id)?.height ?? 0), 0);
-    for (const id of row) {
-      const size = sized.get(id);
-      if (size === undefined) continue;
-      nodes.push({ ...size, x, y: y + (height - size.height) / 2 });
-      x += size.width + GAP_X;
-    }
-    y += height + GAP_Y;
-  }
+  const { nodes, width, height } = placeNodes(graph, rowsOf(graph, layers), labels);
+  const sideWidth = back.length === 0 ? 0 : WAY_BACK + Math.max(...back.map(labelWidth));
+  const whole = { x: 0, y: 0, width: width + sideWidth, height };
   const boxes = new Map(nodes.map((placed) => [placed.node.id, placed]));
+  const besides = new Map<number, number>();
   const edges = graph.edges.flatMap((edge): PlacedEdge[] => {
     const from = boxes.get(edge.from);
     const to = boxes.get(edge.to);
     if (from === undefined || to === undefined) return [];
-    return [{ edge, from, to, isBack: (layers.get(edge.to) ?? 0) <= (layers.get(edge.from) ?? 0) }];
+    const placed = { edge, from, to, isBack: isBack(edge) };
+    if (edge.label === undefined) return [{ ...placed, label: undefined }];
+    if (!placed.isBack)
+      return [{ ...placed, label: above(to, edge, labels.get(edge.to)?.indexOf(edge) ?? 0) }];
+    const y = from.y + from.height / 2;
+    const nth = besides.get(y) ?? 0;
+    besides.set(y, nth + 1);
+    return [{ ...placed, label: beside(whole, edge, y, nth) }];
   });
-  const hasBack = edges.some(({ isBack }) => isBack);
-  return {
-    x: 0,
-    y: 0,
-    width: width + (hasBack ? WAY_BACK : 0),
-    height: Math.max(y - GAP_Y, 0),
-    nodes,
-    edges,
-  };
+  return { ...whole, nodes, edges };
+}
+
+type Labels = ReadonlyMap<string, readonly GraphEdge[]>;
+
+/** Row by row, each in the middle; a state has a cell as wide as itself and what leads to it. */
+function placeNodes(graph: Graph, rows: readonly (readonly string[])[], labels: Labels) {
+  const sized = new Map(graph.nodes.map((node) => [node.id, sizeOf(node)]));
+  const cellWidth = (id: string) =>
+    Math.max(sized.get(id)?.width ?? 0, ...(labels.get(id) ?? []).map(labelWidth));
+  const rowWidths = rows.map((row) => total(row.map(cellWidth)) + GAP_X * (row.length - 1));
+  const width = Math.max(...rowWidths, 0);
+  const nodes: PlacedNode[] = [];
+  let y = 0;
+  for (const [at, row] of rows.entries()) {
+    const lines = Math.max(...row.map((id) => labels.get(id)?.length ?? 0));
+    y += at === 0 ? 0 : GAP_Y + LABEL_HEIGHT * Math.max(0, lines - 1);
+    let x = (width - (rowWidths[at] ?? 0)) / 2;
+    const height = Math.max(...row.map((id) => sized.get(id)?.height ?? 0), 0);
+    for (const id of row) {
+      const size = sized.get(id);
+      const cell = cellWidth(id);
+      if (size !== undefined)
+        nodes.push({ ...size, x: x + (cell - size.width) / 2, y: y + (height - size.height) / 2 });
+      x += cell + GAP_X;
+    }
+    y += height;
+  }
+  return { nodes, width, height: y };
+}
+
+function labelWidth({ label = '' }: GraphEdge): number {
+  return label.length * LABEL_CHARACTER_WIDTH;
+}
+
+function above(to: Box, edge: GraphEdge, nth: number): Box {
+  const width = labelWidth(edge);
+  const y = to.y - TIP - LABEL_HEIGHT * (nth + 1);
+  return { x: to.x + (to.width - width) / 2, y, width, height: LABEL_HEIGHT };
+}
+
+/** Where it leaves its state, above the edge. */
+function beside(whole: Box, edge: GraphEdge, y: number, nth: number): Box {
+  const width = labelWidth(edge);
+  const x = whole.width - MARGIN - TIP - width;
+  return { x, y: y - LABEL_HEIGHT * (nth + 1), width, height: LABEL_HEIGHT };
 }
 
 function sizeOf(node: GraphNode): PlacedNode {

@@ -220,20 +220,46 @@ States:
     expect(drawn).not.toContain('<b>');
   });
 
-  it('lays no box on another, and inner ones within the outer', async () => {
-    const overlaps = (placed: PlacedGraph): string[] =>
-      placed.nodes.flatMap((one, at) => [
-        ...placed.nodes
-          .slice(at + 1)
-          .filter((other) => one.x < other.x + other.width && other.x < one.x + one.width)
-          .filter((other) => one.y < other.y + other.height && other.y < one.y + one.height)
-          .map((other) => `${one.node.name} and ${other.node.name}`),
-        ...one.inner
-          .filter((inner) => inner.x + inner.width > one.width)
-          .map(() => `${one.node.name} is too narrow`),
-        ...one.inner.flatMap(overlaps),
-      ]);
-    expect(overlaps(layOut(graphOf((await readPipeline(text, 'pipeline.yaml')).machine)))).toEqual([]);
+  it('lays nothing on another, states and what edges say, and all of it within the picture', async () => {
+    const faults = (placed: PlacedGraph): string[] => {
+      const things = [
+        ...placed.nodes.map((node) => ({ ...node, name: node.node.name })),
+        ...placed.edges.flatMap(({ label, edge }) =>
+          label === undefined ? [] : [{ ...label, name: `"${edge.label}"` }],
+        ),
+      ];
+      return [
+        ...things.flatMap((one, at) =>
+          things
+            .slice(at + 1)
+            .filter((other) => one.x < other.x + other.width && other.x < one.x + one.width)
+            .filter((other) => one.y < other.y + other.height && other.y < one.y + one.height)
+            .map((other) => `${one.name} and ${other.name}`),
+        ),
+        ...things
+          .filter(({ x, width }) => x < 0 || x + width > placed.width)
+          .map(({ name }) => `${name} is cut off`),
+        ...placed.nodes.flatMap(({ inner, node, width }) => [
+          ...inner.filter((one) => one.x + one.width > width).map(() => `${node.name} is too narrow`),
+          ...inner.flatMap(faults),
+        ]),
+      ];
+    };
+    const choice = `StartAt: How far
+States:
+  How far:
+    Type: Choice
+    Choices:
+      - {Variable: $.parameters.level, StringEquals: live, Next: Live}
+      - {Variable: $.parameters.level, StringEquals: everywhere, Next: Live}
+      - {Variable: $.parameters.level, StringEquals: nowhere at all, Next: How far}
+      - {Variable: $.parameters.level, StringEquals: nowhere else, Next: How far}
+    Default: Done
+  Live: {Type: Task, Resource: cmd, End: true, Catch: [{ErrorEquals: [States.Timeout, Cmd.Failed], Next: How far}]}
+  Done: {Type: Succeed}
+`;
+    for (const one of [text, choice])
+      expect(faults(layOut(graphOf((await readPipeline(one, 'pipeline.yaml')).machine)))).toEqual([]);
   });
 
   it('is a picture that stands alone, with every name made safe', async () => {

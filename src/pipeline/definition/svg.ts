@@ -17,7 +17,6 @@ const STYLE = `
   text { font: 13px ui-monospace, monospace; fill: var(--ink); text-anchor: middle; dominant-baseline: middle; }
   .detail, .label { font-size: 11px; fill: var(--line); }
   .label { paint-order: stroke; stroke: var(--inner); stroke-width: 4px; }
-  .back { text-anchor: end; }
   .node { fill: var(--fill); stroke: var(--line); }
   .holder { fill: var(--inner); }
   .Succeed { stroke: var(--good); } .Fail { stroke: var(--bad); }
@@ -43,9 +42,9 @@ function inGroup(graph: PlacedGraph, x: number, y: number, start?: string): stri
   return [
     `<g transform="translate(${round(x)},${round(y)})">`,
     ...(first === undefined ? [] : [startMark(first)]),
-    ...graph.nodes.map(nodeShape),
     ...graph.edges.map((edge) => edgeShape(edge, graph)),
-    ...graph.edges.map((edge) => edgeLabel(edge, graph)),
+    ...graph.nodes.map(nodeShape),
+    ...graph.edges.map(edgeLabel),
     '</g>',
   ].join('\n');
 }
@@ -123,13 +122,10 @@ function endsOf(from: Box, to: Box): readonly [Point, Point] {
   ];
 }
 
-/** Near the end, where edges of one choice have parted. */
-function edgeLabel({ edge, from, to, isBack }: PlacedEdge, graph: PlacedGraph): string {
-  if (edge.label === undefined) return '';
-  const [start, end] = endsOf(from, to);
-  const x = isBack ? graph.width - MARGIN - 6 : start.x + (end.x - start.x) * 0.8;
-  const y = isBack ? (start.y + end.y) / 2 : start.y + (end.y - start.y) * 0.62;
-  return `<text class="${isBack ? 'label back' : 'label'}" x="${round(x)}" y="${round(y)}">${escaped(edge.label)}</text>`;
+function edgeLabel({ edge, label }: PlacedEdge): string {
+  if (label === undefined) return '';
+  const [x, y] = [label.x + label.width / 2, label.y + label.height / 2];
+  return `<text class="label" x="${round(x)}" y="${round(y)}">${escaped(edge.label ?? '')}</text>`;
 }
 
 function pair(x: number, y: number): string {
