@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { FileChange } from '../domain/difference.ts';
 import { asKilnError, KilnError } from '../domain/errors.ts';
 import type { Digest } from '../domain/ids.ts';
 import { type Image, isStored } from '../domain/image.ts';
@@ -18,11 +19,6 @@ export interface BlobFault {
   readonly digest: Digest;
   readonly code: 'blob.missing' | 'blob.damaged';
   readonly message: string;
-}
-
-export interface FileChange {
-  readonly path: string;
-  readonly change: 'added' | 'removed' | 'content' | 'mode' | 'kind';
 }
 
 interface Located extends PlacedEntry {

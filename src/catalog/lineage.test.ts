@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Fixture, openFixture } from '../../test/http/app-fixture.ts';
+import { differences } from '../domain/difference.ts';
 import type { ImageId } from '../domain/ids.ts';
 import type { Image } from '../domain/image.ts';
-import { differences, packagesIn, tagDifferences } from './compare-images.ts';
+import { packagesIn, tagDifferences } from './compare-images.ts';
 import { lineageOf } from './lineage.ts';
 
 let fixture: Fixture;

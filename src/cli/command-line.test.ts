@@ -5,13 +5,14 @@ import path from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { afterAll, describe, expect, test } from 'vitest';
 import { KilnError } from '../domain/errors.ts';
+import { sizeText } from '../domain/size-text.ts';
 import { checkSubject } from './check-subject.ts';
 import { readServerFile, serverAddress, stateDirectory } from './environment.ts';
 import { showFailure } from './failure.ts';
 import { componentOrImage } from './names.ts';
 import { Progress } from './progress.ts';
 import { openTerminal } from './terminal.ts';
-import { agoText, durationText, sizeText } from './time.ts';
+import { agoText, durationText } from './time.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'kiln-cli-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -1,8 +1,8 @@
 /** `kiln images verify` and `kiln images diff`. */
 import type { Answer } from '../api/contract.ts';
 import { EXIT } from '../api/failures.ts';
+import { sizeText } from '../domain/size-text.ts';
 import { answer, type Context } from './context.ts';
-import { sizeText } from './time.ts';
 
 type Verified = Answer<'images.verify'>;
 type Difference = Answer<'images.diff'>['tags'][number];

@@ -3,8 +3,8 @@ import type { Client } from '../api/client.ts';
 import type { Answer } from '../api/contract.ts';
 import { errorOfProblem } from '../api/failures.ts';
 import { KilnError } from '../domain/errors.ts';
+import { sizeText } from '../domain/size-text.ts';
 import type { Context } from './context.ts';
-import { sizeText } from './time.ts';
 
 export type Transfer = Answer<'transfers.get'>;
 

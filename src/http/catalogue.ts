@@ -1,5 +1,5 @@
 import type { Answer } from '../api/contract.ts';
-import { differences, packagesIn, sizeOf, tagDifferences } from '../catalog/compare-images.ts';
+import { insideChanges, sizeOf, tagDifferences } from '../catalog/compare-images.ts';
 import { lineageOf } from '../catalog/lineage.ts';
 import { outdatedAmong } from '../catalog/outdated.ts';
 import { parseImageQuery } from '../catalog/query-language.ts';
@@ -12,7 +12,6 @@ import type { HttpParts } from './parts.ts';
 import { present } from './views.ts';
 
 type Relative = Answer<'images.lineage'>['image'];
-type ImageDiff = Answer<'images.diff'>;
 
 const MOST_DESCENDANTS = 200;
 const MOST_FILES = 1000;
@@ -37,29 +36,18 @@ export function serveCatalogue(operations: Operations, { store, imageFiles, sbom
     const [from, to] = [await resolveImage(store, params.reference), await resolveImage(store, query.with)];
     const moves = await store.channels.list();
     const outdated = await outdatedAmong(store.catalogue, [from, to]);
+    const inside = await insideChanges({ imageFiles, sboms }, from, to, signal);
     return {
       from: relative(from, moves, outdated),
       to: relative(to, moves, outdated),
       sizeBytes: { from: sizeOf(from), to: sizeOf(to) },
       tags: tagDifferences(from, to),
-      ...(await insides(from, to, signal)),
+      ...(inside && {
+        files: { count: inside.files.length, items: inside.files.slice(0, MOST_FILES) },
+        packages: inside.packages,
+      }),
     };
   });
-
-  const insides = async (
-    from: Image,
-    to: Image,
-    signal: AbortSignal,
-  ): Promise<Pick<ImageDiff, 'files' | 'packages'>> => {
-    const [before, after] = [await sboms.openable(from), await sboms.openable(to)];
-    if (before === undefined || after === undefined || before.kind !== after.kind) return {};
-    const changes = await imageFiles.changes(before.digest, after.digest, signal);
-    const packages = differences(
-      packagesIn(await sboms.of(from, signal)),
-      packagesIn(await sboms.of(to, signal)),
-    );
-    return { files: { count: changes.length, items: changes.slice(0, MOST_FILES) }, packages };
-  };
 
   operations.json('images.verify', async ({ body }, { signal }) => {
     const { limit, cursor } = body;

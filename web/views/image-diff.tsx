@@ -4,12 +4,12 @@ import { useEffect, useState } from 'preact/hooks';
 import type { Answer } from '../../src/api/contract.ts';
 import { asKilnError } from '../../src/domain/errors.ts';
 import { type Loaded, useLive } from '../live.ts';
+import { FileChanges, Pairs } from '../parts/differences.tsx';
 import { Shown } from '../parts/shown.tsx';
 import { sizeText } from '../parts/size.ts';
 import { placeOf } from '../place.ts';
 
 type Diff = Answer<'images.diff'>;
-type Difference = Diff['tags'][number];
 
 export function ImageDiff({ from, to }: { from: string; to: string }) {
   const loaded = useDiff(from, to);
@@ -62,20 +62,7 @@ function Differences({ diff }: { diff: Diff }) {
         <Pairs items={tags} />
       </Part>
       <Part title="Files" known={files !== undefined} count={files?.count ?? 0}>
-        <table class="differences">
-          <tbody>
-            {files?.items.map((file) => (
-              <tr key={file.path}>
-                <td>
-                  <code class={file.change}>{file.change}</code>
-                </td>
-                <td>
-                  <code>{file.path}</code>
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
+        <FileChanges files={files?.items ?? []} />
         {files !== undefined && files.count > files.items.length && (
           <p class="hint">The first {files.items.length} are shown.</p>
         )}
@@ -95,23 +82,5 @@ function Part(props: { title: string; known: boolean; count: number; children: C
       {known && count === 0 && <p class="empty">No difference.</p>}
       {known && count > 0 && children}
     </section>
-  );
-}
-
-function Pairs({ items }: { items: readonly Difference[] }) {
-  return (
-    <table class="differences">
-      <tbody>
-        {items.map(({ key, from, to }) => (
-          <tr key={key}>
-            <td>
-              <code>{key}</code>
-            </td>
-            <td class="removed">{from ?? '–'}</td>
-            <td class="added">{to ?? '–'}</td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
   );
 }

@@ -2,6 +2,7 @@
 import { useState } from 'preact/hooks';
 import type { Answer } from '../../src/api/contract.ts';
 import { useLive, useLoaded } from '../live.ts';
+import { CheckResults } from '../parts/check-results.tsx';
 import { LineageTree } from '../parts/lineage.tsx';
 import { Shown } from '../parts/shown.tsx';
 import { sizeText } from '../parts/size.ts';
@@ -129,22 +130,7 @@ function Checks({ image }: { image: Image }) {
     <section>
       <h2>Checks</h2>
       {image.checks.length === 0 && <p class="empty">None has run.</p>}
-      <ol class="history">
-        {image.checks.toReversed().map((check) => (
-          <li key={check.id}>
-            <span class={`state ${check.passed ? 'ready' : 'failed'}`}>
-              {check.passed ? 'passed' : 'failed'}
-            </span>{' '}
-            {check.kind} at {check.where}: {check.passedCount} passed, {check.failedCount} failed,{' '}
-            <Ago atMs={check.atMs} />
-            {check.failures.map((failure) => (
-              <p class="problem" key={failure}>
-                {failure}
-              </p>
-            ))}
-          </li>
-        ))}
-      </ol>
+      <CheckResults checks={image.checks.toReversed()} />
     </section>
   );
 }

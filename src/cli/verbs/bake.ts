@@ -2,10 +2,10 @@ import path from 'node:path';
 import type { Client } from '../../api/client.ts';
 import { EXIT } from '../../api/failures.ts';
 import type { Tags } from '../../domain/image-tags.ts';
+import { sizeText } from '../../domain/size-text.ts';
 import { answer, type Context, hint, isSet, textFlag, textsFlag } from '../context.ts';
 import { type Bake, bakeFailure, failed, untilEnded } from '../ended-work.ts';
 import { readTags } from '../tags.ts';
-import { sizeText } from '../time.ts';
 
 export async function run(context: Context): Promise<number> {
   const directory = path.resolve(context.args[0] ?? '.');

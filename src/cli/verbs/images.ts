@@ -1,11 +1,12 @@
 import type { Answer } from '../../api/contract.ts';
 import { EXIT } from '../../api/failures.ts';
 import { KilnError } from '../../domain/errors.ts';
+import { sizeText } from '../../domain/size-text.ts';
 import { answer, type Context, hint, numberFlag, textFlag } from '../context.ts';
 import { formatted } from '../format.ts';
 import { diff, verify } from '../image-insides.ts';
 import { table } from '../table.ts';
-import { agoText, sizeText } from '../time.ts';
+import { agoText } from '../time.ts';
 
 type Image = Answer<'images.get'>;
 

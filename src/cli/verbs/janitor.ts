@@ -1,8 +1,9 @@
 import type { Answer } from '../../api/contract.ts';
 import { KilnError } from '../../domain/errors.ts';
+import { sizeText } from '../../domain/size-text.ts';
 import { answer, type Context, hint, isSet, numberFlag, textFlag } from '../context.ts';
 import { table } from '../table.ts';
-import { agoText, sizeText } from '../time.ts';
+import { agoText } from '../time.ts';
 
 const REASONS: Readonly<Record<string, string>> = {
   channel: 'a channel holds it',
