@@ -22,6 +22,7 @@ import { PipelineHealth } from './pipeline/health/pipeline-health.ts';
 import { DiskTaskLogs } from './pipeline/logs/task-logs.ts';
 import { Machines } from './pipeline/machines.ts';
 import { ensureAdminToken } from './server/admin-token.ts';
+import { ApprovalEvidence } from './server/approval-evidence.ts';
 import { buildBakery } from './server/build-bakery.ts';
 import { buildJanitor } from './server/build-janitor.ts';
 import { buildPipelines } from './server/build-pipelines.ts';
@@ -140,9 +141,18 @@ async function build(building: Building): Promise<Omit<KilnServer, 'close'>> {
     images: imageVerbs({ store, scans, transfers, clock: systemClock }),
     logs: new VerbLogs(taskLogs, log),
   });
+  const imageFiles = new ImageFiles(blobs);
+  const evidence = new ApprovalEvidence({
+    store,
+    insides: { imageFiles, sboms },
+    verdict: (image) => scans.verdict(image),
+    clock: systemClock,
+    log,
+  });
+  closers.push(() => evidence.close());
   const { pipelines, taskTokens, singleTasks, workerJobs, triggers, webhooks } = await buildPipelines(
     building,
-    { store, verbs, holder, taskLogs },
+    { store, verbs, holder, taskLogs, evidence },
   );
 
   const servers = new KnownServers({
@@ -173,7 +183,7 @@ async function build(building: Building): Promise<Omit<KilnServer, 'close'>> {
     sboms,
     scans,
     transfers,
-    imageFiles: new ImageFiles(blobs),
+    imageFiles,
     rebakes,
     janitor,
     deployer,

@@ -23,9 +23,13 @@ const relative = z
   })
   .openapi('Relative');
 
-const difference = z
+export const differenceView = z
   .object({ key: z.string(), from: z.string().optional(), to: z.string().optional() })
   .openapi('Difference');
+
+export const fileChangeView = z
+  .object({ path: z.string(), change: z.enum(['added', 'removed', 'content', 'mode', 'kind']) })
+  .openapi('FileChange');
 
 const reference = { reference: imageReferenceText };
 
@@ -71,20 +75,15 @@ export const catalogue = {
         from: relative,
         to: relative,
         sizeBytes: z.object({ from: z.int(), to: z.int() }),
-        tags: z.array(difference),
+        tags: z.array(differenceView),
         files: z
           .object({
             count: z.int(),
-            items: z.array(
-              z.object({
-                path: z.string(),
-                change: z.enum(['added', 'removed', 'content', 'mode', 'kind']),
-              }),
-            ),
+            items: z.array(fileChangeView),
           })
           .optional()
           .openapi({ description: 'Of bundles that this Kiln keeps; the first thousand' }),
-        packages: z.array(difference).optional().openapi({ description: 'Where both have an SBOM' }),
+        packages: z.array(differenceView).optional().openapi({ description: 'Where both have an SBOM' }),
       })
       .openapi('ImageDiff'),
   },

@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import { atMs, identifier, pageOf, pageQuery, waitQuery } from './names.ts';
+import { releaseEvidence } from './release-evidence.ts';
 
 const status = z.enum(['PENDING', 'RUNNING', 'SUCCEEDED', 'FAILED', 'TIMED_OUT', 'ABORTED']).openapi({
   description: 'As AWS Step Functions calls them',
@@ -34,7 +35,11 @@ const waits = z
     resource: z.string().optional(),
     environment: z.string().optional(),
     role: z.enum(['deployer', 'admin']).optional(),
-    evidence: z.unknown().optional(),
+    evidence: z.unknown().optional().openapi({ description: 'What the pipeline hands to whoever decides' }),
+    releases: z
+      .array(releaseEvidence)
+      .optional()
+      .openapi({ description: 'What is known of each image that an approval asks about' }),
     progress: z.string().optional().openapi({ description: 'What the task has said last' }),
   })
   .openapi('ExecutionWaits');

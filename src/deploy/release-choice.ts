@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { type ResolvedRelease, resolveRelease } from '../config/resolve-release.ts';
 import { KilnError } from '../domain/errors.ts';
 import {
+  type ChannelName,
   type ComponentName,
   type EnvironmentName,
   type ReleaseNumber,
@@ -12,6 +13,7 @@ import {
 } from '../domain/ids.ts';
 import { asPromoted, asTested, type Image } from '../domain/image.ts';
 import type { ReleaseWithState } from '../domain/ports/releases.ts';
+import type { Store } from '../domain/ports/store.ts';
 import type { Release } from '../domain/release.ts';
 import { rollbackOrder } from '../domain/rollback.ts';
 import { artifactFor } from './artifact-choice.ts';
@@ -27,6 +29,33 @@ export interface ReleaseWish {
   /** The image to release, or the number of a release to deploy again. */
   readonly what: { readonly image: Image } | { readonly release: ReleaseNumber };
   readonly actor: string;
+}
+
+/**
+ * Why the image may not be released there: it was revoked (`image.unfit`), or the channel that protects the environment
+ * never held it (`release.not-promoted`). Undefined: it may.
+ */
+export async function releaseRefusal(
+  channels: Pick<Store['channels'], 'history'>,
+  image: Image,
+  environment: EnvironmentName,
+  channel: ChannelName | undefined,
+): Promise<KilnError | undefined> {
+  const { id, component, version, revoked } = image;
+  if (revoked !== undefined) {
+    return new KilnError('image.unfit', `Image ${id} was revoked: ${revoked.why}.`, {
+      next: 'Choose another image.',
+    });
+  }
+  if (channel === undefined) return undefined;
+  const history = await channels.history(component, channel);
+  if (asPromoted(image, history) !== undefined) return undefined;
+  const reason = asTested(image) === undefined ? 'its checks have not all passed' : 'it was never promoted';
+  return new KilnError(
+    'release.not-promoted',
+    `${environment} takes only images of the channel ${channel}, and ${component} ${version} is not one: ${reason}.`,
+    { next: `Run: kiln promote ${component}@${version} ${channel}` },
+  );
 }
 
 export class ReleaseChoice {
@@ -68,20 +97,10 @@ export class ReleaseChoice {
 
   private async resolve(image: Image, environment: EnvironmentName): Promise<ResolvedRelease> {
     const resolved = resolveRelease(image, environment);
-    if (image.revoked !== undefined) {
-      throw new KilnError('image.unfit', `Image ${image.id} was revoked: ${image.revoked.why}.`, {
-        next: 'Choose another image.',
-      });
-    }
-    if (resolved.channel === undefined) return resolved;
-    const history = await this.parts.store.channels.history(image.component, resolved.channel);
-    if (asPromoted(image, history) !== undefined) return resolved;
-    const reason = asTested(image) === undefined ? 'its checks have not all passed' : 'it was never promoted';
-    throw new KilnError(
-      'release.not-promoted',
-      `${environment} takes only images of the channel ${resolved.channel}, and ${image.component} ${image.version} is not one: ${reason}.`,
-      { next: `Run: kiln promote ${image.component}@${image.version} ${resolved.channel}` },
-    );
+    const { channels } = this.parts.store;
+    const refusal = await releaseRefusal(channels, image, environment, resolved.channel);
+    if (refusal !== undefined) throw refusal;
+    return resolved;
   }
 
   private async latestRelease(

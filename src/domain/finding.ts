@@ -75,3 +75,10 @@ export function judge(
   }
   return { passed: blocking.length === 0, blocking, waived, noted };
 }
+
+/** On one line. */
+export function findingText({ id, severity, where, fixedIn, summary }: Finding): string {
+  const place = where === undefined ? '' : ` in ${where}`;
+  const fixed = fixedIn === undefined ? '' : ` (fixed in ${fixedIn})`;
+  return `${id} ${severity}${place}${fixed}: ${summary}`;
+}

@@ -137,6 +137,6 @@ function recordView(record: ExecutionRecord): Answer<'executions.list'>['items']
 }
 
 function executionView({ record, waits, ...end }: Shown): Answer<'executions.get'> {
-  const shown = waits.map(({ task: _, ...waiting }) => waiting);
+  const shown = waits.map(({ task: _, images: __, ...waiting }) => waiting);
   return { ...recordView(record), input: record.input, ...end, waits: shown };
 }

@@ -87,9 +87,9 @@ function approve(component: string, environment: string): Step {
   const parameters = [
     `message: ${component} to ${environment}`,
     `environment: ${environment}`,
+    'image.$: $.image.id',
     'deadlineSeconds: 604800',
     'default: reject',
-    'evidence.$: $.image',
   ];
   return task('Approve', 'approve', parameters, '$.approval');
 }

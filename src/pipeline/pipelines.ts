@@ -10,6 +10,7 @@ import type {
   ExecutionStore,
   OnOpenGroup,
 } from '../domain/ports/executions.ts';
+import type { ReleaseEvidence } from '../domain/release-evidence.ts';
 import type { HistoryRecord } from './asl/execution.ts';
 import { isObject, type Json, type JsonObject } from './asl/json.ts';
 import { type DefaultPipelineOf, defaultPipeline } from './default-pipeline.ts';
@@ -22,7 +23,7 @@ import { replay, type SignalBody, stateOf } from './stored-state.ts';
 import { isUntrusted, NO_RIGHTS } from './strangers.ts';
 import { RESOURCES } from './task-registry.ts';
 import { REJECTED } from './tasks/approve.ts';
-import { lastMoment, type Waits, waitsOf, withinExecution } from './why.ts';
+import { decidedOn, lastMoment, type Waits, waitsOf, withinExecution } from './why.ts';
 
 /** Looked through for those that one waits behind. */
 const OPEN_SEEN = { limit: 500 };
@@ -43,6 +44,11 @@ export interface PipelinesParts {
   readonly heldUpBy?: (key: string, waiting: Waits) => Promise<string | undefined>;
   /** What a task that is at work has said last, by the name of its log; undefined: nothing that is known here. */
   readonly lastSaid?: (execution: string, task: string) => Promise<string | undefined>;
+  /** What is known of the images that an approval asks about, as it stands now. Never rejects, and never takes long. */
+  readonly evidenceFor?: (
+    images: readonly string[],
+    environment: string | undefined,
+  ) => Promise<readonly ReleaseEvidence[]>;
 }
 
 export interface StartWish {
@@ -198,10 +204,12 @@ export class Pipelines {
     return [{ state: '', kind: 'time', sinceMs: createdAtMs, text: `waits for ${text}` }];
   }
 
-  /** What holds its task up, where more is known of that than the execution itself says. */
+  /** With what is known beside what the execution itself says: of an approval its evidence, of a task what holds it up. */
   async #told(id: string, waiting: Waits): Promise<Waits> {
-    const { kind, task } = waiting;
-    const { heldUpBy, lastSaid } = this.#parts;
+    const { kind, task, images, environment } = waiting;
+    const { heldUpBy, lastSaid, evidenceFor } = this.#parts;
+    if (images !== undefined && evidenceFor !== undefined)
+      return { ...waiting, releases: await evidenceFor(images, environment) };
     if (task === undefined) return waiting;
     const text = await heldUpBy?.(`${id}/${task}`, waiting);
     if (text !== undefined) return { ...waiting, text };
@@ -238,11 +246,12 @@ export class Pipelines {
       });
     }
     for (const waiting of asked) mayDecide(waiting);
-    for (const { task = '' } of asked) {
+    for (const { task = '', releases } of asked) {
       const { approve, why } = decision;
       const by = starter.actor;
+      const seen = releases && { releases: releases.map(decidedOn) };
       const body: SignalBody = approve
-        ? { type: 'taskSucceeded', task, output: { approved: true, by, why } }
+        ? { type: 'taskSucceeded', task, output: { approved: true, by, why, ...seen } }
         : { type: 'taskFailed', task, error: REJECTED, cause: `Rejected by ${by}: ${why}` };
       await this.#signal(id, approve ? 'execution.approve' : 'execution.reject', body, starter);
     }

@@ -1,6 +1,7 @@
 /** What an execution waits for, in words and as data. */
+import type { ReleaseEvidence } from '../domain/release-evidence.ts';
 import type { Execution, Thread } from './asl/execution.ts';
-import { isObject, type Json } from './asl/json.ts';
+import { isObject, type Json, type JsonObject } from './asl/json.ts';
 import { limitText } from './asl/task-limit.ts';
 import { LONGEST_SETTING } from './overdue.ts';
 import { approvalOf } from './tasks/approve.ts';
@@ -18,13 +19,35 @@ export interface Waits {
   readonly resource?: string;
   readonly environment?: string;
   readonly role?: 'deployer' | 'admin';
+  /** What the pipeline hands to whoever decides. */
   readonly evidence?: Json;
+  /** That an approval asks about. */
+  readonly images?: readonly string[];
+  /** What is known of each of them, once it has been gathered. */
+  readonly releases?: readonly ReleaseEvidence[];
   /** What the task has said last. */
   readonly progress?: string;
 }
 
 export function waitsOf(execution: Execution, isApproval: (resource: string) => boolean): readonly Waits[] {
   return Object.values(execution.threads).flatMap((thread) => waitOf(thread, isApproval) ?? []);
+}
+
+/** What an answer to an approval is kept with: the image, and what it was to replace as things stood by then. */
+export function decidedOn(release: ReleaseEvidence): JsonObject {
+  const { asked } = release;
+  if (!release.known) return { asked, unknown: release.why };
+  const { image, environment, replaces } = release;
+  return {
+    asked,
+    image: image.id,
+    component: image.component,
+    version: image.version,
+    ...(environment !== undefined && { environment }),
+    ...(replaces.kind === 'release' && {
+      replaces: { release: replaces.number, image: replaces.image, version: replaces.version },
+    }),
+  };
 }
 
 function waitOf(thread: Thread, isApproval: (resource: string) => boolean): Waits | undefined {
@@ -50,12 +73,13 @@ function waitOf(thread: Thread, isApproval: (resource: string) => boolean): Wait
       const limit = waitsFor.limit ? `${ending}: ${limitText(waitsFor.limit, waitsFor.started)}` : ending;
       const approval = isApproval(resource) ? approvalOf(given) : undefined;
       if (approval !== undefined) {
-        const { message, environment, role, deadlineSeconds, default: byDefault, evidence } = approval;
+        const { message, environment, image, role, deadlineSeconds, default: byDefault, evidence } = approval;
         const dueAtMs = Math.min(untilMs, sinceMs + deadlineSeconds * 1_000);
         const said = message === undefined ? '' : `: ${message}`;
         const text = `waits for ${role === 'admin' ? 'an' : 'a'} ${role} to approve${said}; at ${when(dueAtMs)} the answer is ${byDefault}`;
         const more = {
           ...(environment !== undefined && { environment }),
+          ...(image !== undefined && { images: typeof image === 'string' ? [image] : image }),
           ...(evidence !== undefined && { evidence }),
         };
         return { ...about, kind: 'approval', text, untilMs: dueAtMs, role, ...more };

@@ -3,7 +3,7 @@
  * finds what has become known against images that were baked, and run, long ago.
  */
 import { asKilnError, KilnError } from '../domain/errors.ts';
-import { type Finding, judge, type Severity, type Verdict } from '../domain/finding.ts';
+import { findingText, judge, type Severity, type Verdict } from '../domain/finding.ts';
 import { type ImageId, type ServerGroupName, serviceKey } from '../domain/ids.ts';
 import { type CheckResult, type Image, latestChecks } from '../domain/image.ts';
 import type { Clock } from '../domain/ports/clock.ts';
@@ -245,14 +245,8 @@ function countsOf({ passed, blocking, waived, noted }: Verdict) {
     passed,
     passedCount: waived.length + noted.length,
     failedCount: blocking.length,
-    failures: blocking.slice(0, FAILURES_KEPT).map(findingLine),
+    failures: blocking.slice(0, FAILURES_KEPT).map(findingText),
   };
-}
-
-function findingLine({ id, severity, where, fixedIn, summary }: Finding): string {
-  const place = where === undefined ? '' : ` in ${where}`;
-  const fixed = fixedIn === undefined ? '' : ` (fixed in ${fixedIn})`;
-  return `${id} ${severity}${place}${fixed}: ${summary}`;
 }
 
 function saysTheSame(a: CheckResult, b: CheckResult): boolean {

@@ -24,6 +24,7 @@ import { TaskTokens } from '../pipeline/task-tokens.ts';
 import { forgetEvents, forgetMirrors } from '../pipeline/triggers/forgetting.ts';
 import type { Verbs } from '../pipeline/verbs.ts';
 import { WorkerJobs } from '../pipeline/workers/worker-jobs.ts';
+import type { ApprovalEvidence } from './approval-evidence.ts';
 import { openArtifacts } from './artifacts.ts';
 import type { Building } from './building.ts';
 import { describeFolder } from './describe-folder.ts';
@@ -45,11 +46,12 @@ interface PipelineNeeds {
   readonly verbs: Verbs;
   readonly holder: string;
   readonly taskLogs: DiskTaskLogs;
+  readonly evidence: ApprovalEvidence;
 }
 
 export async function buildPipelines(
   building: Building,
-  { store, verbs, holder, taskLogs }: PipelineNeeds,
+  { store, verbs, holder, taskLogs, evidence }: PipelineNeeds,
 ): Promise<{
   pipelines: Pipelines;
   taskTokens: TaskTokens;
@@ -117,6 +119,7 @@ export async function buildPipelines(
   const pipelines = new Pipelines({
     heldUpBy: async (key, waiting) => workerJobs.heldUpBy(key) ?? deploymentHeldUpBy(pauses, waiting),
     lastSaid: (execution, task) => taskLogs.lastLine(execution, task),
+    evidenceFor: (images, environment) => evidence.of(images, environment),
     store: store.executions,
     events: store.events,
     machines: executor.machines,

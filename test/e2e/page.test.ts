@@ -42,7 +42,7 @@ describe.skipIf(skipped)(
       kiln = await Kiln.create();
       await kiln.serve();
       for (const version of ['1.0.0', '2.0.0'])
-        await bakeShop(kiln, version, { text: version, instances: 2 });
+        await bakeShop(kiln, version, { text: version, instances: 2, greeting: `hidden in ${version}` });
       await kiln.json('deploy', 'shop@1.0.0', 'stage/local');
       browser = await chromium.launch({
         ...(CHROMIUM === undefined ? {} : { executablePath: CHROMIUM }),
@@ -163,11 +163,11 @@ describe.skipIf(skipped)(
         Ask: {
           Type: 'Task',
           Resource: 'approve',
-          Parameters: { message: 'go on' },
-          ResultPath: null,
+          Parameters: { message: 'go on', environment: 'stage/local', image: 'shop@1.0.0' },
+          ResultPath: '$.asked',
           Next: 'Sorry',
         },
-        Sorry: { Type: 'Fail', Error: 'Piped.Sorry' },
+        Sorry: { Type: 'Fail', Error: 'Piped.Sorry', CausePath: 'States.JsonToString($.asked)' },
       };
       await writeFile(path.join(directory, 'pipeline.yaml'), JSON.stringify({ StartAt: 'Build', States }));
       const { id } = await kiln.json<{ id: string }>('pipeline', 'run', directory);
@@ -185,8 +185,27 @@ describe.skipIf(skipped)(
       await page.goto(`${page.url().replace(/#.*/, '')}#/executions/${id}/${items[0]?.task}/29000`);
       await log.getByText('line 29000', { exact: true }).waitFor();
 
+      // Beside the button stands what would change: release 2 of the same service serves there.
+      const evidence = page.locator('.evidence');
+      await evidence.getByText('replaces 2.0.0 of release 2').waitFor();
+      await evidence.getByRole('row', { name: 'content app/text.json' }).waitFor();
+      await evidence.locator('.config-keys .changed', { hasText: 'greeting' }).waitFor();
+      await evidence.getByText(/passed smoke at bake\/local: \d+ passed, 0 failed/).waitFor();
+      expect(await evidence.textContent()).not.toContain('hidden in');
+      const why = (await kiln.run('pipeline', 'why', id)).stdout;
+      expect(why).toMatch(/shop 1\.0\.0 to stage\/local: 2\.0\.0 of release 2 serves there now/);
+      expect(why).toMatch(/file +content +app\/text\.json/);
+      expect(why).toMatch(/config +changed +greeting/);
+      expect(why).not.toContain('hidden in');
+
       await page.getByRole('button', { name: 'Approve' }).click();
       await page.locator('[data-state=Sorry].failed').waitFor();
+      // What was decided on is kept with the word itself.
+      const { cause = '' } = await kiln.json<{ cause?: string }>('pipeline', 'show', id);
+      expect(JSON.parse(cause)).toMatchObject({
+        approved: true,
+        releases: [{ component: 'shop', version: '1.0.0', replaces: { release: 2, version: '2.0.0' } }],
+      });
       await page.getByText('Piped.Sorry').first().waitFor();
       expect(await beyondAPhone(page)).toBe(0);
       await page.getByRole('link', { name: 'Pipelines' }).click();

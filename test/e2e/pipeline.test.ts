@@ -23,6 +23,7 @@ interface Execution {
     readonly text: string;
     readonly sinceMs: number;
     readonly evidence?: unknown;
+    readonly releases?: readonly unknown[];
   }[];
 }
 
@@ -186,11 +187,21 @@ describe('the default pipeline', () => {
     await kiln.serve();
     const why = await kiln.run('pipeline', 'why', run.id);
     expect(why.stdout).toContain('waits for a deployer to approve: storefront to live/local');
+    expect(why.stdout).toMatch(/storefront \S+ to live\/local: nothing runs there yet/);
+    expect(why.stdout).toMatch(/check +smoke at stage\/local: passed \(\d+ passed, 0 failed\)/);
+    expect(why.stdout).toMatch(/config +added +store_name/);
+    expect(why.stdout).not.toContain('The Kiln Shop');
     await kiln.json('pipeline', 'approve', run.id, '--why', 'seen on stage');
     const execution = await ended(run.id);
     expect(execution).toMatchObject({
       status: 'SUCCEEDED',
-      output: { approval: { approved: true, why: 'seen on stage' } },
+      output: {
+        approval: {
+          approved: true,
+          why: 'seen on stage',
+          releases: [{ component: 'storefront', environment: 'live/local', image: expect.any(String) }],
+        },
+      },
     });
     expect((await kiln.ask('storefront.live.localhost')).status).toBe(200);
     const logs = await kiln.run('pipeline', 'logs', run.id);
@@ -223,7 +234,10 @@ describe('the default pipeline', () => {
     expect(watched.stdout).toMatch(/train: .*0 10 \* \* 1-5/);
     const run = await kiln.json<Execution>('pipeline', 'run', directory);
     expect(run.waits).toMatchObject([
-      { state: 'Approve', evidence: { items: [{ component: 'storefront' }] } },
+      {
+        state: 'Approve',
+        releases: [{ known: true, image: { component: 'storefront' }, replaces: { kind: 'nothing' } }],
+      },
     ]);
     await kiln.json('pipeline', 'approve', run.id);
     expect(await ended(run.id)).toMatchObject({
@@ -231,7 +245,7 @@ describe('the default pipeline', () => {
       output: [{ component: 'storefront', environment: 'train/local', changed: true }],
     });
     const next = await kiln.json<Execution>('pipeline', 'run', directory);
-    expect(next.waits).toMatchObject([{ evidence: { items: [] } }]);
+    expect(next.waits).toMatchObject([{ state: 'Approve', releases: [] }]);
     await kiln.json('pipeline', 'cancel', next.id);
   });
 

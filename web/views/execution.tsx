@@ -5,6 +5,7 @@ import { asKilnError, type KilnError } from '../../src/domain/errors.ts';
 import { useLive, useLoaded } from '../live.ts';
 import { ansiPieces } from '../parts/ansi.ts';
 import { Status } from '../parts/executions.tsx';
+import { ReleaseEvidence } from '../parts/release-evidence.tsx';
 import { Problem, Shown } from '../parts/shown.tsx';
 import { Ago, spanText } from '../parts/time.tsx';
 import { placeOf } from '../place.ts';
@@ -164,7 +165,7 @@ function Waiting({ id, waiting }: { id: string; waiting: Execution['waits'][numb
   const { client, session } = useLive();
   const { act, busy, error } = useAct();
   const [why, setWhy] = useState('');
-  const { state, kind, text, evidence } = waiting;
+  const { state, kind, text, evidence, releases } = waiting;
   const decide = (approve: boolean): void =>
     act(() => client.call('executions.decide', { params: { id }, body: { approve, why, state } }));
   if (kind !== 'approval') {
@@ -178,6 +179,10 @@ function Waiting({ id, waiting }: { id: string; waiting: Execution['waits'][numb
     <section class="card approval">
       <h3>{state}</h3>
       <p>{text}</p>
+      {releases?.map((one) => (
+        <ReleaseEvidence key={one.asked} evidence={one} />
+      ))}
+      {releases?.length === 0 && <p class="empty">No image is to be released.</p>}
       {evidence !== undefined && <pre>{JSON.stringify(evidence, null, 2)}</pre>}
       {session.role !== 'viewer' && (
         <form class="search" onSubmit={(event) => event.preventDefault()}>

@@ -2,6 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Answer } from '../../api/contract.ts';
+import { evidenceText } from '../../api/evidence-text.ts';
 import { EXIT } from '../../api/failures.ts';
 import { KilnError } from '../../domain/errors.ts';
 import { askParameters } from '../ask-parameters.ts';
@@ -15,6 +16,9 @@ import { health } from './pipeline-health.ts';
 import { logs } from './pipeline-logs.ts';
 
 type Execution = Answer<'executions.get'>;
+
+/** Of what a pipeline hands to whoever decides. */
+const EVIDENCE_LINES = 20;
 
 export const EXECUTION_ACTIONS: Readonly<Record<string, (context: Context) => Promise<number>>> = {
   run: start,
@@ -240,12 +244,19 @@ function idOf({ args }: Context): string {
 
 function whyText({ waits, status }: Execution): string {
   if (waits.length === 0) return `${status}: it goes on right now`;
-  return waits
-    .flatMap(({ state, text, limit }) => [
-      state === '' ? text : `${state}: ${text}`,
-      ...(limit === undefined ? [] : [`  ${limit}`]),
-    ])
-    .join('\n');
+  return waits.map(waitText).join('\n');
+}
+
+/** Of an approval with all that whoever decides should see. */
+function waitText({ state, text, limit, evidence, releases = [] }: Execution['waits'][number]): string {
+  const given = evidence === undefined ? [] : JSON.stringify(evidence, null, 2).split('\n');
+  const shown = [
+    ...(limit === undefined ? [] : [limit]),
+    ...releases.flatMap(evidenceText),
+    ...given.slice(0, EVIDENCE_LINES),
+  ];
+  if (given.length > EVIDENCE_LINES) shown.push('… (the whole with --json)');
+  return [state === '' ? text : `${state}: ${text}`, ...shown.map((line) => `  ${line}`)].join('\n');
 }
 
 function endText({ status, output, error, cause }: Execution): string {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { environment } from '../argument-shapes.ts';
+import { environment, image } from '../argument-shapes.ts';
 import type { Json } from '../asl/json.ts';
 import { TaskFailed } from '../task.ts';
 import { DAY, HOUR, taskVerb } from '../task-verb.ts';
@@ -7,17 +7,21 @@ import { DAY, HOUR, taskVerb } from '../task-verb.ts';
 const WEEK = 7 * DAY;
 const LONGEST_SECONDS = 366 * DAY;
 
+const MOST_IMAGES = 50;
+
 const shape = z.strictObject({
   /** What is asked. */
   message: z.string('a text').min(1, 'a text').optional(),
   /** Whoever answers must be allowed to change it. */
   environment: environment.optional(),
+  /** What is to be released there, one or several: whoever decides is shown what each changes. */
+  image: z.union([image, z.array(image).max(MOST_IMAGES)], 'an image, or a list of at most fifty').optional(),
   role: z.enum(['deployer', 'admin'], 'deployer or admin').default('deployer'),
   /** Seconds for which a person is waited for, from when the state was entered. */
   deadlineSeconds: z.number('seconds').positive().max(LONGEST_SECONDS).default(WEEK),
   /** What holds when nobody has answered by then. */
   default: z.enum(['approve', 'reject'], 'approve or reject').default('reject'),
-  /** Shown to whoever decides. */
+  /** Shown to whoever decides, beside what is known of the image. */
   evidence: z.custom<Json>().optional(),
 });
 
