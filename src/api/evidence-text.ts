@@ -28,18 +28,18 @@ function printable(line: string): string {
   return text.length > MOST_LETTERS ? `${text.slice(0, MOST_LETTERS)}…` : text;
 }
 
-function headline({ image, environment, replaces }: Known): string {
+function headline({ image, replaces }: Known): string {
   const named = `${image.component} ${versionText(image)}`;
   switch (replaces.kind) {
     case 'unasked':
       return named;
     case 'nothing':
-      return `${named} to ${environment}: nothing runs there yet`;
+      return `${named} to ${replaces.environment}: nothing runs there yet`;
     case 'release': {
       const former = `${versionText(replaces)} of release ${replaces.number}`;
       const isSame = replaces.image === image.id;
       const now = replaces.stopped ? 'is stopped there' : 'serves there now';
-      return `${named} to ${environment}: ${isSame ? 'the same image' : former} ${now}`;
+      return `${named} to ${replaces.environment}: ${isSame ? 'the same image' : former} ${now}`;
     }
   }
 }

@@ -27,9 +27,10 @@ const keys = z.array(z.string()).openapi({ description: 'Keys; a value is never 
 const replaces = z
   .discriminatedUnion('kind', [
     z.object({ kind: z.literal('unasked') }),
-    z.object({ kind: z.literal('nothing') }),
+    z.object({ kind: z.literal('nothing'), environment: environmentNameText }),
     z.object({
       kind: z.literal('release'),
+      environment: environmentNameText,
       number: releaseNumber,
       image: imageId,
       version: z.string(),
@@ -43,7 +44,7 @@ const replaces = z
       'What runs there now; `nothing`: it would be the first release there; `unasked`: no environment was named',
   });
 
-const scan = z.discriminatedUnion('known', [
+const scan = z.union([
   z.object({ known: z.literal(true), scanned: z.literal(false) }),
   z.object({
     known: z.literal(true),
@@ -62,7 +63,6 @@ export const releaseEvidence = z
     z.object({
       known: z.literal(true),
       asked: z.string().openapi({ description: 'The image, as the approval names it' }),
-      environment: environmentNameText.optional(),
       image: z.object({
         id: imageId,
         component: componentNameText,

@@ -28,9 +28,10 @@ export type Replaced =
   /** No environment was named. */
   | { readonly kind: 'unasked' }
   /** It would be the first release there. */
-  | { readonly kind: 'nothing' }
+  | { readonly kind: 'nothing'; readonly environment: EnvironmentName }
   | {
       readonly kind: 'release';
+      readonly environment: EnvironmentName;
       readonly number: ReleaseNumber;
       readonly image: ImageId;
       readonly version: string;
@@ -70,7 +71,6 @@ export type ScanEvidence =
     };
 
 export interface KnownEvidence {
-  readonly environment?: EnvironmentName;
   readonly image: EvidentImage;
   /** That hold it now. */
   readonly channels: readonly ChannelName[];

@@ -34,5 +34,9 @@ it.each([
     ]);
     expect(asked[0]).toBe('bake {"directory":"/shop"}');
     expect(asked).toContain('promote {"image":"image-1","channel":"proven"}');
+    // Whoever approves is shown what the image would change where it goes live first.
+    const approval = live.map((environment) => ({ image: 'image-1', environment })).slice(0, 1);
+    const approvals = asked.filter((one) => one.startsWith('approve '));
+    expect(approvals.map((one) => JSON.parse(one.slice('approve '.length)))).toMatchObject(approval);
   },
 );

@@ -37,13 +37,13 @@ export function waitsOf(execution: Execution, isApproval: (resource: string) => 
 export function decidedOn(release: ReleaseEvidence): JsonObject {
   const { asked } = release;
   if (!release.known) return { asked, unknown: release.why };
-  const { image, environment, replaces } = release;
+  const { image, replaces } = release;
   return {
     asked,
     image: image.id,
     component: image.component,
     version: image.version,
-    ...(environment !== undefined && { environment }),
+    ...(replaces.kind !== 'unasked' && { environment: replaces.environment }),
     ...(replaces.kind === 'release' && {
       replaces: { release: replaces.number, image: replaces.image, version: replaces.version },
     }),

@@ -43,11 +43,15 @@ export interface ApprovalEvidenceParts {
 const LOOK_LIMIT_MS = 5_000;
 const COMPARISON_PATIENCE_MS = 2_000;
 const COMPARISON_LIMIT_MS = 120_000;
-/** Shown of each list. */
-const MOST_SHOWN = 200;
-const FOR_EVER = { answerMs: Number.POSITIVE_INFINITY, failureMs: 60_000, most: 100 };
+/** Shown of each list; `kiln images diff` has them all. */
+const MOST_SHOWN = 50;
+/** Looked into for one approval. */
+const MOST_IMAGES = 50;
+const FOR_EVER = { answerMs: Number.POSITIVE_INFINITY, failureMs: 60_000, most: 500 };
 /** A name that leads nowhere is searched for in the whole catalogue: not at every look. */
 const ONLY_FAILURES = { answerMs: 0, failureMs: 10_000, most: 100 };
+
+const NOT_LOOKED_INTO = `Of one approval, the first ${MOST_IMAGES} images are looked into: see kiln plan.`;
 
 interface Serving {
   readonly release: ReleaseWithState;
@@ -80,7 +84,8 @@ export class ApprovalEvidence {
   /** Of each image, in their order; it never rejects. */
   of(images: readonly string[], environment: string | undefined): Promise<readonly ReleaseEvidence[]> {
     return Promise.all(
-      images.map(async (asked) => {
+      images.map(async (asked, at) => {
+        if (at >= MOST_IMAGES) return { asked, known: false, why: NOT_LOOKED_INTO };
         const evidence = this.#within(LOOK_LIMIT_MS, this.#gather(asked, environment));
         return { asked, ...(await this.#part(evidence)) };
       }),
@@ -108,7 +113,6 @@ export class ApprovalEvidence {
     const refusal = await releaseRefusal(store.channels, image, environment, channel);
     return {
       ...ofImage,
-      environment,
       ...present({ refused: refusal?.message }),
       ...(await this.#against(image, environment, await this.#serving(image.component, environment))),
     };
@@ -135,7 +139,7 @@ export class ApprovalEvidence {
   ): Promise<Pick<KnownEvidence, 'replaces' | 'tags' | 'inside' | 'config' | 'settings'>> {
     const changes = this.#releaseChanges(image, environment, serving?.release);
     const config = await this.#part(changes.then((found) => found.config));
-    if (serving === undefined) return { replaces: { kind: 'nothing' }, config };
+    if (serving === undefined) return { replaces: { kind: 'nothing', environment }, config };
     return {
       replaces: replacedBy(serving),
       ...(serving.image && { tags: tagDifferences(serving.image, image) }),
@@ -215,9 +219,10 @@ function commitOf({ source, tags }: Image): { readonly commit?: string } {
 }
 
 function replacedBy({ release, image, stopped }: Serving): Replaced {
-  const { number, version } = release;
+  const { environment, number, version } = release;
   return {
     kind: 'release',
+    environment,
     number,
     image: release.image,
     version,

@@ -127,6 +127,7 @@ const LOOKS = new Set([
   'sources',
   'status',
   'waitAfter',
+  'waivers',
 ]);
 
 /** What the clock has a server do, or whatever happens elsewhere: at no point of the work that dies. */

@@ -152,22 +152,33 @@ it('a microtica.yaml is the pipeline of its folder, and two files are told rathe
 
 describe('approve', () => {
   it('is the answer of the role that is asked, and of nobody else', async () => {
-    const directory = await component('asked', { Ask: task('approve', { role: 'admin' }) });
+    const directory = await component('asked', {
+      Admin: task('approve', { role: 'admin' }, { Next: 'Live' }),
+      Live: task('approve', { environment: 'live/local', image: 'asked:proven' }),
+    });
     const { id } = await kiln.json<Execution>('pipeline', 'run', directory, '--detach');
-    await until('it asks', async () =>
-      (await kiln.run('pipeline', 'why', id)).stdout.includes('waits for an admin to approve'),
-    );
-    for (const role of ['viewer', 'deployer']) {
-      const who = [role, '--role', role, ...(role === 'deployer' ? ['--environment', '*/*'] : [])];
-      const { secret } = await kiln.json<{ secret: string }>('tokens', 'create', ...who);
-      const authorization = `Bearer ${secret}`;
-      const body = { approve: true, why: 'I say so' };
-      const answer = await kiln.call('POST', `/api/v1/executions/${id}/decision`, body, { authorization });
-      expect([role, answer.status]).toEqual([role, 403]);
-    }
-    expect((await show(id)).status).toBe('RUNNING');
+    const says = (text: string) =>
+      until(`it says ${text}`, async () => (await kiln.run('pipeline', 'why', id)).stdout.includes(text));
+    const answerOf = async (name: string, role: string, environments: readonly string[]) => {
+      const made = await kiln.call('POST', '/api/v1/tokens', { name, role, environments });
+      const { secret } = (await made.json()) as { secret: string };
+      const headers = { authorization: `Bearer ${secret}` };
+      const decision = { approve: true, why: `as ${name}` };
+      return (await kiln.call('POST', `/api/v1/executions/${id}/decision`, decision, headers)).status;
+    };
+    await says('waits for an admin to approve');
+    expect(await answerOf('onlooker', 'viewer', [])).toBe(403);
+    expect(await answerOf('deployer', 'deployer', ['*/*'])).toBe(403);
     await kiln.json('pipeline', 'approve', id, '--why', 'seen');
-    expect(await ended(id)).toMatchObject({ status: 'SUCCEEDED', output: { approved: true, why: 'seen' } });
+    // What cannot be found out of its image is evidence, too.
+    await says('The channel proven of asked holds nothing.');
+    expect(await answerOf('elsewhere', 'deployer', ['stage/*'])).toBe(403);
+    expect((await show(id)).status).toBe('RUNNING');
+    expect(await answerOf('there', 'deployer', ['live/*'])).toBe(200);
+    expect(await ended(id)).toMatchObject({
+      status: 'SUCCEEDED',
+      output: { approved: true, by: 'there', why: 'as there', releases: [{ asked: 'asked:proven' }] },
+    });
   });
 
   it('is answered by its default when nobody has by the deadline', async () => {

@@ -15,10 +15,17 @@ const PIPELINE = {
   States: {
     Which: {
       Type: 'Choice',
-      Choices: [{ Variable: '$.trigger.kind', StringEquals: 'pull-request', Next: 'Test' }],
+      Choices: [{ Variable: '$.trigger.kind', StringEquals: 'pull-request', Next: 'Ask' }],
       Default: 'Approve',
     },
     Approve: { Type: 'Task', Resource: 'approve', Parameters: { message: 'go on?' }, End: true },
+    Ask: {
+      Type: 'Task',
+      Resource: 'approve',
+      Parameters: { image: 'shop@9.9.9', environment: 'live/local' },
+      ResultPath: null,
+      Next: 'Test',
+    },
     Test: {
       Type: 'Task',
       Resource: 'cmd',
@@ -159,8 +166,14 @@ describe('a pull request from a fork', () => {
       ),
     );
     expect(await tell('pull_request', payload, 'delivery-3')).toMatchObject({ status: 202 });
-    await until('the commit is told how it ended', async () => statesOf(sha).at(-1) === 'failure');
+    await until('the commit is told that it is under way', async () => statesOf(sha).includes('pending'));
     const [id = ''] = await executions();
+    // An admin's word lets it go on, and lends it none of the admin's rights.
+    await until('somebody is asked', async () =>
+      (await kiln.run('pipeline', 'why', id)).stdout.includes('There is no image shop@9.9.9.'),
+    );
+    await kiln.json('pipeline', 'approve', id);
+    await until('the commit is told how it ended', async () => statesOf(sha).at(-1) === 'failure');
     const shown = await kiln.json('pipeline', 'show', id);
     expect(shown).toMatchObject({
       status: 'FAILED',

@@ -42,12 +42,12 @@ export function ReleaseEvidence({ evidence }: { evidence: Evidence }) {
   );
 }
 
-function Head({ evidence: { image, environment, replaces } }: { evidence: Known }) {
+function Head({ evidence: { image, replaces } }: { evidence: Known }) {
   return (
     <>
       <h4>
         {image.component} <Version of={image} id={image.id} />
-        {environment !== undefined && <span>→ {environment}</span>}
+        {replaces.kind !== 'unasked' && <span>→ {replaces.environment}</span>}
         {replaces.kind === 'nothing' && <span class="tag">nothing runs there yet</span>}
       </h4>
       <p class="hint">

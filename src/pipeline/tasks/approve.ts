@@ -7,7 +7,8 @@ import { DAY, HOUR, taskVerb } from '../task-verb.ts';
 const WEEK = 7 * DAY;
 const LONGEST_SECONDS = 366 * DAY;
 
-const MOST_IMAGES = 50;
+/** A release train of every component there is. */
+const MOST_IMAGES = 1_000;
 
 const shape = z.strictObject({
   /** What is asked. */
@@ -15,7 +16,9 @@ const shape = z.strictObject({
   /** Whoever answers must be allowed to change it. */
   environment: environment.optional(),
   /** What is to be released there, one or several: whoever decides is shown what each changes. */
-  image: z.union([image, z.array(image).max(MOST_IMAGES)], 'an image, or a list of at most fifty').optional(),
+  image: z
+    .union([image, z.array(image).max(MOST_IMAGES)], 'an image, or a list of at most a thousand')
+    .optional(),
   role: z.enum(['deployer', 'admin'], 'deployer or admin').default('deployer'),
   /** Seconds for which a person is waited for, from when the state was entered. */
   deadlineSeconds: z.number('seconds').positive().max(LONGEST_SECONDS).default(WEEK),
