@@ -1,11 +1,9 @@
 /** Turns what the schema found wrong into faults that say where, what was found, what was expected, what was meant. */
-import { z } from 'zod';
 import type { Fault } from '../domain/errors.ts';
 import { componentFile } from './schema.ts';
+import { branchMeant, type Issue, keysAt, valueAt } from './schema-issues.ts';
 import { suggest } from './suggest.ts';
 import type { Path, YamlSource } from './yaml-source.ts';
-
-type Issue = z.core.$ZodIssue;
 
 /** A fault before it has its place in the text. */
 export interface Finding {
@@ -59,7 +57,7 @@ function findingsOf(issue: Issue, base: Path, root: unknown, source: YamlSource)
 }
 
 function unknownKey(path: Path, key: string): Finding {
-  const known = keysAt(path);
+  const known = keysAt(componentFile, path);
   const didYouMean = suggest(key, known) ?? elsewhere(path, key);
   return {
     path: [...path, key],
@@ -107,31 +105,6 @@ function meantValue(issue: Issue, value: unknown, written: string | undefined): 
   return issue.message.includes('text') ? `"${written}"` : undefined;
 }
 
-/** The alternative that the author most likely meant: the one of the value's own kind. */
-function branchMeant(branches: readonly (readonly Issue[])[], value: unknown): readonly Issue[] | undefined {
-  if (typeof value !== 'object' || value === null) {
-    // A scalar of the right kind whose text does not fit is told by its own rule, unless all say the same.
-    return undefined;
-  }
-  const sameKind = branches.filter(
-    (issues) => !issues.some((issue) => issue.path.length === 0 && isKindIssue(issue)),
-  );
-  if (sameKind.length === 0) return undefined;
-  return sameKind.reduce((best, issues) => (distance(issues) < distance(best) ? issues : best));
-}
-
-function isKindIssue(issue: Issue): boolean {
-  return issue.code === 'invalid_type' || (issue.code === 'invalid_value' && issue.path.length === 0);
-}
-
-/** A key of another alternative weighs more than a value that is wrong. */
-function distance(issues: readonly Issue[]): number {
-  return issues.reduce(
-    (sum, issue) => sum + (issue.code === 'unrecognized_keys' ? 2 * issue.keys.length : 1),
-    0,
-  );
-}
-
 export function foundText(value: unknown, written?: string): string {
   if (written !== undefined && typeof value !== 'string') return shortened(written);
   if (Array.isArray(value)) return 'a list';
@@ -146,49 +119,13 @@ function shortened(text: string): string {
   return line.length > SHOWN_LENGTH ? `${line.slice(0, SHOWN_LENGTH - 1)}…` : line;
 }
 
-function valueAt(root: unknown, path: Path): unknown {
-  let value = root;
-  for (const step of path) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, step)) return undefined;
-    value = Reflect.get(value, step);
-  }
-  return value;
-}
-
-/** Keys that the schema knows at a path; of all alternatives where there are several. */
-function keysAt(path: Path): ReadonlySet<string> {
-  let schemas: readonly z.core.$ZodType[] = [componentFile];
-  for (const step of path) schemas = schemas.flatMap(alternatives).flatMap((schema) => inner(schema, step));
-  return new Set(schemas.flatMap(alternatives).flatMap((schema) => shapeKeys(schema)));
-}
-
-function alternatives(schema: z.core.$ZodType): readonly z.core.$ZodType[] {
-  if (schema instanceof z.ZodOptional) return alternatives(schema.unwrap());
-  if (schema instanceof z.ZodUnion) return schema.options.flatMap((option) => alternatives(option));
-  return [schema];
-}
-
-function inner(schema: z.core.$ZodType, step: string | number): readonly z.core.$ZodType[] {
-  if (schema instanceof z.ZodObject) {
-    const field = Object.hasOwn(schema.shape, step) ? schema.shape[step] : undefined;
-    return field === undefined ? [] : [field];
-  }
-  if (schema instanceof z.ZodRecord) return [schema.valueType];
-  if (schema instanceof z.ZodArray) return [schema.element];
-  return [];
-}
-
-function shapeKeys(schema: z.core.$ZodType): readonly string[] {
-  return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
-}
-
 const SECTIONS = ['image', 'service', 'config', 'deploy'] as const;
 
 /** A key put at the top that belongs into a section, or into a section that belongs at the top. */
 function elsewhere(path: Path, key: string): string | undefined {
   if (path.length === 0) {
-    const section = SECTIONS.find((name) => keysAt([name]).has(key));
+    const section = SECTIONS.find((name) => keysAt(componentFile, [name]).has(key));
     return section && `${section}.${key}`;
   }
-  return keysAt([]).has(key) ? `${key}, at the top of the file` : undefined;
+  return keysAt(componentFile, []).has(key) ? `${key}, at the top of the file` : undefined;
 }

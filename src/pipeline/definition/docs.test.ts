@@ -55,6 +55,18 @@ it('the example of docs/pipeline.md is valid and goes as far as it is told', asy
   expect(await sequence({ level: 'live' })).toEqual(['Build', 'Bake', 'Stage', 'How far', 'Live']);
 });
 
+it('every pipeline of docs/pipeline.md, and every state, is one that Kiln takes', async () => {
+  const blocks = [...text.matchAll(/```yaml\n(.*?)```/gs)].map(([, yaml = '']) => yaml);
+  const states = blocks.filter((yaml) => !yaml.includes('StartAt:') && /^ {2}Type: Task$/m.test(yaml));
+  const whole = states.map((yaml) => {
+    const [name = ''] = /^\w+/.exec(yaml) ?? [];
+    return `StartAt: ${name}\nStates:\n${yaml.replaceAll(/^/gm, '  ')}`;
+  });
+  const pipelines = [...blocks.filter((yaml) => yaml.includes('StartAt:')), ...whole];
+  expect(pipelines.length).toBeGreaterThan(3);
+  for (const yaml of pipelines) await readPipeline(yaml, 'pipeline.yaml', { resources: RESOURCES });
+});
+
 it('docs/pipeline.md says the limit of every task', () => {
   const limitOf = verbLimits(RESOURCES);
   const [, table = ''] = /## How long things may take\n(.*?)\n## /s.exec(text) ?? [];

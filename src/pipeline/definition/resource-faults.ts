@@ -1,27 +1,40 @@
-/** Names every Task, reader and writer whose resource is unknown, or cannot be used yet. */
+/** Names every Task, reader and writer whose resource is unknown, or cannot be used yet, and what a Task's would refuse. */
 import { suggest } from '../../component/suggest.ts';
-import type { Level } from '../asl/definition.ts';
+import type { Level, QueryLanguage } from '../asl/definition.ts';
 import type { DefinitionFault, DefinitionPath } from '../asl/faults.ts';
 import { isArray, isObject, type Json, type JsonObject } from '../asl/json.ts';
 import type { State } from '../asl/schema.ts';
+import { argumentFaults } from './argument-faults.ts';
 import { resourceName, type TaskResource } from './resources.ts';
 import { LISTINGS, type TransferField, transferResource, transferResources } from './transfer-resources.ts';
 
 /** Of what may be at fault in other ways too: what is no state, or has no resource, is for others to tell. */
 export function resourceFaults(
-  level: Json | undefined,
+  machine: Json | undefined,
   resources: readonly TaskResource[],
-  path: DefinitionPath = [],
+): readonly DefinitionFault[] {
+  const isJsonata = isObject(machine) && machine.QueryLanguage === 'JSONata';
+  return levelFaults(machine, { resources, language: isJsonata ? 'JSONata' : 'JSONPath' }, []);
+}
+
+interface Around {
+  readonly resources: readonly TaskResource[];
+  /** Of the machine: a state may have another one. */
+  readonly language: QueryLanguage;
+}
+
+function levelFaults(
+  level: Json | undefined,
+  around: Around,
+  path: DefinitionPath,
 ): readonly DefinitionFault[] {
   const states = isObject(level) && isObject(level.States) ? level.States : {};
   return Object.entries(states).flatMap(([name, state]) => {
     if (!isObject(state)) return [];
     const statePath = [...path, 'States', name];
-    const { Type, Resource } = state;
-    if (Type === 'Task')
-      return typeof Resource === 'string' ? taskFaults(Resource, resources, [...statePath, 'Resource']) : [];
+    if (state.Type === 'Task') return taskFaults(state, around, statePath);
     const inside = writtenLevels(state, statePath).flatMap((inner) =>
-      resourceFaults(inner.level, resources, inner.path),
+      levelFaults(inner.level, around, inner.path),
     );
     return [...transferFaults(state, statePath), ...inside];
   });
@@ -89,31 +102,41 @@ function objectOf(value: Json | undefined): JsonObject {
   return isObject(value) ? value : {};
 }
 
-function taskFaults(
+function taskFaults(state: JsonObject, around: Around, path: DefinitionPath): readonly DefinitionFault[] {
+  const { Resource: written, QueryLanguage: own } = state;
+  if (typeof written !== 'string') return [];
+  const name = resourceName(written);
+  const known = around.resources.find((resource) => resource.name === name);
+  const unusable = unusableResource(written, known, around.resources, [...path, 'Resource']);
+  if (unusable !== undefined) return [unusable];
+  const language = own === 'JSONata' || own === 'JSONPath' ? own : around.language;
+  return known?.takes === undefined
+    ? []
+    : argumentFaults(state, { task: name, takes: known.takes }, path, language);
+}
+
+function unusableResource(
   written: string,
+  known: TaskResource | undefined,
   resources: readonly TaskResource[],
   path: DefinitionPath,
-): readonly DefinitionFault[] {
+): DefinitionFault | undefined {
   const name = resourceName(written);
-  const known = resources.find((resource) => resource.name === name);
   if (known?.notYet !== undefined) {
-    return [
-      { path, at: 'value', message: `the task "${name}" is not there yet: ${known.notYet}`, found: written },
-    ];
+    const message = `the task "${name}" is not there yet: ${known.notYet}`;
+    return { path, at: 'value', message, found: written };
   }
-  if (known !== undefined) return [];
+  if (known !== undefined) return undefined;
   const names = resources.filter(({ notYet }) => notYet === undefined).map((resource) => resource.name);
   const didYouMean = suggest(name, names);
-  return [
-    {
-      path,
-      at: 'value',
-      message: 'there is no such task',
-      found: written,
-      expected: `one of ${names.join(', ')}`,
-      ...(didYouMean !== undefined && { didYouMean }),
-    },
-  ];
+  return {
+    path,
+    at: 'value',
+    message: 'there is no such task',
+    found: written,
+    expected: `one of ${names.join(', ')}`,
+    ...(didYouMean !== undefined && { didYouMean }),
+  };
 }
 
 /** Levels inside a state, with their places. */

@@ -23,7 +23,10 @@ const inside = z
   .refine((text) => !text.startsWith('/') && !text.startsWith('-') && !text.split('/').includes('..'), {
     error: 'a path in the source',
   });
-const list = z.union([inside.transform((one) => [one]), z.array(inside).min(1)]);
+const list = z.union(
+  [inside.transform((one) => [one]), z.array(inside).min(1)],
+  'a path in the source, or a list of them',
+);
 
 const label = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,59}$/, 'a label');
 
@@ -44,13 +47,16 @@ const service = z.strictObject({
 
 const shape = z.strictObject({
   /** One shell script: the first command that fails ends it. */
-  commands: z.union([
-    z
-      .string()
-      .min(1)
-      .transform((one) => [one]),
-    z.array(z.string()).min(1),
-  ]),
+  commands: z.union(
+    [
+      z
+        .string()
+        .min(1)
+        .transform((one) => [one]),
+      z.array(z.string()).min(1),
+    ],
+    'a command, or a list of them',
+  ),
   /** Copied into the workspace; or of a git repository, which is checked out there. */
   source: z.string().min(1).optional(),
   /** As Microtica calls it. */
@@ -70,7 +76,9 @@ const shape = z.strictObject({
   /** The server's secrets by name, as variables, and as files beside the others. */
   secrets: z.record(variable, secret).default({}),
   secretFiles: z.record(fileName, secret).default({}),
-  cache: z.union([cache.transform((one) => [one]), z.array(cache)]).default([]),
+  cache: z
+    .union([cache.transform((one) => [one]), z.array(cache)], 'a map with key and paths, or a list of them')
+    .default([]),
   services: z.record(z.string().regex(/^[a-z][a-z0-9-]{0,39}$/, 'a name'), service).default({}),
   limits: z
     .strictObject({
@@ -84,13 +92,18 @@ const shape = z.strictObject({
   inputs: z.record(inside, digest).default({}),
   /** True: all of the workspace, under the name `workspace`. */
   artifacts: z
-    .union([
-      z.boolean().transform((all): Record<string, string[]> => (all ? { workspace: ['.'] } : {})),
-      z.record(z.string().min(1), list),
-    ])
+    .union(
+      [
+        z.boolean().transform((all): Record<string, string[]> => (all ? { workspace: ['.'] } : {})),
+        z.record(z.string().min(1), list),
+      ],
+      'true, or a map of paths by name',
+    )
     .default({}),
   /** Labels that a worker must have: it runs there instead of on the server's machine. */
-  runsOn: z.union([label.transform((one) => [one]), z.array(label).min(1)]).optional(),
+  runsOn: z
+    .union([label.transform((one) => [one]), z.array(label).min(1)], 'a label, or a list of them')
+    .optional(),
   timeoutSeconds: seconds.default(HOUR),
 });
 
