@@ -1,6 +1,6 @@
 /** Items of a distributed Map out of a file's text, as its ReaderConfig says. */
 import { StateFailure } from './failure.ts';
-import { isArray, isObject, type Json, type JsonObject } from './json.ts';
+import { isArray, isObject, type Json, type JsonObject, ownValue } from './json.ts';
 
 const DELIMITERS: Readonly<Record<string, string>> = {
   COMMA: ',',
@@ -42,7 +42,8 @@ function pointed(value: Json, pointer: Json | undefined): Json {
   const keys = pointer.split('/').slice(1);
   return keys.reduce<Json>((inner, key) => {
     const name = key.replaceAll('~1', '/').replaceAll('~0', '~');
-    return isObject(inner) && Object.hasOwn(inner, name) ? (inner[name] ?? null) : null;
+    if (isArray(inner)) return /^\d+$/.test(name) ? (inner[Number(name)] ?? null) : null;
+    return isObject(inner) ? (ownValue(inner, name) ?? null) : null;
   }, value);
 }
 

@@ -5,6 +5,7 @@ import type { Json, JsonObject } from './json.ts';
 import { isObject } from './json.ts';
 import { fillQuery } from './jsonata-expression.ts';
 import type { PathScope } from './jsonpath.ts';
+import { payloadFailure } from './payload.ts';
 import { putAt } from './result-path.ts';
 import type { State } from './schema.ts';
 import { pathScope, queryScope } from './scopes.ts';
@@ -117,6 +118,8 @@ function nextOf(state: State): string | undefined {
 
 function goOn(turn: Turn, thread: Thread, state: State, next: string | undefined, left: Left): void {
   const { output, assigned } = left;
+  const tooLarge = payloadFailure(thread.state, output);
+  if (tooLarge !== undefined) throw tooLarge;
   turn.record(thread, `${state.Type}StateExited`, {
     state: thread.state,
     output,

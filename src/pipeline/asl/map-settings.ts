@@ -5,6 +5,7 @@ import { queryFailure, runtimeFailure, StateFailure } from './failure.ts';
 import { numberField } from './fields.ts';
 import { isArray, type Json, type JsonObject } from './json.ts';
 import { fillQuery, fillQueryOf } from './jsonata-expression.ts';
+import { MAX_PAYLOAD_BYTES, sizeBytes } from './payload.ts';
 import { pathScope, queryScope } from './scopes.ts';
 import { evaluateStatePath, fillTemplate } from './template.ts';
 import { isJsonata, type Turn } from './turn.ts';
@@ -121,7 +122,7 @@ export async function readerConfig(
   );
 }
 
-/** Items put together, each batch below both limits; one item alone may be larger. */
+/** Items put together, each batch below both limits and what a state may be given; one item alone may be larger. */
 export async function batched(
   turn: Turn,
   thread: Thread,
@@ -137,12 +138,15 @@ export async function batched(
   const maxItems = (await read('MaxItemsPerBatch')) ?? Number.POSITIVE_INFINITY;
   const maxBytes = (await read('MaxInputBytesPerBatch')) ?? Number.POSITIVE_INFINITY;
   const shared = await batchInput(turn, thread, state, input, batcher.BatchInput);
+  const around = { ...(shared !== undefined && { BatchInput: shared }), Items: [] };
+  const limitBytes = Math.min(maxBytes, MAX_PAYLOAD_BYTES - sizeBytes(around));
   const batches: Json[][] = [];
   let bytes = 0;
   for (const item of items) {
-    const size = Buffer.byteLength(JSON.stringify(item), 'utf8');
+    const size = sizeBytes(item);
     const last = batches.at(-1);
-    if (last === undefined || last.length >= maxItems || bytes + size > maxBytes) {
+    // With the commas between them.
+    if (last === undefined || last.length >= maxItems || bytes + size + last.length > limitBytes) {
       batches.push([item]);
       bytes = size;
     } else {
@@ -150,7 +154,7 @@ export async function batched(
       bytes += size;
     }
   }
-  return batches.map((Items) => ({ ...(shared !== undefined && { BatchInput: shared }), Items }));
+  return batches.map((Items) => ({ ...around, Items }));
 }
 
 async function batchInput(

@@ -6,7 +6,7 @@
 import { isDistributed, type MapState, processorOf } from './definition.ts';
 import type { ItemsWait, ReadItems, Thread, Wait } from './execution.ts';
 import { type Failure, StateFailure } from './failure.ts';
-import type { Json, JsonObject } from './json.ts';
+import { isArray, isObject, type Json, type JsonObject } from './json.ts';
 import { childExecution, finishRun, transferTimeoutAtMs, withEnded } from './map-run.ts';
 import { batched, itemInput, mapLimits, ownItems, readerConfig, targetArguments } from './map-settings.ts';
 import { abort } from './stopping.ts';
@@ -219,7 +219,7 @@ export async function itemFailed(
   const failed = [...wait.failed, ended.parent.index];
   const children = withEnded(turn, state, wait, ended, failure);
   const now: ItemsWait = { ...wait, threads, failed, done: wait.done + 1, ...children };
-  if (isTolerated(now)) return goOn(turn, thread, state, now);
+  if (isTolerated(state, now)) return goOn(turn, thread, state, now);
   for (const other of threads) abort(turn, other);
   turn.put({ ...thread, waitsFor: { ...now, threads: [] } });
   throw new StateFailure(
@@ -231,11 +231,21 @@ export async function itemFailed(
   );
 }
 
-function isTolerated({ failed, items, tolerated }: ItemsWait): boolean {
+/** Items are counted, not the batches that they are in: with one, all its items have failed. */
+function isTolerated(state: MapState, { failed, items, tolerated }: ItemsWait): boolean {
   const { count, percentage } = tolerated;
   if (count === undefined && percentage === undefined) return false;
-  if (count !== undefined && failed.length > count) return false;
-  return percentage === undefined || (failed.length / items.length) * 100 <= percentage;
+  const counted = (children: readonly (Json | undefined)[]) =>
+    state.ItemBatcher === undefined
+      ? children.length
+      : children.reduce<number>((sum, batch) => sum + itemsIn(batch), 0);
+  const failedItems = counted(failed.map((index) => items[index]));
+  if (count !== undefined && failedItems > count) return false;
+  return percentage === undefined || (failedItems / counted(items)) * 100 <= percentage;
+}
+
+function itemsIn(batch: Json | undefined): number {
+  return isObject(batch) && isArray(batch.Items) ? batch.Items.length : 0;
 }
 
 /** A child's history ends with it. */

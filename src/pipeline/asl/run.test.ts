@@ -207,6 +207,29 @@ describe('distributed Map', () => {
       { Items: ['bb', 'c'] },
       { Items: ['d'] },
     ]);
+    // Without a size, as many as a state may be given.
+    const many = Array.from({ length: 5 }, () => 'x'.repeat(100_000));
+    const first = { I: { Type: 'Pass', Parameters: { 'n.$': 'States.ArrayLength($.Items)' }, End: true } };
+    const read = { ItemReader: { Resource: 'files', Parameters: {} }, ItemBatcher: { MaxItemsPerBatch: 5 } };
+    const batched = await run(each(read, first), {}, { mocks: { files: [{ output: many }] } });
+    expect(batched.output).toEqual([{ n: 2 }, { n: 2 }, { n: 1 }]);
+  });
+
+  it('counts the items of a batch that has failed, not the batch', async () => {
+    const pick = [{ Variable: '$.Items[0]', NumericGreaterThan: 2, Next: 'No' }];
+    const states = {
+      I: { Type: 'Choice', Choices: pick, Default: 'Yes' },
+      No: { Type: 'Fail', Error: 'TooLarge' },
+      Yes: { Type: 'Pass', End: true },
+    };
+    const tolerant = (more: object) =>
+      run(each({ ItemBatcher: { MaxItemsPerBatch: 2 }, ...more }, states), [1, 2, 3, 4, 5]);
+    expect((await tolerant({ ToleratedFailureCount: 2 })).error).toBe(
+      'States.ExceedToleratedFailureThreshold',
+    );
+    expect((await tolerant({ ToleratedFailureCount: 3 })).output).toEqual([{ Items: [1, 2] }]);
+    expect((await tolerant({ ToleratedFailurePercentage: 59 })).status).toBe('FAILED');
+    expect((await tolerant({ ToleratedFailurePercentage: 60 })).status).toBe('SUCCEEDED');
   });
 });
 
@@ -264,6 +287,22 @@ describe('limits', () => {
     const large = { output: 'x'.repeat(300_000) };
     const result = await run(task({}), {}, { mocks: { job: [large] } });
     expect(result).toMatchObject({ status: 'FAILED', error: 'States.DataLimitExceeded' });
+    // Nor an output that is put together of several; who names the error may go on.
+    const half = { StartAt: 'H', States: { H: { Type: 'Pass', Result: 'x'.repeat(150_000), End: true } } };
+    const both = (Catch: Json) => ({
+      StartAt: 'Both',
+      States: {
+        Both: { Type: 'Parallel', Branches: [half, half], Catch, End: true },
+        Sorry: { Type: 'Pass', End: true },
+      },
+    });
+    const catcher = (name: string) => both([{ ErrorEquals: [name], Next: 'Sorry' }]);
+    expect(await run(catcher('States.ALL'), {})).toMatchObject({
+      status: 'FAILED',
+      error: 'States.DataLimitExceeded',
+      cause: expect.stringContaining("The state/task 'Both' returned a result"),
+    });
+    expect((await run(catcher('States.DataLimitExceeded'), {})).status).toBe('SUCCEEDED');
   });
 
   it('keeps keys that look like an object’s own', async () => {

@@ -5,6 +5,7 @@ import { type Failure, StateFailure } from './failure.ts';
 import { numberField } from './fields.ts';
 import { isObject, type Json } from './json.ts';
 import { fillQuery } from './jsonata-expression.ts';
+import { payloadFailure } from './payload.ts';
 import { pathScope, queryScope } from './scopes.ts';
 import { type LimitInForce, limitCause, limitFor, limitInForce } from './task-limit.ts';
 import { fillTemplate } from './template.ts';
@@ -14,7 +15,6 @@ import { effectiveInput, workInput } from './work-input.ts';
 /** AWS's own, for a task that says none: three years. */
 const DEFAULT_TIMEOUT_SECONDS = 99_999_999;
 /** The largest result that AWS takes. */
-const MAX_RESULT_BYTES = 256 * 1024;
 
 export async function beginTask(turn: Turn, thread: Thread, state: TaskState): Promise<void> {
   const ends = endingOf(state.Resource);
@@ -141,15 +141,10 @@ export function taskSucceeded(turn: Turn, thread: Thread, wait: TaskWait, output
   recordStart(turn, thread, wait, true);
   turn.effects.push({ type: 'clearTimer', timer: task });
   turn.put({ ...thread, waitsFor: { kind: 'turn' } });
-  if (Buffer.byteLength(JSON.stringify(output), 'utf8') > MAX_RESULT_BYTES) {
+  const tooLarge = payloadFailure(resource, output);
+  if (tooLarge !== undefined) {
     turn.record(thread, `${familyOf(resource)}Failed`, { state: thread.state });
-    throw new StateFailure(
-      {
-        error: 'States.DataLimitExceeded',
-        cause: `The state/task '${resource}' returned a result with a size exceeding the maximum number of bytes service limit.`,
-      },
-      false,
-    );
+    throw tooLarge;
   }
   turn.record(thread, `${familyOf(resource)}Succeeded`, { state: thread.state, output });
   turn.next({ kind: 'result', thread: thread.id, result: output });
