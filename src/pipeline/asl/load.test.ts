@@ -45,6 +45,37 @@ describe('checkStateMachine', () => {
     expect((await checkStateMachine(VALID)).faults).toEqual([]);
   });
 
+  it('refuses what AWS refuses of tasks and distributed Maps', async () => {
+    const machine = {
+      StartAt: 'T',
+      States: {
+        T: { Type: 'Task', Resource: 'r', TimeoutSeconds: 9, TimeoutSecondsPath: '$.t', Next: 'M' },
+        M: {
+          Type: 'Map',
+          Label: 'with blanks',
+          MaxConcurrency: 2,
+          MaxConcurrencyPath: '$.m',
+          ItemBatcher: { BatchInput: 1 },
+          ItemReader: { Resource: 'r', ReaderConfig: { InputType: 'CSV', MaxItems: 1, MaxItemsPath: '$.n' } },
+          ItemProcessor: {
+            ProcessorConfig: { Mode: 'DISTRIBUTED' },
+            StartAt: 'Y',
+            States: { Y: { Type: 'Succeed' } },
+          },
+          End: true,
+        },
+      },
+    };
+    const { faults } = await checkStateMachine(machine);
+    expect(faults.map(({ path }) => path.slice(1).join('.')).toSorted()).toEqual([
+      'M.ItemBatcher',
+      'M.ItemReader.ReaderConfig.MaxItemsPath',
+      'M.Label',
+      'M.MaxConcurrencyPath',
+      'T.TimeoutSecondsPath',
+    ]);
+  });
+
   it('answers anything at all', async () => {
     await fc.assert(
       fc.asyncProperty(fc.jsonValue(), async (value) => {

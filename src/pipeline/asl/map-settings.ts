@@ -10,7 +10,7 @@ import { pathScope, queryScope } from './scopes.ts';
 import { evaluateStatePath, fillTemplate } from './template.ts';
 import { isJsonata, type Turn } from './turn.ts';
 
-/** AWS's own limits where the state sets none. */
+/** Where the state sets none. AWS has the first, too; of a distributed Map ten thousand, which only says when each begins. */
 const INLINE_CONCURRENCY = 40;
 const DISTRIBUTED_CONCURRENCY = 1_000;
 

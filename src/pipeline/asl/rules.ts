@@ -1,11 +1,12 @@
 /** What a schema cannot say: where transitions lead, what is reached, which fields exclude each other. */
 import { suggest } from '../../component/suggest.ts';
 import { choiceFaults, choiceTargets } from './choice-rules.ts';
-import type { Level, MapState, QueryLanguage, TaskState, WaitState } from './definition.ts';
+import type { Level, QueryLanguage, TaskState, WaitState } from './definition.ts';
 import { expressionFaults } from './expression-rules.ts';
 import type { DefinitionFault, DefinitionPath } from './faults.ts';
-import { readerFaults } from './reader-rules.ts';
+import { mapFaults } from './map-rules.ts';
 import type { State } from './schema.ts';
+import { twinFaults } from './twin-rules.ts';
 
 export async function levelFaults(
   level: Level,
@@ -169,11 +170,11 @@ function typeFaults(state: State, path: DefinitionPath, language: QueryLanguage)
     case 'Map':
       return [...mapFaults(state, path), ...retryFaults(state, path)];
     case 'Task':
-      return [...heartbeatFaults(state, path), ...retryFaults(state, path)];
+      return [...heartbeatFaults(state, path), ...twinFaults(state, path), ...retryFaults(state, path)];
     case 'Parallel':
       return retryFaults(state, path);
     case 'Fail':
-      return [...both(state, path, 'Error', 'ErrorPath'), ...both(state, path, 'Cause', 'CausePath')];
+      return twinFaults(state, path);
     default:
       return [];
   }
@@ -203,44 +204,6 @@ function waitFaults(state: WaitState, path: DefinitionPath): readonly Definition
       message: 'how long to wait is not clear',
       expected: `exactly one of ${fields.join(', ')}`,
     },
-  ];
-}
-
-const DISTRIBUTED_ONLY = ['ItemReader', 'ItemBatcher', 'ResultWriter', 'Label'] as const;
-
-function mapFaults(state: MapState, path: DefinitionPath): readonly DefinitionFault[] {
-  const processor = state.ItemProcessor ?? state.Iterator;
-  if (processor === undefined || (state.ItemProcessor !== undefined && state.Iterator !== undefined)) {
-    return [
-      { path, at: 'key', message: 'what to do with each item is not clear', expected: 'one ItemProcessor' },
-    ];
-  }
-  const config = state.ItemReader?.ReaderConfig;
-  const faults = [
-    ...both(state, path, 'Parameters', 'ItemSelector'),
-    ...(config === undefined ? [] : readerFaults(config, [...path, 'ItemReader', 'ReaderConfig'])),
-  ];
-  if (processor.ProcessorConfig?.Mode === 'DISTRIBUTED') return faults;
-  return [
-    ...faults,
-    ...DISTRIBUTED_ONLY.filter((field) => state[field] !== undefined).map((field) => ({
-      path: [...path, field],
-      at: 'key' as const,
-      message: `"${field}" is a field of a distributed Map`,
-      expected: 'ItemProcessor.ProcessorConfig.Mode: DISTRIBUTED',
-    })),
-  ];
-}
-
-function both(
-  state: object,
-  path: DefinitionPath,
-  first: string,
-  second: string,
-): readonly DefinitionFault[] {
-  if (Reflect.get(state, first) === undefined || Reflect.get(state, second) === undefined) return [];
-  return [
-    { path: [...path, second], at: 'key', message: `"${first}" stands here too`, expected: 'one of the two' },
   ];
 }
 
