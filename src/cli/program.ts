@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, CommanderError } from 'commander';
 import { EXIT, exitCodeOf } from '../api/failures.ts';
 import { asKilnError } from '../domain/errors.ts';
+import { refuseOptionsOfOthers } from './action-options.ts';
 import { connect } from './connect.ts';
 import type { Context, Flags } from './context.ts';
 import { type Environment, stateDirectory } from './environment.ts';
@@ -122,6 +123,7 @@ async function runVerb(
     client: () => connect(line.env, directory),
   };
   try {
+    refuseOptionsOfOthers(verb, args[0], flags);
     const { run } = await verb.load();
     return await interrupt.orInterrupted(run(context));
   } catch (thrown) {

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { EXIT, FAILURES } from '../api/failures.ts';
 import { ROUTES } from '../api/routes.ts';
 import { ERROR_CODES } from '../domain/errors.ts';
+import { actionNames, takenBy } from './action-options.ts';
 import { runCommandLine } from './program.ts';
 import { VERBS } from './verb-table.ts';
 import { ACTIONS } from './verbs/pipeline.ts';
@@ -53,17 +54,25 @@ describe.each(VERBS)('kiln $name', (verb) => {
 });
 
 test('every action of kiln pipeline is in its help, in the document, and near enough to be meant', async () => {
-  const named = VERBS.find(({ name }) => name === 'pipeline')?.actions?.flatMap(
-    ([call]) => call.split(' ')[0]?.split('|') ?? [],
-  );
-  expect(named?.toSorted()).toEqual(Object.keys(ACTIONS).toSorted());
-  for (const name of named ?? []) expect(cliDocument, name).toContain(`kiln pipeline ${name}`);
+  const named = actionNames(VERBS.find(({ name }) => name === 'pipeline') ?? {});
+  expect(named.toSorted()).toEqual(Object.keys(ACTIONS).toSorted());
+  for (const name of named) expect(cliDocument, name).toContain(`kiln pipeline ${name}`);
   const { code, err } = await kiln('pipeline', 'strat', 'shop');
   expect([code, err]).toEqual([
     EXIT.usage,
     expect.stringContaining('Did you mean: kiln pipeline start shop'),
   ]);
   expect((await kiln('pipeline')).err).toContain('Choose run, list');
+});
+
+test('every option of kiln pipeline says whose it is, and is refused by the other actions', async () => {
+  const verb = VERBS.find(({ name }) => name === 'pipeline');
+  for (const [written, description] of verb?.options ?? [])
+    expect(takenBy(verb ?? {}, description), written).toBeDefined();
+  const { code, err } = await kiln('pipeline', 'why', 'exec-1', '--poll', '1m');
+  expect([code, err]).toEqual([EXIT.usage, expect.stringContaining('it is an option of watch')]);
+  expect((await kiln('pipeline', 'retry', 'exec-1', '--from', 'start')).code).toBe(EXIT.unavailable);
+  expect((await kiln('pipeline', 'run', 'x://y', '--at', 'main')).code).toBe(EXIT.unavailable);
 });
 
 test('every exit code is documented', () => {
