@@ -37,3 +37,10 @@ export function componentOrImage(text: string): { readonly component: string; re
 export function isAddress(text: string): boolean {
   return /^[a-z]+:\/\/|^[\w.-]+@[\w.-]+:/.test(text);
 }
+
+const SHORT_COMMIT = 10;
+
+/** As people read it. */
+export function shortCommit(sha: string): string {
+  return sha.slice(0, SHORT_COMMIT);
+}

@@ -110,11 +110,13 @@ it('a push is live, told by the hook; what it names is what was built, and its f
 });
 
 it('what only touches what is left out starts nothing', async () => {
-  remote.commit('words', { 'README.md': 'Words.\n' });
+  const sha = remote.commit('words', { 'README.md': 'Words.\n' });
   remote.push();
   expect(await settled(2)).toMatchObject({
     outcome: { kind: 'passed-over', why: 'no pattern lets any of the changed files in' },
   });
+  const told = await kiln.run('pipeline', 'events', source.id);
+  expect(told.stdout).toMatch(new RegExp(`push +main ${sha.slice(0, 10)} +passed over`));
 });
 
 it('what is pushed while the server is down is found, once; a changed pipeline holds from its own commit on', async () => {

@@ -9,7 +9,7 @@ import { askParameters } from '../ask-parameters.ts';
 import { answer, type Context, choiceFlag, hint, isSet, numberFlag, textFlag } from '../context.ts';
 import { untilEnded } from '../ended-work.ts';
 import { assertHasRun } from '../known-pipeline.ts';
-import { isAddress } from '../names.ts';
+import { isAddress, shortCommit } from '../names.ts';
 import { table } from '../table.ts';
 import { agoText, momentOf } from '../time.ts';
 import { health } from './pipeline-health.ts';
@@ -137,13 +137,15 @@ function searchOf({ flags, now }: Context) {
 
 function tableOf({ terminal, now }: Context, items: Answer<'executions.list'>['items']): string {
   return table(
-    ['ID', 'PIPELINE', 'STATUS', 'STARTED', 'BY'],
-    items.map(({ id, pipeline, status, createdAtMs, createdBy }) => [
+    ['ID', 'PIPELINE', 'STATUS', 'STARTED', 'BY', 'TRIGGER', 'COMMIT'],
+    items.map(({ id, pipeline, status, createdAtMs, createdBy, trigger = '', commit = '' }) => [
       id,
       pipeline,
       status,
       agoText(createdAtMs, now()),
       createdBy,
+      trigger,
+      shortCommit(commit),
     ]),
     terminal.colors,
   );

@@ -2,10 +2,11 @@
 import path from 'node:path';
 import type { Answer } from '../../api/contract.ts';
 import { KilnError } from '../../domain/errors.ts';
+import { isObject } from '../../pipeline/asl/json.ts';
 import { askParameters, parametersOf } from '../ask-parameters.ts';
 import { answer, type Context, hint, numberFlag, textFlag } from '../context.ts';
 import { serverAddress } from '../environment.ts';
-import { isAddress } from '../names.ts';
+import { isAddress, shortCommit } from '../names.ts';
 import { hookScript, installHook } from '../post-receive-hook.ts';
 import { table } from '../table.ts';
 import { agoText } from '../time.ts';
@@ -107,10 +108,30 @@ async function events(context: Context): Promise<number> {
   if (page.cursor !== undefined) hint(context, `more: --cursor ${page.cursor}`);
   return answer(context, page, () => {
     if (page.items.length === 0) return 'Nothing has happened to it yet.';
-    return page.items
-      .map((one) => `${new Date(one.takenAtMs).toISOString()}  ${one.kind.padEnd(15)} ${outcomeText(one)}`)
-      .join('\n');
+    const rows = page.items.map((one) => [
+      new Date(one.takenAtMs).toISOString(),
+      one.kind,
+      aboutText(one.event),
+      outcomeText(one),
+    ]);
+    return table(['AT', 'WHAT', 'OF', 'CAME TO'], rows, context.terminal.colors);
   });
+}
+
+/** Which branch, commit, pull request, schedule or channel it was about. */
+function aboutText(event: unknown): string {
+  if (!isObject(event)) return '';
+  const { number, ref, at, commit, cron, component, channel, pipeline } = event;
+  const texts = [
+    number === undefined ? ref : `#${String(number)}`,
+    at,
+    typeof commit === 'string' ? shortCommit(commit) : commit,
+    cron,
+    channel === undefined ? pipeline : `${String(component)}@${String(channel)}`,
+  ];
+  return texts
+    .flatMap((text) => (typeof text === 'string' ? text.replace(/^refs\/heads\//, '') : []))
+    .join(' ');
 }
 
 function outcomeText({ outcome }: Happened): string {
