@@ -10,7 +10,13 @@
 import { asKilnError, KilnError } from '../domain/errors.ts';
 import type { Answer, Call } from './contract.ts';
 import { errorOfProblem } from './failures.ts';
-import { type OperationAnswering, type OperationName, pathOf, routeOf } from './routes.ts';
+import {
+  type BytesOperation,
+  type OperationAnswering,
+  type OperationName,
+  pathOf,
+  routeOf,
+} from './routes.ts';
 import { readEvents, readLines, type ServerSentEvent } from './streams.ts';
 import type { Transport, TransportAnswer, TransportRequest } from './transport.ts';
 
@@ -37,6 +43,13 @@ export interface Client {
   call<Name extends OperationAnswering<'json'>>(
     name: Name,
     input: Call<Name>,
+    options?: CallOptions,
+  ): Promise<Answer<Name>>;
+  /** Sends bytes as they are. */
+  send<Name extends BytesOperation>(
+    name: Name,
+    input: Call<Name>,
+    bytes: Uint8Array<ArrayBuffer>,
     options?: CallOptions,
   ): Promise<Answer<Name>>;
   /** Follows a stream of events, over lost connections, from where it was. Ends when the server ends it. */
@@ -75,6 +88,17 @@ export function createClient(given: ClientParts): Client {
     ) {
       const request = requestFor(parts, name, input, options);
       const answer = await sendPatiently(parts, request, options.signal);
+      return answerOf<Name>(await readJson(answer));
+    },
+    async send<Name extends BytesOperation>(
+      name: Name,
+      input: Call<Name>,
+      bytes: Uint8Array<ArrayBuffer>,
+      options: CallOptions = {},
+    ) {
+      const request = { ...requestFor(parts, name, input, options), body: bytes };
+      const headers = { ...request.headers, 'content-type': 'application/octet-stream' };
+      const answer = await sendPatiently(parts, { ...request, headers }, options.signal);
       return answerOf<Name>(await readJson(answer));
     },
     follow: (name, input, options = {}) => followEvents(parts, name, input, options),
@@ -122,7 +146,7 @@ function requestFor(
   const query = recordIn(input, 'query');
   const headers: Record<string, string> = { accept: ACCEPT[route.answers] };
   if (parts.token !== undefined) headers.authorization = `Bearer ${parts.token}`;
-  if (route.method !== 'get') headers['idempotency-key'] = parts.newKey();
+  if (route.method !== 'get' && route.takes === undefined) headers['idempotency-key'] = parts.newKey();
   if (options.waitSeconds !== undefined) headers.prefer = `wait=${options.waitSeconds}`;
   if (body !== undefined) headers['content-type'] = 'application/json';
   return {

@@ -102,6 +102,7 @@ export const FAILURES = {
   'server.gone': { httpStatus: 503, exitCode: EXIT.unavailable },
   'server.busy': later,
   'server.flooded': { httpStatus: 429, exitCode: EXIT.temporary },
+  'worker.protocol': { httpStatus: 409, exitCode: EXIT.unavailable },
   'tool.missing': { httpStatus: 501, exitCode: EXIT.unavailable },
   timeout: { httpStatus: 504, exitCode: EXIT.temporary },
   aborted: { httpStatus: 499, exitCode: EXIT.interrupted },

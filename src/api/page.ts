@@ -14,7 +14,7 @@ const codeView = z
 const sessionView = z
   .object({
     name: z.string(),
-    role: z.enum(['viewer', 'deployer', 'admin']),
+    role: z.enum(['viewer', 'worker', 'deployer', 'admin']),
     environments: z.array(z.string()),
     expiresAtMs: atMs,
     secret: z.string().optional().openapi({

@@ -28,6 +28,11 @@ export type BeginningOperation = {
   [Name in OperationName]: (typeof ROUTES)[Name] extends { readonly begins: true } ? Name : never;
 }[OperationName];
 
+/** Names of the operations whose body is bytes. */
+export type BytesOperation = {
+  [Name in OperationName]: (typeof ROUTES)[Name] extends { readonly takes: 'bytes' } ? Name : never;
+}[OperationName];
+
 export function routeOf(name: OperationName): RouteInfo {
   return ROUTES[name];
 }

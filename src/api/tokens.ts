@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi';
 import { isName } from '../domain/ids.ts';
 import { atMs, identifier } from './names.ts';
 
-const roleText = z.enum(['viewer', 'deployer', 'admin']);
+const roleText = z.enum(['viewer', 'worker', 'deployer', 'admin']);
 
 const WORD_OR_STAR = /^(?:\*|[a-z][a-z0-9-]*)\/(?:\*|[a-z][a-z0-9-]*)$/;
 

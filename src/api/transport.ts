@@ -5,7 +5,7 @@ export interface TransportRequest {
   readonly method: string;
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string;
+  readonly body?: string | Uint8Array<ArrayBuffer>;
   readonly headersTimeoutMs: number;
   /** Longest pause between two pieces of the body. */
   readonly silenceTimeoutMs: number;

@@ -414,7 +414,7 @@ export const VERBS: readonly VerbEntry[] = [
     args: '[action] [name]',
     summary: 'list, create or delete tokens',
     options: [
-      ['--role <role>', 'of a new token: viewer (default), deployer or admin'],
+      ['--role <role>', 'of a new token: viewer (default), worker, deployer or admin'],
       ['--environment <list>', 'of a deployer: where, such as stage/*,live/uk'],
       ['--expires <duration>', 'such as 12h or 90d'],
     ],

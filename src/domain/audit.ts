@@ -1,6 +1,7 @@
 import type { Revision } from './ids.ts';
 
-export type Role = 'viewer' | 'deployer' | 'admin';
+/** A worker does the jobs of workers, and sees and changes nothing else. */
+export type Role = 'viewer' | 'worker' | 'deployer' | 'admin';
 
 /** Who asks. A deployer may be limited to environments, given as `level/region` with `*` for either part. */
 export interface Actor {

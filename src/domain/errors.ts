@@ -82,6 +82,7 @@ export const ERROR_CODES = [
   'server.gone',
   'server.busy',
   'server.flooded',
+  'worker.protocol',
   'tool.missing',
   'timeout',
   'aborted',

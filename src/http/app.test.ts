@@ -159,7 +159,11 @@ describe('the answers keep to the contract', () => {
       'workers.beat',
       'workers.begin',
       'workers.end',
+      'workers.fetch',
+      'workers.keep',
       'workers.log',
+      'workers.release',
+      'workers.send',
       'workers.source',
       'workers.take',
     ]);

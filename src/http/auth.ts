@@ -5,7 +5,13 @@ import { KilnError } from '../domain/errors.ts';
 import type { EnvironmentName } from '../domain/ids.ts';
 import type { Store } from '../domain/ports/store.ts';
 
-const RANK: Readonly<Record<Role, number>> = { viewer: 0, deployer: 1, admin: 2 };
+/** What each role may do beside its own. */
+const INCLUDES: Readonly<Record<Role, readonly Role[]>> = {
+  viewer: [],
+  worker: [],
+  deployer: ['viewer', 'worker'],
+  admin: ['viewer', 'worker', 'deployer'],
+};
 const BEARER = /^Bearer ([\x21-\x7e]{1,200})$/i;
 
 /** Only this is stored and looked up, so that how long a look-up takes says nothing about a secret. */
@@ -48,7 +54,7 @@ export async function authenticate(
 }
 
 export function assertRole(actor: Actor, least: Role): void {
-  if (RANK[actor.role] >= RANK[least]) return;
+  if (actor.role === least || INCLUDES[actor.role].includes(least)) return;
   throw new KilnError('auth.denied', `${actor.name} is a ${actor.role}; this needs the role ${least}.`, {
     next: `Use a token with the role ${least}.`,
   });

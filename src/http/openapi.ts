@@ -13,6 +13,10 @@ const ANSWER_TYPES = {
   text: 'text/plain',
 } as const;
 
+const BYTES = {
+  'application/octet-stream': { schema: z.string().openapi({ format: 'binary' }) },
+} as const;
+
 const keyHeader = z
   .string()
   .max(200)
@@ -62,6 +66,7 @@ function pathOf(name: OperationName, route: RouteInfo, schemas: OperationSchemas
       ...(params === undefined ? {} : { params }),
       ...(query === undefined ? {} : { query }),
       ...(headers === undefined ? {} : { headers }),
+      ...(route.takes === undefined ? {} : { body: { required: true, content: BYTES } }),
       ...(body === undefined
         ? {}
         : { body: { required: true, content: { 'application/json': { schema: body } } } }),
@@ -76,7 +81,7 @@ function pathOf(name: OperationName, route: RouteInfo, schemas: OperationSchemas
 
 function headersOf(route: RouteInfo) {
   if (route.answers === 'events') return z.object({ 'Last-Event-ID': lastEventHeader });
-  if (route.method === 'get') return undefined;
+  if (route.method === 'get' || route.takes !== undefined) return undefined;
   return route.begins
     ? z.object({ 'Idempotency-Key': keyHeader, Prefer: preferHeader })
     : z.object({ 'Idempotency-Key': keyHeader });

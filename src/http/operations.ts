@@ -8,6 +8,7 @@ import type { RouteInfo } from '../api/route-info.ts';
 import {
   API_ROOT,
   type BeginningOperation,
+  type BytesOperation,
   type OperationAnswering,
   type OperationName,
   routeOf,
@@ -22,7 +23,7 @@ import type { StreamParts } from './event-stream.ts';
 import { onceByKey } from './idempotency.ts';
 import { isPassedTo, PASSED_TO } from './other-servers.ts';
 import { preferredWaitMs } from './prefer.ts';
-import { readBody } from './read-body.ts';
+import { readBody, readBytes } from './read-body.ts';
 import { validated } from './validate.ts';
 
 /** What the middleware has found out before an operation begins. */
@@ -83,6 +84,9 @@ export interface Beginning<Name extends BeginningOperation> {
   readonly wait: (answer: Answer<Name>, timeoutMs: number, signal: AbortSignal) => Promise<Answer<Name>>;
 }
 
+/** At once: what is larger comes in pieces. */
+const BYTES_LIMIT = 8 * 1024 * 1024;
+
 export class Operations {
   readonly #app: KilnHono;
   readonly #parts: StreamParts;
@@ -128,6 +132,16 @@ export class Operations {
     });
   }
 
+  /** Takes no key: sent twice, the bytes go to the same place. */
+  bytes<Name extends BytesOperation>(
+    name: Name,
+    handle: (input: Input<Name>, bytes: Uint8Array, caller: Caller) => Promise<Answer<Name>>,
+  ): void {
+    this.#on(name, async (context, input, _text, caller) =>
+      jsonAnswer(200, await handle(input, await readBytes(context.req.raw, BYTES_LIMIT), caller)),
+    );
+  }
+
   stream<Name extends OperationAnswering<'events' | 'lines' | 'text'>>(
     name: Name,
     handle: (input: Input<Name>, caller: Caller) => Promise<Response>,
@@ -164,7 +178,7 @@ export class Operations {
       context.set('operation', name);
       const actor = context.get('actor');
       assertRole(actor, route.role);
-      const text = await readBody(context.req.raw);
+      const text = route.takes === 'bytes' ? '' : await readBody(context.req.raw);
       const input = inputOf(CONTRACT[name], context, route, text);
       if (route.method !== 'get') assertPlace(actor, input);
       // The contract's own schemas made it, so it has the contract's type.

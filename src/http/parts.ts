@@ -166,7 +166,10 @@ export interface HttpParts {
   >;
   readonly singleTasks: Pick<SingleTasks, 'run'>;
   readonly taskTokens: Pick<TaskTokens, 'answer'>;
-  readonly workerJobs: Pick<WorkerJobs, 'take' | 'begin' | 'beat' | 'log' | 'end' | 'sourceFolder'>;
+  readonly workerJobs: Pick<
+    WorkerJobs,
+    'take' | 'begin' | 'release' | 'beat' | 'log' | 'end' | 'source' | 'fetch' | 'send' | 'keep'
+  >;
   readonly executionGraph: (id: string) => Promise<ExecutionGraph>;
   readonly pipelineHealth: Pick<PipelineHealth, 'all' | 'of'>;
   readonly taskLogs: Pick<DiskTaskLogs, 'list' | 'follow' | 'window' | 'text'>;

@@ -1,7 +1,5 @@
-/** Jobs for workers on other machines: taken, begun, kept, logged, ended. */
-import { spawn } from 'node:child_process';
-import { KilnError } from '../domain/errors.ts';
-import type { Json } from '../pipeline/asl/json.ts';
+/** Jobs for workers on other machines: taken, begun, kept, logged, ended, and what travels with them. */
+import { assertProtocol } from '../pipeline/workers/protocol.ts';
 import type { Operations } from './operations.ts';
 import type { HttpParts } from './parts.ts';
 import { present } from './views.ts';
@@ -9,7 +7,8 @@ import { present } from './views.ts';
 export function serveWorkers(operations: Operations, { workerJobs }: HttpParts): void {
   operations.json(
     'workers.take',
-    async ({ body: { worker, labels, waitSeconds } }, { signal }) => {
+    async ({ body: { worker, protocol, labels, waitSeconds } }, { signal }) => {
+      assertProtocol(protocol);
       const job = await workerJobs.take(worker, labels, waitSeconds * 1_000, signal);
       return job === undefined ? {} : { job: { ...job } };
     },
@@ -18,6 +17,10 @@ export function serveWorkers(operations: Operations, { workerJobs }: HttpParts):
   );
   operations.json('workers.begin', async ({ params, body }) => {
     await workerJobs.begin(params.id, body.lease);
+    return {};
+  });
+  operations.json('workers.release', async ({ params, body }) => {
+    workerJobs.release(params.id, body.lease);
     return {};
   });
   operations.json('workers.beat', async ({ params, body }) => {
@@ -29,32 +32,28 @@ export function serveWorkers(operations: Operations, { workerJobs }: HttpParts):
     await workerJobs.log(params.id, lease, present({ group, bytes }));
     return {};
   });
-  operations.json('workers.end', async ({ params, body: { lease, output, error, cause = '' } }) => {
-    // The schema took it out of JSON.
-    const end = error === undefined ? { output: (output ?? null) as Json } : { error, cause };
-    workerJobs.end(params.id, lease, end);
+  operations.json('workers.end', async ({ params, body: { lease, ...end } }) => {
+    workerJobs.end(params.id, lease, 'output' in end ? { output: present(end.output) } : end);
     return {};
   });
-  operations.stream('workers.source', async ({ params, query }, { signal }) => {
-    const folder = workerJobs.sourceFolder(params.id, query.lease);
-    if (folder === undefined)
-      throw new KilnError('not-found', `The job ${params.id} has no folder on this server.`);
-    const args = ['--create', '--file=-', `--directory=${folder}`, '.'];
-    const tar = spawn('tar', args, { stdio: ['ignore', 'pipe', 'ignore'], signal });
-    return new Response(ReadableStream.from(whole(tar)), {
-      headers: { 'content-type': 'application/x-tar' },
-    });
-  });
+  serveFiles(operations, workerJobs);
 }
 
-/** Cut off, rather than ended, where tar fails: half a source is none. */
-async function* whole(tar: ReturnType<typeof spawn>): AsyncIterable<Uint8Array> {
-  const ended = new Promise<number | null>((resolve, reject) => {
-    tar.once('error', reject);
-    tar.once('close', resolve);
+function serveFiles(operations: Operations, workerJobs: HttpParts['workerJobs']): void {
+  operations.json('workers.source', async ({ params, body }) => workerJobs.source(params.id, body.lease));
+  operations.stream('workers.fetch', async ({ params, query: { lease, offset } }, { signal }) => {
+    const bytes = await workerJobs.fetch(params.id, lease, { digest: params.digest, offset }, signal);
+    return new Response(ReadableStream.from(bytes), {
+      headers: { 'content-type': 'application/octet-stream' },
+    });
   });
-  ended.catch(() => undefined); // Told below.
-  yield* tar.stdout ?? [];
-  const code = await ended;
-  if (code !== 0) throw new KilnError('internal', `The source could not be packed: tar ended with ${code}.`);
+  operations.bytes('workers.send', async ({ params, query: { lease, offset } }, bytes) => {
+    await workerJobs.send(params.id, lease, { digest: params.digest, offset, bytes });
+    return {};
+  });
+  operations.json('workers.keep', async ({ params, body: { lease, sizeBytes } }) => {
+    const artifact = { digest: params.digest, sizeBytes };
+    await workerJobs.keep(params.id, lease, artifact);
+    return artifact;
+  });
 }

@@ -19,7 +19,6 @@ export function beatPauseMs(heartbeatMs: number): number {
 
 interface Begun {
   readonly before: Promise<void> | undefined;
-  readonly priority: number;
   readonly stop: AbortController;
   readonly work: () => Promise<Json>;
   readonly onEnd: (end: TaskEnd) => void;
@@ -37,7 +36,7 @@ export class RunningTasks {
     return this.#running.get(key)?.stop.signal.aborted === false;
   }
 
-  begin(task: Task, call: TaskCall, priority: number, onEnd: (end: TaskEnd) => void): void {
+  begin(task: Task, call: TaskCall, onEnd: (end: TaskEnd) => void): void {
     const { key } = call;
     if (this.isRunning(key)) return;
     const before = this.#running.get(key)?.ended;
@@ -46,20 +45,20 @@ export class RunningTasks {
       if (task.repeat === 'never' && !task.beginsItself) await unlessStopped(call.begins(), stop.signal);
       return task.run(call, stop.signal);
     };
-    const running = { stop, ended: this.#run(task, call, { before, priority, stop, work, onEnd }) };
+    const running = { stop, ended: this.#run(task, call, { before, stop, work, onEnd }) };
     this.#running.set(key, running);
     void running.ended.then(() => {
       if (this.#running.get(key) === running) this.#running.delete(key);
     });
   }
 
-  async #run(task: Task, call: TaskCall, { before, priority, stop, work, onEnd }: Begun): Promise<void> {
+  async #run(task: Task, call: TaskCall, { before, stop, work, onEnd }: Begun): Promise<void> {
     const { takesPlace } = task;
     const beats = beating(task, call, stop.signal);
     // One that was stopped is over before the next with its key begins.
     await before;
     const takes = typeof takesPlace === 'boolean' ? takesPlace : takesPlace(call.arguments);
-    const placed = () => (takes ? this.#places.within(priority, stop.signal, work) : work());
+    const placed = () => (takes ? this.#places.within(call.priority, stop.signal, work) : work());
     const end = await endOf(call, placed);
     clearInterval(beats);
     if (!stop.signal.aborted) onEnd(end);

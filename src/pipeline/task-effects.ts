@@ -105,13 +105,14 @@ export class TaskEffects {
         timeoutAtMs: 0,
       },
       arguments: given,
+      priority: held.priority,
       sinceMs: execution.startedAtMs,
       again: false,
       begins: async () => undefined,
       beat: () => undefined,
     };
     const transfer = transferTask(transfers, effect, { input: execution.input, ...rights });
-    running.begin(transfer, call, held.priority, (end) => tell(held, transferEnd(effect, end)));
+    running.begin(transfer, call, (end) => tell(held, transferEnd(effect, end)));
   }
 
   #runTask(held: Held, execution: Execution, request: RunTask, again: boolean): void {
@@ -131,11 +132,12 @@ export class TaskEffects {
       ...(held.rights && { rights: held.rights }),
       request,
       arguments: request.arguments,
+      priority: held.priority,
       sinceMs: enteredAtMs(execution, id),
       again,
       begins: () => tellDurably(held, { type: 'taskStarted', task: id }),
       beat: () => tell(held, { type: 'taskHeartbeat', task: id }),
     };
-    running.begin(task, call, held.priority, (end) => tell(held, end));
+    running.begin(task, call, (end) => tell(held, end));
   }
 }

@@ -15,6 +15,8 @@ export interface TaskCall {
   readonly rights?: ExecutionOrigin['rights'];
   readonly request: RunTask;
   readonly arguments: Json;
+  /** Of its execution: the greater goes first. */
+  readonly priority: number;
   /** When its state was entered. */
   readonly sinceMs: number;
   /** True: it was asked for before, and nobody knows how far that came. */

@@ -91,7 +91,16 @@ export async function buildPipelines(
   });
   await commands.sweep();
   const secrets = secretFolder(state.file('secrets'));
-  const workerJobs = new WorkerJobs({ logs: taskLogs, secrets, newId: randomUUID });
+  const files = {
+    artifacts,
+    sources,
+    clock: systemClock,
+    searchPath,
+    newId: randomUUID,
+    folder: state.file('pipelines/travelling'),
+  };
+  const workerJobs = new WorkerJobs({ logs: taskLogs, secrets, files, newId: randomUUID });
+  await workerJobs.sweep();
   const pauses = new PauseGate({ pauses: store.pauses, events: store.events, clock: systemClock });
   const tasks = makeTasks({
     verbs,

@@ -1,15 +1,14 @@
 /**
  * The state directory: private to its user, of a known format, worked by one server at a time.
- * The lock is the operating system's, held through SQLite, so that it ends with its process, `kill -9` included.
  */
 import { randomUUID } from 'node:crypto';
 import { accessSync, chmodSync, constants, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { KilnError } from '../domain/errors.ts';
 import { readIfThereSync } from '../files/durable-file.ts';
+import { type ProcessLock, takeProcessLock } from '../files/process-lock.ts';
 import { isSystemError } from '../files/system-error.ts';
 
 const FORMAT = 1;
@@ -98,8 +97,9 @@ function assertFormat(directory: string): void {
   }
 }
 
-async function takeLock(directory: string, takeOver: boolean): Promise<DatabaseSync> {
-  const first = tryLock(directory);
+async function takeLock(directory: string, takeOver: boolean): Promise<ProcessLock> {
+  const lockFile = path.join(directory, 'lock.db');
+  const first = takeProcessLock(lockFile);
   if (first !== undefined) return first;
   const holder = readServerFile(directory);
   const named =
@@ -112,31 +112,13 @@ async function takeLock(directory: string, takeOver: boolean): Promise<DatabaseS
   if (holder !== undefined) askToLeave(holder.pid);
   for (let waitedMs = 0; waitedMs < TAKE_OVER_LIMIT_MS; waitedMs += TAKE_OVER_POLL_MS) {
     await sleep(TAKE_OVER_POLL_MS);
-    const lock = tryLock(directory);
+    const lock = takeProcessLock(lockFile);
     if (lock !== undefined) return lock;
   }
   throw new KilnError('state.in-use', `${named} did not let go of ${directory} in time.`, {
     next: 'Look at its log, stop it, and start again.',
     retryable: true,
   });
-}
-
-/** Undefined: somebody else has it. */
-function tryLock(directory: string): DatabaseSync | undefined {
-  const file = path.join(directory, 'lock.db');
-  const database = new DatabaseSync(file, { timeout: 0 });
-  try {
-    database.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;');
-    return database;
-  } catch (error) {
-    database.close();
-    const why = error instanceof Error ? error.message : String(error);
-    if (/locked|busy/i.test(why)) return undefined;
-    throw new KilnError('store.damaged', `${file} cannot be locked: ${why}.`, {
-      next: 'See that no server works the directory, then remove the file: it holds no data.',
-      cause: error,
-    });
-  }
 }
 
 function askToLeave(pid: number): void {

@@ -252,7 +252,11 @@ function smallParts(
       beat: () => undefined,
       log: async () => undefined,
       end: () => undefined,
-      sourceFolder: () => undefined,
+      release: () => undefined,
+      source: () => Promise.reject(new KilnError('not-found', 'There is no job.')),
+      fetch: () => Promise.reject(new KilnError('not-found', 'There is no job.')),
+      send: async () => undefined,
+      keep: async () => undefined,
     },
     executionGraph: async () => ({ svg: '<svg/>', states: [{ state: 'A', status: 'succeeded' }] }),
     pipelineHealth: new PipelineHealth({

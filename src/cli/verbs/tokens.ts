@@ -2,7 +2,7 @@ import { KilnError } from '../../domain/errors.ts';
 import { answer, type Context, choiceFlag, hint, textFlag } from '../context.ts';
 import { table } from '../table.ts';
 
-const ROLES = ['viewer', 'deployer', 'admin'] as const;
+const ROLES = ['viewer', 'worker', 'deployer', 'admin'] as const;
 const UNIT_MS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 export async function run(context: Context): Promise<number> {
@@ -24,7 +24,7 @@ async function list(context: Context): Promise<number> {
         token.id,
         token.name,
         token.role,
-        token.environments.join(', ') || (token.role === 'viewer' ? '-' : 'all'),
+        token.environments.join(', ') || (token.role === 'admin' ? 'all' : '-'),
         token.expiresAtMs === undefined ? 'never' : new Date(token.expiresAtMs).toISOString(),
       ]),
       context.terminal.colors,

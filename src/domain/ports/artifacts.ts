@@ -1,10 +1,10 @@
 /** What commands of pipelines leave for others: immutable files by digest, for as long as they are kept. */
 
-export interface KeptArtifact {
+export type KeptArtifact = {
   /** `sha256:` and 64 hexadecimal digits. */
   readonly digest: string;
   readonly sizeBytes: number;
-}
+};
 
 export interface ArtifactStore {
   /** Before anything else: removes the drafts of a server that has died. */

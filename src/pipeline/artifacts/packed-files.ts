@@ -39,15 +39,47 @@ export async function packFiles(
       await mkdir(path.dirname(file), { recursive: true });
       await writeFile(file, text, { signal });
     }
-    const tar = spawn('tar', TAR, {
-      cwd: folder,
-      env: { PATH: searchPath },
-      stdio: ['ignore', descriptor, 'ignore'],
-      signal,
-    });
-    const [code] = await once(tar, 'exit');
-    if (code !== 0) throw new KilnError('internal', `tar ended with ${String(code)}.`);
+    const exitCode = await tar(TAR, { folder, stdout: descriptor, searchPath }, signal);
+    if (exitCode !== 0) throw new KilnError('internal', `tar ended with ${exitCode}.`);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** A folder as it is, with its times and modes. Fails with `source.changed` for one that changes meanwhile. */
+export async function packFolder(
+  folder: string,
+  descriptor: number,
+  searchPath: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const args = ['--create', '--file=-', '--sort=name', '--numeric-owner', '.'];
+  const exitCode = await tar(args, { folder, stdout: descriptor, searchPath }, signal);
+  if (exitCode === 0) return;
+  throw new KilnError('source.changed', `${folder} could not be packed as a whole (tar: ${exitCode}).`, {
+    next: 'See that Kiln’s user can read all of it, and that nobody changes it meanwhile.',
+    retryable: true,
+  });
+}
+
+/** Its exit code. */
+export async function tar(
+  args: readonly string[],
+  {
+    folder,
+    searchPath,
+    stdin = 'ignore',
+    stdout = 'ignore',
+  }: {
+    readonly folder: string;
+    readonly searchPath: string;
+    readonly stdin?: number | 'ignore';
+    readonly stdout?: number | 'ignore';
+  },
+  signal: AbortSignal,
+): Promise<number> {
+  const stdio = [stdin, stdout, 'ignore'] as const;
+  const child = spawn('tar', args, { cwd: folder, env: { PATH: searchPath }, stdio: [...stdio], signal });
+  const [code] = await once(child, 'exit');
+  return typeof code === 'number' ? code : 137;
 }

@@ -1,4 +1,5 @@
 /** What a `cmd` task asks for, once its arguments have been read. */
+import type { KeptArtifact } from '../../domain/ports/artifacts.ts';
 import type { CheckoutOptions } from '../../domain/trigger.ts';
 
 export interface CacheWish {
@@ -47,3 +48,14 @@ export interface CommandWish {
   readonly artifacts: Readonly<Record<string, readonly string[]>>;
   readonly timeoutSeconds: number;
 }
+
+/** What is left of commands that ended well. */
+export type CommandOutput = {
+  readonly exitCode: number;
+  /** The end of what they wrote. */
+  readonly output: string;
+  readonly artifacts?: Readonly<Record<string, KeptArtifact>>;
+};
+
+/** The largest that is kept. */
+export const ARTIFACT_BYTES = 2 * 1024 ** 3;

@@ -100,6 +100,7 @@ function call(given: Json, role: 'deployer' | 'viewer' = 'deployer'): TaskCall {
       timeoutAtMs: 0,
     },
     arguments: given,
+    priority: 0,
     sinceMs: 0,
     again: false,
     begins: () => Promise.resolve(),

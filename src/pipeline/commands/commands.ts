@@ -9,7 +9,6 @@ import type { ArtifactStore } from '../../domain/ports/artifacts.ts';
 import type { Clock } from '../../domain/ports/clock.ts';
 import type { TaskLog, TaskLogs } from '../../domain/ports/task-log.ts';
 import { endMarked } from '../../processes/marked-processes.ts';
-import type { Json } from '../asl/json.ts';
 import { type TaskCall, TaskFailed } from '../task.ts';
 import { COMMAND_MARK, type Program, runProgram } from './command-process.ts';
 import {
@@ -18,7 +17,7 @@ import {
   sandboxArguments,
   strangersNeedSandbox,
 } from './command-sandbox.ts';
-import type { CacheWish, CommandWish } from './command-wish.ts';
+import { ARTIFACT_BYTES, type CacheWish, type CommandOutput, type CommandWish } from './command-wish.ts';
 import { hostsFile } from './hosts-file.ts';
 import { CommandGroups, type Limited } from './limits.ts';
 import { MarkedOutput, scriptOf } from './script.ts';
@@ -48,7 +47,6 @@ const OUTPUT_SHOWN_BYTES = 4_096;
 const MEBIBYTE = 1024 * 1024;
 const CACHE_BYTES = 2 * 1024 * MEBIBYTE;
 const CACHES_BYTES = 10 * 1024 * MEBIBYTE;
-const ARTIFACT_BYTES = 2 * 1024 * MEBIBYTE;
 const KEPT_MS = 30 * 24 * 3_600_000;
 /** Reading back what a command left behind, and packing it. */
 const PACK = ['tar', '--create', '--file=-', '--sort=name', '--mtime=@0', '--owner=0', '--group=0'];
@@ -87,7 +85,7 @@ export class Commands {
     await this.#host.services.sweep();
   }
 
-  async run(wish: CommandWish, call: TaskCall, signal: AbortSignal): Promise<Json> {
+  async run(wish: CommandWish, call: TaskCall, signal: AbortSignal): Promise<CommandOutput> {
     const { logs, newId } = this.#host;
     const secrets = await this.#secrets(wish, call);
     const sandbox = await this.#allowed(wish, call);
@@ -140,7 +138,7 @@ export class Commands {
     for (const one of done) if (one.status === 'rejected') throw one.reason;
   }
 
-  async #steps(running: Running): Promise<Json> {
+  async #steps(running: Running): Promise<CommandOutput> {
     const { wish, call, workspace, log, limited, signal } = running;
     if (limited.mode === 'watch' && (wish.limits.cpus ?? wish.limits.processes) !== undefined)
       await log.write(

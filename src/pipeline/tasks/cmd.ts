@@ -1,8 +1,6 @@
 import { z } from 'zod';
-import { KilnError } from '../../domain/errors.ts';
 import type { CheckoutOptions } from '../../domain/trigger.ts';
 import { isObject, type Json } from '../asl/json.ts';
-import type { CommandWish } from '../commands/command-wish.ts';
 import { SECRET_NAME } from '../commands/secret-folder.ts';
 import { mayChange } from '../commands/secret-values.ts';
 import { checkoutOf, checkoutSchema } from '../definition/trigger-declarations.ts';
@@ -128,10 +126,7 @@ export const cmd = taskVerb({
     const environment = { ...environmentVariables, ...wish.environment };
     const checkout = checkoutFor(call, wish.checkout);
     const whole = { ...wish, environment, source, caches, checkout };
-    if (runsOn !== undefined) {
-      refuseTransfers(whole, call);
-      return runOnWorker(whole, runsOn, call, signal);
-    }
+    if (runsOn !== undefined) return runOnWorker(whole, runsOn, call, signal);
     await unlessStopped(call.begins(), signal);
     return runCommand(whole, call, signal);
   },
@@ -145,12 +140,4 @@ function checkoutFor(call: TaskCall, wanted: z.infer<typeof checkoutSchema>): Ch
 
 function isForWorker(given: Json): boolean {
   return isObject(given) && given.runsOn !== undefined;
-}
-
-/** Artifacts are kept on the server's machine, and not carried to workers and back so far. */
-function refuseTransfers({ inputs, artifacts }: CommandWish, { request }: TaskCall): void {
-  if (Object.keys(inputs).length + Object.keys(artifacts).length === 0) return;
-  throw new KilnError('input.invalid', `${request.state} wants artifacts of a worker, which has none.`, {
-    next: 'Run it without runsOn, or move the files by other means.',
-  });
 }

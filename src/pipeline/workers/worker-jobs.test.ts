@@ -2,6 +2,16 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { TaskCall } from '../task.ts';
 import { WorkerJobs } from './worker-jobs.ts';
 
+const nobody = () => Promise.reject(new Error('nobody asks for files'));
+const noFiles = {
+  artifacts: { sweep: nobody, write: nobody, read: nobody, trim: nobody },
+  sources: { bring: nobody },
+  clock: { now: () => 0 },
+  searchPath: '',
+  newId: () => 'x',
+  folder: '/nonexistent',
+};
+
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
@@ -17,6 +27,7 @@ it("a state's heartbeat is the server's until its job begins, and then its worke
   const jobs = new WorkerJobs({
     logs: { open: async () => log },
     secrets: { read: async () => '' },
+    files: noFiles,
     newId: () => `id-${++ids}`,
   });
   const request: TaskCall['request'] = {
@@ -37,6 +48,7 @@ it("a state's heartbeat is the server's until its job begins, and then its worke
     actor: 'somebody',
     request,
     arguments: null,
+    priority: 0,
     sinceMs: 0,
     again: false,
     begins: async () => undefined,
@@ -74,7 +86,8 @@ it("a state's heartbeat is the server's until its job begins, and then its worke
   for (let word = 0; word < 20; word += 1) jobs.beat(id, lease);
   await vi.advanceTimersByTimeAsync(4_000);
   expect(beats).toBe(11);
-  jobs.end(id, lease, { output: 'done' });
-  expect(await running).toBe('done');
+  const output = { exitCode: 0, output: 'done' };
+  jobs.end(id, lease, { output });
+  expect(await running).toEqual(output);
   expect(vi.getTimerCount()).toBe(0);
 });

@@ -9,19 +9,23 @@
  *   ended     by its worker's word, by a cancel, or lost
  *
  * INVARIANTS
+ *   - Of those that fit, the more urgent is offered first, else in their order.
  *   - A worker runs a job only after `begin` was answered; what it says under another lease than the job's is refused.
  *   - A state's heartbeat is its worker's: once begun, the job beats as often as there was a word of it. Before that the
  *     server itself keeps it, and beats.
  *   - Jobs are in this server's memory: they end with it, and its executions say what became of them.
  */
+import { rm } from 'node:fs/promises';
 import { KilnError } from '../../domain/errors.ts';
+import type { KeptArtifact } from '../../domain/ports/artifacts.ts';
 import type { TaskLog, TaskLogs } from '../../domain/ports/task-log.ts';
-import type { Json } from '../asl/json.ts';
-import type { CommandWish } from '../commands/command-wish.ts';
+import type { CommandOutput, CommandWish } from '../commands/command-wish.ts';
 import type { Secrets } from '../commands/secret-folder.ts';
 import { mayChange, secretValues } from '../commands/secret-values.ts';
 import { beatPauseMs, unlessStopped } from '../running-tasks.ts';
 import { OUTCOME_UNKNOWN, type TaskCall, TaskFailed } from '../task.ts';
+import { type ArrivingPiece, JobFiles, type JobFilesParts } from './job-files.ts';
+import type { ArtifactPiece, JobEnd, Offer } from './protocol.ts';
 
 const SILENT_MS = 15_000;
 /** No worker with the labels in so long: there is none. */
@@ -30,32 +34,18 @@ export const NO_WORKER_SECONDS = 24 * 3_600;
 export interface WorkerJobsParts {
   readonly logs: TaskLogs;
   readonly secrets: Secrets;
+  readonly files: JobFilesParts;
   readonly newId: () => string;
   /** Another one, where workers are to be found dead sooner. */
   readonly silentMs?: number;
 }
 
-/** What a worker is given. The values of secrets go to it, and nowhere else. */
-export interface Offer {
-  readonly id: string;
-  readonly lease: string;
-  readonly key: string;
-  readonly execution: string;
-  readonly pipeline: string;
-  readonly state: string;
-  readonly mayChange: boolean;
-  readonly wish: CommandWish;
-  readonly secretValues: Readonly<Record<string, string>>;
-  /** Of its state: the worker is to be heard more often. */
-  readonly heartbeatMs?: number;
-}
-
-export type JobEnd = { readonly output: Json } | { readonly error: string; readonly cause: string };
-
 interface Job {
   readonly offer: Omit<Offer, 'lease'>;
   readonly labels: readonly string[];
+  readonly priority: number;
   readonly log: TaskLog;
+  readonly files: JobFiles;
   readonly begins: () => Promise<void>;
   readonly end: (end: JobEnd) => void;
   state: 'waiting' | 'offered' | 'running';
@@ -85,13 +75,18 @@ export class WorkerJobs {
     this.#silentMs = parts.silentMs ?? SILENT_MS;
   }
 
+  /** Before the first job: removes what a dead server has left of files on their way. */
+  async sweep(): Promise<void> {
+    await rm(this.#parts.files.folder, { recursive: true, force: true });
+  }
+
   /** Until a worker has run it, or the signal ends it: then its worker learns of that with its next word. */
   async run(
     wish: CommandWish,
     labels: readonly string[],
     call: TaskCall,
     signal: AbortSignal,
-  ): Promise<Json> {
+  ): Promise<CommandOutput> {
     const { key, execution, pipeline, request } = call;
     const secrets = await secretValues(wish, call, this.#parts.secrets);
     const texts = Object.values(secrets);
@@ -103,6 +98,8 @@ export class WorkerJobs {
       secrets: texts,
     });
     const ended = Promise.withResolvers<JobEnd>();
+    const over = new AbortController();
+    const files = new JobFiles(this.#parts.files, wish, AbortSignal.any([signal, over.signal]));
     const { state, heartbeatMs } = request;
     const about = { key, execution, pipeline, state, mayChange: mayChange(call) };
     const job: Job = {
@@ -110,11 +107,15 @@ export class WorkerJobs {
         id: this.#parts.newId(),
         ...about,
         wish,
+        sourceTravels: files.sourceTravels,
         secretValues: secrets,
+        silentMs: this.#silentMs,
         ...(heartbeatMs !== undefined && { heartbeatMs }),
       },
       labels,
+      priority: call.priority,
       log,
+      files,
       begins: () => unlessStopped(call.begins(), signal),
       end: ended.resolve,
       state: 'waiting',
@@ -138,7 +139,8 @@ export class WorkerJobs {
       clearInterval(beats);
       clearTimeout(job.silence);
       this.#jobs.delete(job.offer.id);
-      await log.close();
+      over.abort();
+      await files.remove().finally(() => log.close());
     }
   }
 
@@ -174,26 +176,53 @@ export class WorkerJobs {
     this.#held(id, lease);
   }
 
+  /** The worker does not begin it: the next one gets it. */
+  release(id: string, lease: string): void {
+    const job = this.#held(id, lease);
+    if (job.state !== 'offered') return;
+    clearTimeout(job.silence);
+    job.state = 'waiting';
+    this.#match();
+  }
+
   /** Fails with `input.conflict`, as all that a worker says, once the job is to be ended. */
   beat(id: string, lease: string): void {
-    this.#listen(this.#held(id, lease));
+    this.#heard(id, lease);
   }
 
   async log(id: string, lease: string, piece: { group?: string; bytes?: Uint8Array }): Promise<void> {
-    const job = this.#held(id, lease);
-    this.#listen(job);
+    const job = this.#heard(id, lease);
     if (piece.group !== undefined) await job.log.group(piece.group);
     if (piece.bytes !== undefined) await job.log.write(piece.bytes);
   }
 
   end(id: string, lease: string, end: JobEnd): void {
-    this.#held(id, lease).end(end);
+    const job = this.#held(id, lease);
+    if ('output' in end) job.files.assertKept(end.output.artifacts ?? {});
+    job.end(end);
   }
 
-  /** The folder on this server that the job's source is; undefined: it is a repository, or there is none. */
-  sourceFolder(id: string, lease: string): string | undefined {
-    const { source } = this.#held(id, lease).offer.wish;
-    return source?.startsWith('/') ? source : undefined;
+  /** The source that only this server has, packed. */
+  source(id: string, lease: string): Promise<KeptArtifact> {
+    return this.#heard(id, lease).files.source();
+  }
+
+  /** Of the source, or of an artifact that the job names. */
+  fetch(
+    id: string,
+    lease: string,
+    { digest, offset }: Pick<ArtifactPiece, 'digest' | 'offset'>,
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<Uint8Array>> {
+    return this.#heard(id, lease).files.read(digest, offset, signal);
+  }
+
+  send(id: string, lease: string, piece: ArrivingPiece): Promise<void> {
+    return this.#heard(id, lease).files.write(piece);
+  }
+
+  keep(id: string, lease: string, artifact: KeptArtifact): Promise<void> {
+    return this.#heard(id, lease).files.keep(artifact);
   }
 
   /** For `kiln pipeline why`. */
@@ -206,8 +235,8 @@ export class WorkerJobs {
   }
 
   #match(): void {
-    for (const job of this.#jobs.values()) {
-      if (job.state !== 'waiting') continue;
+    const waiting = [...this.#jobs.values()].filter(({ state }) => state === 'waiting');
+    for (const job of waiting.toSorted((one, other) => other.priority - one.priority)) {
       const asking = [...this.#asking].find(({ labels }) => job.labels.every((one) => labels.includes(one)));
       if (asking === undefined) continue;
       this.#asking.delete(asking);
@@ -225,6 +254,12 @@ export class WorkerJobs {
     throw new KilnError('input.conflict', `The job ${id} is not this worker's any more.`, {
       next: 'End what runs of it, and ask for another one.',
     });
+  }
+
+  #heard(id: string, lease: string): Job {
+    const job = this.#held(id, lease);
+    this.#listen(job);
+    return job;
   }
 
   #listen(job: Job): void {
