@@ -424,10 +424,11 @@ export const VERBS: readonly VerbEntry[] = [
   {
     name: 'worker',
     args: '',
-    summary: 'run commands of pipelines on this machine, for a server elsewhere (KILN_URL, KILN_TOKEN)',
+    summary:
+      'run commands of pipelines on this machine, for a server elsewhere (KILN_URL, and KILN_TOKEN of the role worker)',
     options: [
       ['--labels <list>', 'what it offers: a command runs here when these hold all of its runsOn'],
-      ['--name <name>', 'for people; one of a name on a machine (default its host name)'],
+      ['--name <name>', 'for people; one of a name in a state directory (default its host name)'],
       ['--slots <n>', 'commands at once (default 2)'],
       [
         '--activities <list>',
@@ -440,7 +441,7 @@ export const VERBS: readonly VerbEntry[] = [
       STATE,
     ],
     example: 'kiln worker --labels linux,gpu --slots 4',
-    interrupt: 'ends what runs here',
+    interrupt: 'takes no more and waits for the end of what runs; again: ends it at once',
     load: () => import('./verbs/worker.ts'),
   },
   {
