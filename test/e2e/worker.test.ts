@@ -3,9 +3,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { DOCKER_SOCKET, dockerAnswers, shellImage } from '../docker.ts';
 import { openGate } from '../gate.ts';
+import { GitRemote } from '../pipeline/git-remote.ts';
 import { ActivitiesService } from './activities-service.ts';
 import { Kiln, ROOT, until } from './kiln.ts';
+import { Line } from './line.ts';
 
 interface Execution {
   readonly id: string;
@@ -15,29 +18,47 @@ interface Execution {
 }
 
 let kiln: Kiln;
+/** What workers reach the server by; it stays when that is started again. */
+let line: Line;
+/** Of the role worker, and no more. */
+let token: string;
 const workers: ChildProcess[] = [];
 beforeAll(async () => {
   kiln = await Kiln.create();
   await mkdir(path.join(kiln.state, 'secrets'), { recursive: true });
   await writeFile(path.join(kiln.state, 'secrets/deploy'), 'swordfish-9\n');
   await kiln.serve();
+  line = await Line.open(async () => (await kiln.serverFile())?.url ?? '');
+  ({ secret: token } = await kiln.json<{ secret: string }>('tokens', 'create', 'far', '--role', 'worker'));
 });
 afterAll(async () => {
   for (const worker of workers) worker.kill('SIGKILL');
+  line.close();
   await kiln.destroy();
 });
 
-async function startWorker(
+interface Started {
+  readonly worker: ChildProcess;
+  /** What it has said so far. */
+  readonly said: () => string;
+  readonly exited: Promise<unknown>;
+}
+
+function spawnWorker(
   name: string,
   options: readonly string[],
   environment: Readonly<Record<string, string>> = {},
-): Promise<ChildProcess> {
-  const { url } = (await kiln.serverFile()) ?? { url: '' };
-  const token = (await readFile(path.join(kiln.state, 'token'), 'utf8')).trim();
+): Started {
   const state = path.join(kiln.directory, 'elsewhere');
-  const args = ['worker', ...options, '--name', name, '--slots', '1', '--state', state];
+  const args = ['worker', ...options, '--name', name, '--state', state];
   const worker = spawn(path.join(ROOT, 'bin/kiln'), args, {
-    env: { PATH: process.env.PATH, KILN_URL: url, KILN_TOKEN: token, ...environment },
+    env: {
+      PATH: process.env.PATH,
+      KILN_URL: line.url,
+      KILN_TOKEN: token,
+      KILN_DOCKER_SOCKET: DOCKER_SOCKET,
+      ...environment,
+    },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   workers.push(worker);
@@ -45,31 +66,40 @@ async function startWorker(
   worker.stderr?.on('data', (text) => {
     said += text;
   });
-  await until('the worker asks for work', async () => said.includes(name));
-  return worker;
+  const exited = new Promise((resolve) => worker.once('exit', resolve));
+  return { worker, said: () => said, exited };
 }
 
-async function killHard(worker: ChildProcess): Promise<void> {
-  const exited = new Promise((resolve) => worker.once('exit', resolve));
+async function startWorker(name: string, ...rest: [readonly string[]]): Promise<Started> {
+  const started = spawnWorker(name, ...rest);
+  await until('the worker is ready', async () => started.said().includes('ready'));
+  return started;
+}
+
+async function killHard({ worker, exited }: Started): Promise<void> {
   worker.kill('SIGKILL');
   await exited;
 }
 
-async function begin(
+function begin(
   name: string,
   commands: string[],
   more: object = {},
   next: object = { End: true },
 ): Promise<string> {
+  const Parameters = { commands, 'source.$': '$.trigger.source.location', runsOn: ['linux', 'far'], ...more };
+  const Run = { Type: 'Task', Resource: 'cmd', Parameters, ...next };
+  return beginPipeline(name, { StartAt: 'Run', States: { Run } });
+}
+
+async function beginPipeline(name: string, definition: object): Promise<string> {
   const directory = path.join(kiln.directory, name);
   await mkdir(directory);
   await writeFile(
     path.join(directory, 'kiln.yaml'),
     `component: ${name}\nimage: {kind: bundle, run: sleep 1}\nservice: {port: 8080}\n`,
   );
-  const Parameters = { commands, 'source.$': '$.trigger.source.location', runsOn: ['linux', 'far'], ...more };
-  const Run = { Type: 'Task', Resource: 'cmd', Parameters, ...next };
-  await writeFile(path.join(directory, 'pipeline.yaml'), JSON.stringify({ StartAt: 'Run', States: { Run } }));
+  await writeFile(path.join(directory, 'pipeline.yaml'), JSON.stringify(definition));
   return (await kiln.json<Execution>('pipeline', 'run', directory, '--detach')).id;
 }
 
@@ -82,8 +112,10 @@ async function ended(id: string): Promise<Execution> {
   return execution;
 }
 
+let far: Started;
+
 it('a worker with the labels runs a command with its source and secrets; one without them does not', async () => {
-  await startWorker('near', ['--labels', 'linux']);
+  const { worker: near, exited } = await startWorker('near', ['--labels', 'linux']);
   const id = await begin(
     'fits',
     ['cat kiln.yaml', 'echo "it is $WORD"; printf %s "$WORD" | wc -c | grep -qx 11'],
@@ -93,7 +125,9 @@ it('a worker with the labels runs a command with its source and secrets; one wit
   );
   const why = await kiln.run('pipeline', 'why', id);
   expect(why.stdout).toContain('waits for a worker with the labels linux, far');
-  await startWorker('far', ['--labels', 'linux,far,big']);
+  near.kill('SIGTERM');
+  expect(await exited).toBe(0);
+  far = await startWorker('far', ['--labels', 'linux,far,big', '--slots', '4']);
   const { status, output } = await ended(id);
   expect([status, output?.output]).toEqual(['SUCCEEDED', expect.stringContaining('it is ***')]);
   const logs = await kiln.run('pipeline', 'logs', id);
@@ -104,9 +138,154 @@ it('a worker with the labels runs a command with its source and secrets; one wit
   expect((await Promise.all(kept)).join()).not.toContain('swordfish');
 });
 
-it('a worker whose labels are refused says so and ends', async () => {
-  const refused = await kiln.run('worker', '--labels', 'BAD LABEL');
-  expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('a label') });
+/** What commands may ask for, each on the server and on a worker. */
+function table(remote: string, image: string | undefined): Record<string, object> {
+  const source = { 'source.$': '$.trigger.source.location' };
+  return {
+    Source: { ...source, commands: ['cat kiln.yaml', 'echo end'] },
+    Repository: { source: remote, commands: ['git rev-parse HEAD; cat a lib/inner.txt'] },
+    Environment: {
+      environment: { A: 'one' },
+      files: { f: 'two' },
+      commands: ['echo $A; cat $KILN_SECRETS/f'],
+    },
+    Secret: {
+      secrets: { WORD: 'deploy' },
+      secretFiles: { word: 'deploy' },
+      commands: ['echo "$WORD"; cut -c 1-5 $KILN_SECRETS/word'],
+    },
+    NoSecret: { secrets: { WORD: 'absent' }, commands: ['true'] },
+    NoSource: { source: `${remote}/nothing`, commands: ['true'] },
+    Exit: { commands: ['echo before', 'exit 7'] },
+    Time: { timeoutSeconds: 0.5, commands: ['echo begun; sleep 60'] },
+    Memory: {
+      limits: { memoryMb: 64 },
+      commands: [
+        `${process.execPath} -e "const a=[];setInterval(()=>a.push(Buffer.alloc(2e7,1)),20)" 2>&1 >/dev/null`,
+      ],
+    },
+    Cache: { cache: { key: 'k', paths: ['kept'] }, commands: ['echo kept > kept'] },
+    Artifact: { artifacts: { dist: 'dist' }, commands: ['mkdir dist; echo built > dist/app'] },
+    NoArtifact: { artifacts: { dist: 'dist' }, commands: ['true'] },
+    ...(image !== undefined && {
+      Service: {
+        services: { db: { image, command: ['sleep', '600'] } },
+        commands: ['test -n "$KILN_SERVICE_DB" && echo up'],
+      },
+    }),
+  };
+}
+
+it('what holds of commands on the server holds of those on a worker', async () => {
+  const remote = new GitRemote(kiln.directory, 'outer');
+  const inner = new GitRemote(kiln.directory, 'inner');
+  inner.commit('inner', { 'inner.txt': 'inside\n' });
+  inner.push();
+  remote.git('submodule', '--quiet', 'add', inner.url, 'lib');
+  remote.commit('outer', { a: '1\n' });
+  remote.push();
+  const cases = table(remote.url, dockerAnswers ? await shellImage() : undefined);
+  const branch = (name: string, Parameters: object) => ({
+    StartAt: name,
+    States: {
+      [name]: {
+        Type: 'Task',
+        Resource: 'cmd',
+        Parameters,
+        Catch: [{ ErrorEquals: ['States.ALL'], Next: `${name} failed` }],
+        End: true,
+      },
+      [`${name} failed`]: { Type: 'Pass', End: true },
+    },
+  });
+  const Branches = Object.entries(cases).flatMap(([name, asked]) => [
+    branch(`${name} here`, asked),
+    branch(`${name} there`, { ...asked, runsOn: 'far' }),
+  ]);
+  const Use = {
+    Type: 'Task',
+    Resource: 'cmd',
+    Parameters: { runsOn: 'far', commands: ['cat in/dist/app'], inputs: { 'in.$': '$.dist' } },
+    End: true,
+  };
+  const taken = Object.keys(cases).indexOf('Artifact') * 2;
+  const All = {
+    Type: 'Parallel',
+    Branches,
+    ResultSelector: { 'all.$': '$', 'dist.$': `$[${taken}].artifacts.dist.digest` },
+    ResultPath: '$',
+    Next: 'Use',
+  };
+  const Kept = { ...Use, ResultPath: '$.used' };
+  const id = await beginPipeline('table', { StartAt: 'All', States: { All, Use: Kept } });
+  const { status, output } = await ended(id);
+  expect(status).toBe('SUCCEEDED');
+  const { all, used } = output as unknown as { all: { Error?: string; Cause?: string }[]; used: object };
+  expect(used).toMatchObject({ output: 'built\n' });
+  const logs = await kiln.call('GET', `/api/v1/executions/${id}/logs`);
+  const { items } = (await logs.json()) as { items: { state: string; groups: { title: string }[] }[] };
+  // A folder of the server says on a worker how it came there, and a repository on its disk the same.
+  const groupsOf = (wanted: string) =>
+    items
+      .find(({ state }) => state === wanted)
+      ?.groups.map(({ title }) => title)
+      .filter((title) => !/^(\/|file:)/.test(title));
+  for (const [at, name] of Object.keys(cases).entries()) {
+    const [here, there] = all.slice(at * 2);
+    // How a process is killed is not said in the same words each time.
+    if (name === 'Memory') expect([name, there?.Error]).toEqual([name, here?.Error]);
+    else expect([name, there]).toEqual([name, here]);
+    expect([name, groupsOf(`${name} there`)]).toEqual([name, groupsOf(`${name} here`)]);
+  }
+  const errors = all.flatMap(({ Error: error }, at) => (at % 2 === 1 && error ? [error] : []));
+  expect(errors).toEqual([
+    'not-found',
+    'Cmd.Source',
+    'Cmd.Failed',
+    'States.Timeout',
+    'Cmd.OutOfMemory',
+    'Cmd.Artifact',
+  ]);
+}, 120_000);
+
+it('a job goes on over a line that is cut, and over a restart of the server its worker takes the next one', async () => {
+  const gate = await openGate();
+  try {
+    const cut = await begin('cut', [gate.say('cut'), gate.wait, 'echo done']);
+    await until('it runs', async () => gate.heard.includes('cut'));
+    line.cut();
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    line.mend();
+    gate.open();
+    expect(await ended(cut)).toMatchObject({ status: 'SUCCEEDED' });
+    const retry = { Retry: [{ ErrorEquals: ['Kiln.OutcomeUnknown'], IntervalSeconds: 1, MaxAttempts: 1 }] };
+    const commands = [`${gate.say('restart')}; test -e again || sleep 3; ${gate.say('ended')}`];
+    const id = await begin('restart', commands, {}, { ...retry, End: true });
+    await until('it runs', async () => gate.heard.includes('restart'));
+    await kiln.kill();
+    await kiln.serve();
+    expect(await ended(id)).toMatchObject({ status: 'SUCCEEDED' });
+    expect(gate.heard.filter((word) => word !== 'cut')).toEqual(['restart', 'restart', 'ended']);
+  } finally {
+    gate.close();
+  }
+}, 120_000);
+
+it('Ctrl-C lets a job come to its end, and then the worker ends', async () => {
+  const gate = await openGate();
+  const last = await startWorker('last', ['--labels', 'last']);
+  const id = await begin('finishes', [gate.say('runs'), gate.wait], { runsOn: 'last' });
+  await until('it runs', async () => gate.heard.includes('runs'));
+  const double = spawnWorker('last', []);
+  expect(await double.exited).toBe(69);
+  expect(double.said()).toContain('another --name');
+  last.worker.kill('SIGINT');
+  await until('it says so', async () => last.said().includes('waits for the end of finishes: Run'));
+  gate.open();
+  expect(await last.exited).toBe(0);
+  expect(last.said()).toContain('nothing runs here any more');
+  expect(await ended(id)).toMatchObject({ status: 'SUCCEEDED' });
+  gate.close();
 });
 
 it('a command that nobody wants any more is ended on its worker', async () => {
@@ -125,9 +304,31 @@ it('a command that nobody wants any more is ended on its worker', async () => {
   }
 });
 
+it.concurrent('a worker that is refused says why and ends, and one whose server is away asks again', async () => {
+  const away = spawnWorker('away', ['--labels', 'none'], { KILN_URL: 'http://127.0.0.1:1' });
+  const labels = spawnWorker('labels', ['--labels', 'BAD LABEL']);
+  const wrong = spawnWorker('wrong', ['--labels', 'none'], { KILN_TOKEN: 'kiln_wrong' });
+  expect(await Promise.all([labels.exited, wrong.exited])).toEqual([2, 5]);
+  expect([labels.said(), wrong.said()]).toEqual([
+    expect.stringContaining('a label'),
+    expect.stringContaining('kiln tokens create'),
+  ]);
+  await until('it asks again', async () => away.said().includes('Trying again'));
+  away.worker.kill('SIGKILL');
+  const older = { worker: 'old', labels: ['linux'], waitSeconds: 0 };
+  const refused = await kiln.call('POST', '/api/v1/workers/take', older);
+  expect([refused.status, await refused.json()]).toMatchObject([
+    409,
+    { code: 'worker.protocol', detail: expect.stringContaining('older'), next: expect.any(String) },
+  ]);
+  const others = await fetch(`${line.url}/api/v1/executions`, {
+    headers: { authorization: `Bearer ${token}` },
+  });
+  expect(others.status).toBe(403);
+});
+
 it.concurrent('a worker that dies leaves an outcome that nobody knows, and the next one goes on', async () => {
   const gate = await openGate();
-  const far = workers.at(-1);
   const retry = { Retry: [{ ErrorEquals: ['Kiln.OutcomeUnknown'], IntervalSeconds: 1, MaxAttempts: 1 }] };
   const commands = [
     `${gate.isOpen} || { ${gate.say('begun')}; sleep 15; ${gate.say('left')}; }`,
@@ -136,7 +337,7 @@ it.concurrent('a worker that dies leaves an outcome that nobody knows, and the n
   const id = await begin('dies', commands, {}, { ...retry, End: true });
   await until('it runs', async () => gate.heard.includes('begun'));
   gate.open();
-  if (far !== undefined) await killHard(far);
+  await killHard(far);
   await startWorker('next', ['--labels', 'linux,far']);
   expect(await ended(id)).toMatchObject({ output: { exitCode: 0 }, status: 'SUCCEEDED' });
   const { history } = await kiln.json<{ history: { type: string; error?: string }[] }>(
@@ -178,12 +379,15 @@ States:
     expect(definition.States.Both.Branches[0].States.Build.Resource).toBe(`${place}docker-build`);
     expect(definition.States.Run).toMatchObject({ Resource: `${place}cmd`, TimeoutSeconds: 60 });
 
+    const { url } = (await kiln.serverFile()) ?? { url: '' };
     const environment = {
+      KILN_URL: url,
+      KILN_TOKEN: (await readFile(path.join(kiln.state, 'token'), 'utf8')).trim(),
       AWS_ENDPOINT_URL_SFN: await service.start(),
       AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE',
       AWS_SECRET_ACCESS_KEY: service.secret,
     };
-    await startWorker('cloud', ['--activities', 'cmd', '--heartbeat', '1', ...flags], environment);
+    spawnWorker('cloud', ['--activities', 'cmd', '--heartbeat', '1', ...flags], environment);
     const { Resource: arn } = definition.States.Run;
     const slow = service.ask(arn, { commands: ['sleep 3', 'echo done'] });
     expect(await slow.ended).toMatchObject({

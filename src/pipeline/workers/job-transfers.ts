@@ -140,7 +140,9 @@ export class JobSources implements CommandSources {
       throw new KilnError('internal', `tar ended with ${exitCode ?? 'nothing to unpack'}.`);
     } catch (thrown) {
       signal.throwIfAborted();
-      const { message } = asKilnError(thrown);
+      const { code, message } = asKilnError(thrown);
+      // As it is there.
+      if (code === 'checkout.failed') throw new TaskFailed('Cmd.Source', message);
       throw new TaskFailed('Cmd.Source', `The source could not be brought to the worker: ${message}`);
     }
   }
