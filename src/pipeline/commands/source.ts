@@ -55,7 +55,7 @@ export class Sources implements CommandSources {
 }
 
 /** The folder that is the source as it is; undefined: the source is a repository, or there is none. */
-async function copiedFolder({ source, commit }: SourceWish): Promise<string | undefined> {
+export async function copiedFolder({ source, commit }: SourceWish): Promise<string | undefined> {
   if (source === undefined || commit !== undefined || !path.isAbsolute(source)) return undefined;
   try {
     return (await stat(source)).isDirectory() ? source : undefined;
