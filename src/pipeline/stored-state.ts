@@ -5,6 +5,7 @@ import type { StateMachine } from './asl/definition.ts';
 import type { Beginning, Execution, ExecutionEvent, HistoryRecord } from './asl/execution.ts';
 import { MAIN } from './asl/execution.ts';
 import { isObject, type Json } from './asl/json.ts';
+import { OUTCOME_UNKNOWN } from './task.ts';
 
 /** Events that a load has to apply again at most; of a Map with many items one more for each ten of them. */
 const SNAPSHOT_EVERY = 25;
@@ -54,6 +55,8 @@ export interface TaskEnded {
   /** 0 for the first; those after it are retries with the same input. */
   readonly attempt: number;
   readonly succeeded: boolean;
+  /** What it did is not known: its server or its worker died with it. */
+  readonly isLost?: true;
 }
 
 /** The whole way from the beginning: the same events give the same history. */
@@ -70,7 +73,9 @@ export async function replay(
   for (const event of events as readonly ExecutionEvent[]) {
     const ended = event.type === 'taskSucceeded' || event.type === 'taskFailed' ? event.task : undefined;
     const task = ended === undefined ? undefined : asked.get(ended);
-    if (task !== undefined) tasks.push({ ...task, succeeded: event.type === 'taskSucceeded' });
+    const isLost = event.type === 'taskFailed' && event.error === OUTCOME_UNKNOWN;
+    if (task !== undefined)
+      tasks.push({ ...task, succeeded: event.type === 'taskSucceeded', ...(isLost && { isLost }) });
     const advanced = await advance(machine, execution, event);
     execution = advanced.execution;
     for (const effect of advanced.effects) {

@@ -1,6 +1,6 @@
 /**
  * Steps that failed and then succeeded with the same input, within an execution (by its Retry) or from one to the
- * execution that went on from its failure. Pure.
+ * execution that went on from its failure. What was lost with its server says nothing about the step. Pure.
  */
 import type { TaskEnded } from '../stored-state.ts';
 
@@ -32,9 +32,13 @@ export function flakySteps(runs: readonly Ran[]): readonly FlakyStep[] {
   for (const { execution, atMs, tasks, goesOnFrom } of runs.toSorted((a, b) => a.atMs - b.atMs)) {
     const retried = goesOnFrom === undefined ? undefined : failedIn.get(goesOnFrom);
     let isFirst = true;
-    for (const { state, attempt, succeeded } of tasks) {
+    const lost = new Map<string, number>();
+    for (const { state, attempt, succeeded, isLost } of tasks) {
+      const lostBefore = lost.get(state) ?? 0;
+      lost.set(state, isLost ? lostBefore + 1 : succeeded ? 0 : lostBefore);
+      if (isLost) continue;
       const before = steps.get(state) ?? { state, runs: 0, recovered: 0, lastAtMs: 0, execution: '' };
-      const isRecovery = succeeded && (attempt > 0 || (isFirst && state === retried));
+      const isRecovery = succeeded && (attempt > lostBefore || (isFirst && state === retried));
       if (state === retried && succeeded) isFirst = false;
       steps.set(state, {
         ...before,

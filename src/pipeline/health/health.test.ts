@@ -91,12 +91,15 @@ describe('the four figures', () => {
 
 test('flaky: failed, then succeeded with the same input, in an execution or in the one that went on from it', () => {
   const task = (state: string, succeeded: boolean, attempt = 0) => ({ state, succeeded, attempt });
+  const isLost = true as const;
   const runs = [
     { execution: 'e1', atMs: 1, tasks: [task('Build', true), task('Test', false), task('Test', true, 1)] },
     { execution: 'e2', atMs: 2, tasks: [task('Build', true), task('Test', true)] },
     { execution: 'e3', atMs: 3, tasks: [task('Build', true), task('Push', false)], failedIn: 'Push' },
     { execution: 'e4', atMs: 4, tasks: [task('Push', true), task('Live', true)], goesOnFrom: 'e3' },
     { execution: 'e5', atMs: 5, tasks: [task('Build', false), task('Build', false, 1)], failedIn: 'Build' },
+    // Its server was killed, and it was tried again: that is not the step's doing.
+    { execution: 'e6', atMs: 6, tasks: [{ ...task('Build', false), isLost }, task('Build', true, 1)] },
   ];
   expect(flakySteps(runs.toReversed())).toEqual([
     { state: 'Push', runs: 2, recovered: 1, lastAtMs: 4, execution: 'e4' },

@@ -9,6 +9,7 @@ import type { ImageStore } from '../../domain/ports/images.ts';
 import type { ReleaseStore } from '../../domain/ports/releases.ts';
 import type { Machines } from '../machines.ts';
 import { replay } from '../stored-state.ts';
+import { OUTCOME_UNKNOWN } from '../task.ts';
 import { type Dora, dora, type LiveDeployment } from './dora.ts';
 import { type Durations, durationsOf } from './durations.ts';
 import { type FlakyStep, flakySteps, type Ran } from './flaky-steps.ts';
@@ -84,7 +85,7 @@ export class PipelineHealth {
     return known;
   }
 
-  async #look({ id, after, status, endedAtMs = 0 }: ExecutionSummary): Promise<Ran> {
+  async #look({ id, after, status, error, endedAtMs = 0 }: ExecutionSummary): Promise<Ran> {
     const { executions, machines } = this.#parts;
     const record = await executions.get(id);
     // Swept since it was listed.
@@ -95,7 +96,7 @@ export class PipelineHealth {
       execution: id,
       atMs: endedAtMs,
       tasks,
-      ...(isFailure(status) && last && { failedIn: last.state }),
+      ...(isFailure(status) && error !== OUTCOME_UNKNOWN && last && { failedIn: last.state }),
       ...(after !== undefined && record.begin !== undefined && { goesOnFrom: after }),
     };
   }
