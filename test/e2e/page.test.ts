@@ -4,6 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { GitRemote } from '../pipeline/git-remote.ts';
 import { bakeShop } from './journey-shop.ts';
 import { Kiln } from './kiln.ts';
 
@@ -219,50 +220,81 @@ describe.skipIf(skipped)(
       await page.getByRole('link', { name: /stage\/local/ }).click();
     });
 
-    test('starts a pipeline: asks for its parameters by type, default and what is allowed', async () => {
-      const directory = path.join(kiln.directory, 'asked');
-      await mkdir(directory);
-      await writeFile(
-        path.join(directory, 'kiln.yaml'),
-        'component: asked\nimage: {run: sleep 1}\nservice: {}\n',
-      );
-      const pipeline = {
-        Parameters: [
-          { name: 'note', description: 'Why it is started' },
-          { name: 'count', type: 'number', default: 2 },
-          { name: 'where', default: 'stage', allowed: ['stage', 'live'] },
-          { name: 'careful', type: 'boolean' },
-        ],
-        StartAt: 'Told',
-        States: { Told: { Type: 'Pass', OutputPath: '$.parameters', End: true } },
+    test('starts a pipeline of a folder, a repository or a source: asks for its parameters, says at each what is wrong', async () => {
+      const files = {
+        'kiln.yaml': 'component: asked\nimage: {run: sleep 1}\nservice: {}\n',
+        'pipeline.yaml': JSON.stringify({
+          Parameters: [
+            { name: 'note', description: 'Why it is started' },
+            { name: 'count', type: 'number', default: 2 },
+            { name: 'where', default: 'stage', allowed: ['stage', 'live'] },
+            { name: 'careful', type: 'boolean' },
+          ],
+          StartAt: 'Told',
+          States: { Told: { Type: 'Pass', OutputPath: '$.parameters', End: true } },
+        }),
       };
-      await writeFile(path.join(directory, 'pipeline.yaml'), JSON.stringify(pipeline));
-      await page.getByRole('link', { name: 'Pipelines' }).click();
-      await page.getByRole('button', { name: 'Start a pipeline' }).click();
+      const remote = new GitRemote(kiln.directory, 'asked');
+      remote.commit('first', files);
+      remote.git('tag', 'v1');
+      remote.push('main', 'v1');
+      await kiln.json('pipeline', 'watch', remote.url, '--parameters', 'careful=true');
       const dialog = page.getByRole('dialog');
-      await dialog.getByLabel('Folder').fill(path.join(kiln.directory, 'nowhere'));
-      await dialog.getByRole('button', { name: 'Next' }).click();
+      const field = (name: string) => dialog.getByRole('textbox', { name });
+      const open = async (kind: string): Promise<void> => {
+        await page.getByRole('link', { name: 'Pipelines' }).click();
+        await page.getByRole('button', { name: 'Start a pipeline' }).click();
+        await dialog.locator('.choice label', { hasText: kind }).click();
+      };
+      const next = () => dialog.getByRole('button', { name: 'Next' }).click();
+      const started = async (): Promise<unknown> => {
+        await dialog.getByRole('button', { name: 'Start' }).click();
+        await page.waitForURL(/#\/executions\/exec-/);
+        const id = page.url().split('/').at(-1) ?? '';
+        await page.getByText('succeeded', { exact: true }).first().waitFor();
+        return (await kiln.json('pipeline', 'show', id)).output;
+      };
+
+      await open('Folder');
+      await field('Folder').fill(path.join(kiln.directory, 'nowhere'));
+      await next();
       await dialog.getByRole('alert').waitFor();
-      await dialog.getByLabel('Folder').fill(directory);
-      await dialog.getByRole('button', { name: 'Next' }).click();
+      await field('Folder').fill(remote.work);
+      await next();
       const count = dialog.getByLabel('count');
       await count.waitFor();
       expect([await count.inputValue(), await count.getAttribute('type')]).toEqual(['2', 'number']);
       const where = dialog.getByLabel('where');
       expect(await where.locator('option').allTextContents()).toEqual(['stage', 'live']);
-      await dialog.getByLabel('note').fill('7');
+      await field('note').fill('7');
       await count.fill('3');
       await where.selectOption('live');
       await dialog.getByLabel('careful').selectOption('true');
+      expect(await started()).toEqual({ note: '7', count: 3, where: 'live', careful: true });
+
+      await open('Git repository');
+      await field('Repository').fill(remote.url);
+      await field('Branch, tag or commit').fill('v2');
+      await next();
+      await dialog.getByText('v2 is no branch, tag or commit of it').waitFor();
+      await field('Branch, tag or commit').fill('v1');
+      await next();
       await dialog.getByRole('button', { name: 'Start' }).click();
-      await page.waitForURL(/#\/executions\/exec-/);
-      const id = page.url().split('/').at(-1) ?? '';
-      await expect
-        .poll(() => kiln.json('pipeline', 'show', id), { timeout: LIMIT_MS })
-        .toMatchObject({
-          status: 'SUCCEEDED',
-          output: { note: '7', count: 3, where: 'live', careful: true },
-        });
+      await dialog.getByRole('alert').getByText('not right: note, careful').waitFor();
+      for (const name of ['note', 'careful'])
+        await dialog.locator('.asked', { hasText: name }).getByText('is missing: give').waitFor();
+      expect(await dialog.locator('[aria-invalid=true]').count()).toBe(2);
+      await field('note').fill('seen');
+      await dialog.getByLabel('careful').selectOption('false');
+      expect(await started()).toEqual({ note: 'seen', count: 2, where: 'stage', careful: false });
+
+      // What it was registered with is filled in.
+      await open('Watched');
+      await dialog.getByRole('radio', { name: `asked ${remote.url} main` }).check();
+      await next();
+      await field('note').fill('again');
+      expect(await dialog.getByLabel('careful').inputValue()).toBe('true');
+      expect(await started()).toEqual({ note: 'again', count: 2, where: 'stage', careful: true });
       await page.getByRole('link', { name: 'Services' }).click();
       await page.getByRole('link', { name: /stage\/local/ }).click();
     });

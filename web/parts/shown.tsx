@@ -18,11 +18,21 @@ export function Shown<Value>(props: {
   );
 }
 
-export function Problem({ error }: { error: KilnError }) {
+/** `elsewhere`: paths whose faults are shown where they stand. */
+export function Problem({ error, elsewhere = [] }: { error: KilnError; elsewhere?: readonly string[] }) {
+  const faults = error.faults.filter(({ path }) => !elsewhere.includes(path));
+  const isElsewhere = error.faults.length > 0 && faults.length === 0;
+  if (isElsewhere) {
+    return (
+      <p class="fault" role="alert">
+        {error.message}
+      </p>
+    );
+  }
   return (
     <div class="problem" role="alert">
       <strong>{error.message}</strong> <code>{error.code}</code>
-      {error.faults.map((fault) => (
+      {faults.map((fault) => (
         <p key={fault.path + fault.message}>
           {fault.path} {fault.message}
         </p>
