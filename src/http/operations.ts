@@ -21,7 +21,7 @@ import { jsonAnswer } from './answers.ts';
 import { assertEnvironment, assertRole, bearerSecret } from './auth.ts';
 import type { StreamParts } from './event-stream.ts';
 import { onceByKey } from './idempotency.ts';
-import { isPassedTo, PASSED_TO } from './other-servers.ts';
+import { isPassedTo, PASSED_TO } from './passed-to.ts';
 import { preferredWaitMs } from './prefer.ts';
 import { readBody, readBytes } from './read-body.ts';
 import { validated } from './validate.ts';

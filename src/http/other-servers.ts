@@ -12,20 +12,11 @@ import { goneSinceMs, type KnownServer } from '../domain/known-server.ts';
 import { isLoopback } from '../domain/loopback.ts';
 import type { Caller } from './operations.ts';
 import type { HttpParts } from './parts.ts';
+import { PASSED_TO } from './passed-to.ts';
 
-/** Names the server that is meant: another may have its address by now. */
-export const PASSED_TO = 'kiln-passed-to';
 const ANSWER_LIMIT_MS = 10_000;
 /** Whoever streams sends a heartbeat every 15 s. */
 const SILENCE_LIMIT_MS = 45_000;
-
-/** Whether this server is asked by another. Fails where yet another is meant. */
-export function isPassedTo(own: string, named: string | undefined): boolean {
-  if (named === undefined || named === own) return named !== undefined;
-  throw new KilnError('server.gone', `The server ${named.slice(0, 100)} is not at this address any more.`, {
-    next: 'Ask again in a moment, when it has said where it is.',
-  });
-}
 
 export class OtherServers {
   readonly #parts: Pick<HttpParts, 'servers' | 'clock'>;
