@@ -152,7 +152,7 @@ async function build(building: Building): Promise<Omit<KilnServer, 'close'>> {
   closers.push(() => evidence.close());
   const { pipelines, taskTokens, singleTasks, workerJobs, triggers, webhooks } = await buildPipelines(
     building,
-    { store, verbs, holder, taskLogs, evidence },
+    { store, verbs, holder, home: store.engine === 'postgres' ? holders : undefined, taskLogs, evidence },
   );
 
   const servers = new KnownServers({

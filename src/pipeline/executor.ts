@@ -30,7 +30,7 @@ import type { MapTransfers } from './items/map-transfers.ts';
 import { Machines } from './machines.ts';
 import { RunningTasks } from './running-tasks.ts';
 import { type EventPart, signalEvent, snapshotIsDue, stateOf } from './stored-state.ts';
-import type { Task } from './task.ts';
+import type { SourceHere, Task } from './task.ts';
 import { TaskEffects } from './task-effects.ts';
 import { Timers } from './timers.ts';
 
@@ -56,6 +56,8 @@ export interface ExecutorParts {
   readonly limitOf?: LimitOf;
   /** Of items and results of distributed Maps; without it they fail. */
   readonly transfers?: Pick<MapTransfers, 'read' | 'write'>;
+  /** Without it tasks are given what stands in their execution. */
+  readonly sourceHere?: SourceHere;
   /** Tasks of this machine at once. */
   readonly places: number;
 }

@@ -29,6 +29,8 @@ import { decidedOn, lastMoment, type Waits, waitsOf, withinExecution } from './w
 const OPEN_SEEN = { limit: 500 };
 
 export interface PipelinesParts {
+  /** How this server's names as a holder begin, where others may hold executions too: it has the folders it is given. */
+  readonly home?: string | undefined;
   readonly store: ExecutionStore;
   readonly events: Pick<EventStore, 'revision' | 'waitAfter'>;
   readonly machines: Machines;
@@ -121,7 +123,17 @@ export class Pipelines {
       component,
       parameters: values,
     };
-    const origin = { id, pipeline: component, definition: await machines.put(machine), input, priority };
+    // A checkout is made anew wherever it is needed; a folder is on the machine of whoever was asked.
+    const home = facts?.source?.checkout === undefined ? this.#parts.home : undefined;
+    const definition = await machines.put(machine);
+    const origin = {
+      id,
+      pipeline: component,
+      definition,
+      input,
+      priority,
+      ...(home !== undefined && { home }),
+    };
     return this.#create({ ...origin, ...(group !== undefined && { group }) }, onOpen, starter);
   }
 
@@ -143,7 +155,7 @@ export class Pipelines {
     const record = await this.#required(id);
     if (record.endedAtMs === undefined) throw running(id, 'Wait for its end, or cancel it.');
     const next = `exec-${newId()}`;
-    const { pipeline, definition, input, priority, group } = record;
+    const { pipeline, definition, input, priority, group, home } = record;
     await this.#parts.restore(input);
     // Whoever asks for it: what a stranger's change may not do, it may not do on a second try.
     const who = isUntrusted(input) ? { ...starter, rights: NO_RIGHTS } : starter;
@@ -155,6 +167,7 @@ export class Pipelines {
       priority,
       after: id,
       ...(group !== undefined && { group }),
+      ...(home !== undefined && { home }),
     };
     if (from === 'start') return this.#create(origin, 'queue', who);
     if (record.status === 'SUCCEEDED') {

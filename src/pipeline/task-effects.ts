@@ -7,7 +7,7 @@ import type { MapTransfers } from './items/map-transfers.ts';
 import { transferEnd, transferTask } from './items/transfer-task.ts';
 import type { RunningTasks } from './running-tasks.ts';
 import type { EventPart } from './stored-state.ts';
-import { OUTCOME_UNKNOWN, type Task, type TaskCall } from './task.ts';
+import { OUTCOME_UNKNOWN, type SourceHere, type Task, type TaskCall } from './task.ts';
 import type { Timers } from './timers.ts';
 
 export interface TaskEffectsParts {
@@ -16,6 +16,8 @@ export interface TaskEffectsParts {
   readonly taskName: (resource: string) => string;
   /** Of items and results of distributed Maps; without it they fail. */
   readonly transfers?: Pick<MapTransfers, 'read' | 'write'>;
+  /** Without it tasks are given what stands in their execution. */
+  readonly sourceHere?: SourceHere;
   readonly timers: Timers;
   readonly running: RunningTasks;
   readonly tell: (held: Held, part: EventPart) => void;
@@ -138,6 +140,14 @@ export class TaskEffects {
       begins: () => tellDurably(held, { type: 'taskStarted', task: id }),
       beat: () => tell(held, { type: 'taskHeartbeat', task: id }),
     };
-    running.begin(task, call, (end) => tell(held, end));
+    running.begin(this.#atSource(task, execution), call, (end) => tell(held, end));
+  }
+
+  #atSource(task: Task, { input }: Execution): Task {
+    const { sourceHere } = this.#parts;
+    if (sourceHere === undefined) return task;
+    const run: Task['run'] = async (call, signal) =>
+      task.run({ ...call, arguments: await sourceHere(input, call.arguments, signal) }, signal);
+    return { ...task, run };
   }
 }

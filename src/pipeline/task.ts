@@ -27,6 +27,9 @@ export interface TaskCall {
   readonly beat: () => void;
 }
 
+/** What a task of an execution with this input is given, with the source of that as it is on this server. */
+export type SourceHere = (input: Json, given: Json, signal: AbortSignal) => Promise<Json>;
+
 /** A resource with what carries it out. */
 export interface Task extends TaskResource {
   /**

@@ -8,6 +8,7 @@ import { packFiles } from '../pipeline/artifacts/packed-files.ts';
 import { S3Artifacts } from '../pipeline/artifacts/s3-artifacts.ts';
 import { MapTransfers } from '../pipeline/items/map-transfers.ts';
 import { readInThread } from '../pipeline/items/read-in-thread.ts';
+import type { SourceHere } from '../pipeline/task.ts';
 import type { S3Place, Settings } from '../settings.ts';
 import type { StateDirectory } from './state-directory.ts';
 import { systemClock } from './system-clock.ts';
@@ -18,6 +19,7 @@ export function openArtifacts(
   settings: Settings,
   state: Pick<StateDirectory, 'file'>,
   itemThread: string,
+  sourceHere: SourceHere,
 ): { artifacts: ArtifactStore; transfers: MapTransfers } {
   const s3At = ({ region, endpoint }: S3Place) =>
     new S3({ access: settings.providers, region, endpoint, clock: systemClock, fetch });
@@ -34,6 +36,7 @@ export function openArtifacts(
   const packing = { temporary: state.file('tmp'), searchPath: settings.path };
   const transfers = new MapTransfers({
     s3: s3At(settings.s3),
+    sourceHere,
     readFile: (file, signal) => readInThread(itemThread, file, signal),
     keep: async (files, signal) => {
       const kept = await artifacts.write(

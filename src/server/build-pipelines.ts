@@ -19,6 +19,7 @@ import { deploymentHeldUpBy, PauseGate } from '../pipeline/pause-gate.ts';
 import { Pipelines } from '../pipeline/pipelines.ts';
 import { SingleTasks } from '../pipeline/single-tasks.ts';
 import { startOther } from '../pipeline/start-other.ts';
+import type { SourceHere } from '../pipeline/task.ts';
 import { makeTasks, RESOURCES } from '../pipeline/task-registry.ts';
 import { TaskTokens } from '../pipeline/task-tokens.ts';
 import { forgetEvents, forgetMirrors } from '../pipeline/triggers/forgetting.ts';
@@ -45,13 +46,15 @@ interface PipelineNeeds {
   readonly store: Store;
   readonly verbs: Verbs;
   readonly holder: string;
+  /** How this server's names as a holder begin, where others may hold executions too. */
+  readonly home: string | undefined;
   readonly taskLogs: DiskTaskLogs;
   readonly evidence: ApprovalEvidence;
 }
 
 export async function buildPipelines(
   building: Building,
-  { store, verbs, holder, taskLogs, evidence }: PipelineNeeds,
+  { store, verbs, holder, home, taskLogs, evidence }: PipelineNeeds,
 ): Promise<{
   pipelines: Pipelines;
   taskTokens: TaskTokens;
@@ -64,10 +67,11 @@ export async function buildPipelines(
   const { path: searchPath, dockerSocket } = settings;
   const engine = new EngineClient(dockerSocket);
   closers.push(() => engine.close());
-  const { artifacts, transfers } = openArtifacts(settings, state, building.entries.itemThread);
   const around = { settings, state, store, log };
   const checkouts = await openCheckouts(around);
   closers.push(() => checkouts.folders.close());
+  const sourceHere: SourceHere = (input, given, signal) => checkouts.folders.here(input, given, signal);
+  const { artifacts, transfers } = openArtifacts(settings, state, building.entries.itemThread, sourceHere);
   const sources = new Sources(checkouts.checkout);
   const commands = new Commands({
     artifacts,
@@ -122,10 +126,12 @@ export async function buildPipelines(
     tasks,
     taskName: resourceName,
     transfers,
+    sourceHere,
     places: settings.pipelineTasks,
     limitOf: verbLimits(RESOURCES, settings.taskLimitSeconds),
   });
   const pipelines = new Pipelines({
+    home,
     heldUpBy: async (key, waiting) => workerJobs.heldUpBy(key) ?? deploymentHeldUpBy(pauses, waiting),
     lastSaid: (execution, task) => taskLogs.lastLine(execution, task),
     evidenceFor: (images, environment) => evidence.of(images, environment),

@@ -77,6 +77,7 @@ export class Executions implements ExecutionStore {
         sequence: 0,
         priority: origin.priority,
         group_name: origin.group ?? null,
+        home: origin.home ?? null,
         holder: null,
         fence: 0,
       };
@@ -234,7 +235,10 @@ export class Executions implements ExecutionStore {
   }
 }
 
-/** Open ones that no living holder has, nor this one (it may be late to say that it lives); the first of each group. */
+/**
+ * Open ones that no living holder has, nor this one (it may be late to say that it lives), and that nobody else has at
+ * home; the first of each group.
+ */
 async function claimable(
   db: Reader,
   holder: string,
@@ -256,6 +260,20 @@ async function claimable(
             selectFrom('execution_holders').select('holder').where('expires_at_ms', '>', nowMs),
           ),
         ]),
+      ]),
+    )
+    .where(({ or, eb, not, exists, selectFrom }) =>
+      or([
+        eb('head.home', 'is', null),
+        sql<SqlBool>`substr(${holder}, 1, length(head.home)) = head.home`,
+        not(
+          exists(
+            selectFrom('execution_holders as near')
+              .select('near.holder')
+              .where('near.expires_at_ms', '>', nowMs)
+              .where(sql<SqlBool>`substr(near.holder, 1, length(head.home)) = head.home`),
+          ),
+        ),
       ]),
     )
     .where(({ or, eb, not, exists, selectFrom }) =>

@@ -18,6 +18,7 @@ import { addFailedImages } from './migrations/014-failed-images.ts';
 import { addServers } from './migrations/015-servers.ts';
 import { addWebhookSecrets } from './migrations/016-webhook-secrets.ts';
 import { addLogPlaces } from './migrations/017-log-places.ts';
+import { addExecutionHomes } from './migrations/018-execution-homes.ts';
 import { newerVersion } from './newer-version.ts';
 
 interface Migration {
@@ -44,6 +45,7 @@ const MIGRATIONS: readonly Migration[] = [
   { name: 'servers', up: addServers },
   { name: 'webhook-secrets', up: addWebhookSecrets },
   { name: 'log-places', up: addLogPlaces },
+  { name: 'execution-homes', up: addExecutionHomes },
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

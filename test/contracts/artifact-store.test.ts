@@ -60,7 +60,12 @@ const bucket: Subject = {
       AWS_ENDPOINT_URL_S3: moto?.endpoint,
     };
     const settings = loadSettings({ state: root }, env);
-    return openArtifacts(settings, { file: (...names) => path.join(root, ...names) }, '').artifacts;
+    return openArtifacts(
+      settings,
+      { file: (...names) => path.join(root, ...names) },
+      '',
+      async (_, given) => given,
+    ).artifacts;
   },
   damage: () => {
     const other = createHash('sha256').update('other').digest('hex');

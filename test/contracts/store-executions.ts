@@ -122,6 +122,22 @@ export function executionsContract(underTest: () => StoreUnderTest): void {
     }
   });
 
+  it('gives one that has a home to whoever lives there, and to others once nobody does', async () => {
+    const { store } = underTest();
+    await begun(store, 'folder', { home: 'left:' });
+    await begun(store, 'anywhere');
+    const ids = async (holder: string, nowMs: number) => [...(await claimed(store, holder, nowMs)).keys()];
+    await store.executions.renew('left:1', TTL, NOW);
+    expect(await ids('right:1', NOW)).toEqual(['anywhere']);
+    expect(await ids('left:1', NOW + 1)).toEqual(['folder']);
+    expect((await store.executions.get('folder'))?.home).toBe('left:');
+    // A later start of the same server, under another name.
+    await store.executions.releaseAll('left:');
+    await store.executions.renew('left:2', TTL, NOW + 2);
+    expect(await ids('right:1', NOW + 3)).toEqual([]);
+    expect(await ids('right:1', NOW + 3 + TTL)).toEqual(['folder']);
+  });
+
   it('gives the more urgent out first', async () => {
     const { store } = underTest();
     for (const [id, priority] of Object.entries({ low: -1, plain: 0, urgent: 5, later: 0 }))

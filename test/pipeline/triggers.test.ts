@@ -366,6 +366,34 @@ describe('another pipeline’s end', () => {
 });
 
 describe('looking at repositories', () => {
+  it('is done by one of the servers of a store, and by the next once that one has gone', async () => {
+    const remote = new GitRemote(directory, 'looked-at');
+    remote.commit('first', { a: '1' });
+    remote.push();
+    const location = { kind: 'repository', url: remote.url } as const;
+    const servers = [server(), server()].map(({ git, keeper }) => {
+      const one = { keeper, looks: 0 };
+      const run = git.run.bind(git);
+      git.run = (...call) => {
+        one.looks += 1;
+        return run(...call);
+      };
+      return one;
+    });
+    await store.triggers.register(source('looked-at', {}, { location, pollEveryMs: 1 }), [], by);
+    for (const { keeper } of servers) keeper.start();
+    try {
+      await until('one has looked twice', async () => servers.some(({ looks }) => looks > 1));
+      const [idle, ...more] = servers.filter(({ looks }) => looks === 0);
+      expect(more).toEqual([]);
+      expect(idle).toBeDefined();
+      for (const { keeper, looks } of servers) if (looks > 0) await keeper.close();
+      await until('the other looks', async () => (idle?.looks ?? 0) > 0);
+    } finally {
+      for (const { keeper } of servers) await keeper.close();
+    }
+  });
+
   it('finds each ref that stands elsewhere once, and asks one that does not answer less and less often', async () => {
     const remote = new GitRemote(directory, 'polled');
     const first = remote.commit('first', { a: '1' });

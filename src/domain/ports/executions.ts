@@ -25,6 +25,8 @@ export interface ExecutionOrigin {
   readonly begin?: unknown;
   /** Executions of one group run one at a time, in their order. */
   readonly group?: string;
+  /** How the names of holders begin that have its source at hand: while one of them lives, nobody else is given it. */
+  readonly home?: string;
   /** The higher is begun first. */
   readonly priority: number;
   /** The execution that this one is a retry or a repetition of. */

@@ -1,5 +1,5 @@
 /** Folders that executions have to themselves, with their source checked out at the exact commit. */
-import { mkdir, readdir, realpath, rm } from 'node:fs/promises';
+import { mkdir, readdir, realpath, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { KilnError } from '../../domain/errors.ts';
 import { isMissing } from '../../files/system-error.ts';
@@ -16,24 +16,26 @@ export class Workspaces {
   }
 
   /**
-   * Checked out afresh: what a crash has left of it is removed first. Its path ends with the repository's name, which
-   * a pipeline without a component is called by.
+   * Checked out afresh, and there once it is whole: what a crash has left of it is removed first. Its path ends with the
+   * repository's name, which a pipeline without a component is called by.
    */
   async make(name: string, wish: CheckoutWish, signal: AbortSignal, held?: Mirror): Promise<string> {
-    const folder = this.#folder(name);
-    const into = path.join(folder, nameOf(wish.repository));
-    await rm(folder, { recursive: true, force: true });
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    await this.#checkout.into(into, wish, signal, held);
-    return into;
+    const [folder, half] = [this.folder(name), `${this.folder(name)}.half`];
+    const repository = nameOf(wish.repository);
+    for (const before of [folder, half]) await rm(before, { recursive: true, force: true });
+    await mkdir(half, { recursive: true, mode: 0o700 });
+    await this.#checkout.into(path.join(half, repository), wish, signal, held);
+    await rename(half, folder);
+    return path.join(folder, repository);
   }
 
   async isThere(name: string): Promise<boolean> {
-    return isThere(this.#folder(name));
+    return isThere(this.folder(name));
   }
 
   async remove(name: string): Promise<void> {
-    await rm(this.#folder(name), { recursive: true, force: true });
+    for (const one of [this.folder(name), `${this.folder(name)}.half`])
+      await rm(one, { recursive: true, force: true });
   }
 
   async names(): Promise<readonly string[]> {
@@ -45,7 +47,7 @@ export class Workspaces {
     }
   }
 
-  #folder(name: string): string {
+  folder(name: string): string {
     return path.join(this.#directory, name);
   }
 }

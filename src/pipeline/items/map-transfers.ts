@@ -12,7 +12,7 @@ import { StateFailure } from '../asl/failure.ts';
 import { isObject, type Json } from '../asl/json.ts';
 import { mayChange } from '../commands/secret-values.ts';
 import { transferResource } from '../definition/transfer-resources.ts';
-import type { TaskCall } from '../task.ts';
+import type { SourceHere, TaskCall } from '../task.ts';
 import { ItemReading, type ReadItemFile } from './item-reading.ts';
 import { bucketSource, folderSource, type ItemSource } from './item-sources.ts';
 import { type ResultFile, resultFiles } from './result-files.ts';
@@ -22,6 +22,7 @@ export interface MapTransfersParts {
   readonly readFile: ReadItemFile;
   /** Keeps the files together as one artifact; its digest. */
   readonly keep: (files: readonly ResultFile[], signal: AbortSignal) => Promise<string>;
+  readonly sourceHere?: SourceHere;
 }
 
 /** For whom: `rights` say whether the server's keys are lent, and the input where the source is. */
@@ -68,11 +69,11 @@ export class MapTransfers {
       }
       case 'file:read': {
         const { Path } = argumentsFor(filePath, given);
-        return reading.ofFile(this.#folder(owner), Path);
+        return reading.ofFile(await this.#folder(owner, signal), Path);
       }
       case 'file:list': {
         const { Prefix } = argumentsFor(filePrefix, given);
-        return reading.ofListing(this.#folder(owner), Prefix);
+        return reading.ofListing(await this.#folder(owner, signal), Prefix);
       }
       default:
         throw new KilnError('input.invalid', `Nothing reads items from ${request.resource}.`);
@@ -103,8 +104,10 @@ export class MapTransfers {
     }
   }
 
-  #folder(owner: TransferOwner): ItemSource {
-    return folderSource(sourceOf(owner), () => this.#s3(owner));
+  async #folder(owner: TransferOwner, signal: AbortSignal): Promise<ItemSource> {
+    const { sourceHere } = this.#parts;
+    const input = sourceHere === undefined ? owner.input : await sourceHere(owner.input, owner.input, signal);
+    return folderSource(sourceOf({ input }), () => this.#s3(owner));
   }
 
   /** The server's keys: what comes from outside, such as a fork, is lent none. */
@@ -131,7 +134,7 @@ function argumentsFor<Shape extends z.ZodType>(shape: Shape, given: Json): z.inf
   throw new KilnError('input.invalid', `What it is asked for is not clear: ${faults.join('; ')}`);
 }
 
-function sourceOf({ input }: TransferOwner): string {
+function sourceOf({ input }: Pick<TransferOwner, 'input'>): string {
   const trigger = isObject(input) ? input.trigger : undefined;
   const source = isObject(trigger) ? trigger.source : undefined;
   const location = isObject(source) ? source.location : undefined;

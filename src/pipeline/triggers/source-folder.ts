@@ -1,4 +1,5 @@
 /** The folder that an execution finds its source in: made for it from a repository, and gone after its end. */
+import { hostname } from 'node:os';
 import path from 'node:path';
 import { z } from 'zod';
 import { KilnError } from '../../domain/errors.ts';
@@ -6,16 +7,19 @@ import type { Clock } from '../../domain/ports/clock.ts';
 import type { EventStore } from '../../domain/ports/events.ts';
 import type { ExecutionStore } from '../../domain/ports/executions.ts';
 import type { CheckoutOptions } from '../../domain/trigger.ts';
-import type { JsonObject } from '../asl/json.ts';
-import type { CheckoutWish } from '../checkout/checkout.ts';
+import type { Json, JsonObject } from '../asl/json.ts';
+import { type CheckoutWish, isThere } from '../checkout/checkout.ts';
 import type { Mirror } from '../checkout/mirrors.ts';
 import type { Workspaces } from '../checkout/workspaces.ts';
 import { checkoutOf, checkoutSchema } from '../definition/trigger-declarations.ts';
+import { unlessStopped } from '../running-tasks.ts';
+import { leadsInto, movedPaths } from './moved-paths.ts';
 
 /** What the input of an execution says of its folder, so that it can be made again. */
 const checkedOut = z.object({
   trigger: z.object({
     source: z.object({
+      location: z.string(),
       checkout: z.object({
         workspace: z.string().regex(/^[\w-]+$/),
         repository: z.string(),
@@ -24,6 +28,10 @@ const checkedOut = z.object({
       }),
     }),
   }),
+});
+
+const inFolder = z.object({
+  trigger: z.object({ source: z.object({ location: z.string().startsWith('/') }) }),
 });
 
 export function checkoutFacts(workspace: string, { repository, commit, options }: CheckoutWish): JsonObject {
@@ -48,6 +56,7 @@ export interface SourceFoldersParts {
 
 const PAGE = 500;
 const RETRY_MS = 1_000;
+const BRING_LIMIT_MS = 30 * 60_000;
 
 /** A folder is used by the execution that it is named for, and by those that are retries of it. */
 export class SourceFolders {
@@ -56,6 +65,8 @@ export class SourceFolders {
   #following: Promise<void> = Promise.resolve();
   /** Made, and the execution not yet there. */
   readonly #inTheMaking = new Set<string>();
+  /** Folders that are made again right now. */
+  readonly #bringing = new Map<string, Promise<void>>();
 
   constructor(parts: SourceFoldersParts) {
     this.#parts = parts;
@@ -95,7 +106,41 @@ export class SourceFolders {
   /** For an execution that begins again with this input. */
   async restore(input: unknown, signal: AbortSignal): Promise<void> {
     const wish = wishOf(input);
-    if (wish === undefined || (await this.#parts.workspaces.isThere(wish.workspace))) return;
+    if (wish !== undefined) await this.#bring(wish, signal);
+  }
+
+  /**
+   * The same, with every path that leads into the source of the execution as it is on this server, where the source is
+   * from here on: another server may have checked it out, and have been the first to begin the execution. Fails with
+   * `checkout.failed` where the source is a folder that this machine does not have.
+   */
+  async here(input: Json, given: Json, signal: AbortSignal): Promise<Json> {
+    const wish = wishOf(input);
+    const from = wish === undefined ? locationOf(input) : wish.folder;
+    if (from === undefined || !leadsInto(given, from)) return given;
+    if (wish === undefined) {
+      await assertThere(from);
+      return given;
+    }
+    await this.#bring(wish, signal);
+    return movedPaths(given, from, this.#parts.workspaces.folder(wish.workspace));
+  }
+
+  /** Once, however many tasks of the execution want it at the same time. */
+  async #bring(wish: FolderWish, signal: AbortSignal): Promise<void> {
+    const { workspace } = wish;
+    const limit = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(BRING_LIMIT_MS)]);
+    const bringing = this.#bringing.get(workspace) ?? this.#make(wish, limit);
+    this.#bringing.set(workspace, bringing);
+    try {
+      await unlessStopped(bringing, signal);
+    } finally {
+      if (this.#bringing.get(workspace) === bringing) this.#bringing.delete(workspace);
+    }
+  }
+
+  async #make(wish: FolderWish, signal: AbortSignal): Promise<void> {
+    if (await this.#parts.workspaces.isThere(wish.workspace)) return;
     await this.#parts.workspaces.make(wish.workspace, wish, signal);
   }
 
@@ -156,11 +201,31 @@ export class SourceFolders {
   }
 }
 
-function wishOf(input: unknown): (CheckoutWish & { readonly workspace: string }) | undefined {
+interface FolderWish extends CheckoutWish {
+  readonly workspace: string;
+  /** Where it was when the execution began, on the server of then. */
+  readonly folder: string;
+}
+
+function wishOf(input: unknown): FolderWish | undefined {
   const { data } = checkedOut.safeParse(input);
   if (data === undefined) return undefined;
-  const { options, ...checkout } = data.trigger.source.checkout;
-  return { ...checkout, options: checkoutOf(options) };
+  const { location, checkout } = data.trigger.source;
+  const { options, workspace, ...rest } = checkout;
+  const end = location.lastIndexOf(`/${workspace}/`) + 1 + workspace.length;
+  return { ...rest, workspace, folder: location.slice(0, end), options: checkoutOf(options) };
+}
+
+function locationOf(input: Json): string | undefined {
+  return inFolder.safeParse(input).data?.trigger.source.location;
+}
+
+async function assertThere(folder: string): Promise<void> {
+  if (await isThere(folder)) return;
+  throw new KilnError(
+    'checkout.failed',
+    `The source of this execution is the folder ${folder}, which is not on ${hostname()}. A folder is known to its own machine only: start the pipeline again through the server there, or register its repository (kiln pipeline watch), which every server checks out.`,
+  );
 }
 
 /** A path in a repository, written with `/` and without a beginning or an end of it. */

@@ -25,6 +25,7 @@ export interface ExecutionHeadTable {
   sequence: number;
   priority: number;
   group_name: string | null;
+  home: string | null;
   holder: string | null;
   fence: Fence;
 }
