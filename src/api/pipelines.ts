@@ -33,7 +33,7 @@ const waits = z
     untilMs: atMs.optional(),
     limit: z.string().optional().openapi({ description: 'What happens then, and where to have it later' }),
     resource: z.string().optional(),
-    environment: z.string().optional(),
+    environments: z.array(z.string()).optional().openapi({ description: 'That it is about' }),
     role: z.enum(['deployer', 'admin']).optional(),
     evidence: z.unknown().optional().openapi({ description: 'What the pipeline hands to whoever decides' }),
     releases: z

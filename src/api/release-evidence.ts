@@ -16,6 +16,10 @@ const unknown = z.object({
   why: z.string().openapi({ description: 'Why it could not be found out' }),
 });
 
+const asked = z
+  .object({ image: z.string(), environment: z.string().optional() })
+  .openapi({ description: 'As the approval names them' });
+
 const partOf = <Shape extends z.ZodRawShape>(shape: Shape) =>
   z.discriminatedUnion('known', [z.object({ known: z.literal(true), ...shape }), unknown]);
 
@@ -62,7 +66,7 @@ export const releaseEvidence = z
   .discriminatedUnion('known', [
     z.object({
       known: z.literal(true),
-      asked: z.string().openapi({ description: 'The image, as the approval names it' }),
+      asked,
       image: z.object({
         id: imageId,
         component: componentNameText,
@@ -92,6 +96,6 @@ export const releaseEvidence = z
         .openapi({ description: 'The latest of each kind at each place; none: it was never checked' }),
       scan,
     }),
-    unknown.extend({ asked: z.string() }),
+    unknown.extend({ asked }),
   ])
   .openapi('ReleaseEvidence');

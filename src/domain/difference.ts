@@ -3,8 +3,8 @@
 export interface Difference {
   readonly key: string;
   /** Absent: only the other has it. */
-  readonly from?: string;
-  readonly to?: string;
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
 }
 
 export interface FileChange {

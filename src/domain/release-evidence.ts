@@ -18,7 +18,7 @@ export interface EvidentImage {
   readonly id: ImageId;
   readonly component: ComponentName;
   readonly version: string;
-  readonly commit?: string;
+  readonly commit?: string | undefined;
   readonly sizeBytes: number;
   readonly createdAtMs: number;
 }
@@ -35,9 +35,9 @@ export type Replaced =
       readonly number: ReleaseNumber;
       readonly image: ImageId;
       readonly version: string;
-      readonly commit?: string;
+      readonly commit?: string | undefined;
       /** Absent: the image has been swept. */
-      readonly sizeBytes?: number;
+      readonly sizeBytes?: number | undefined;
       /** Somebody has stopped the service. */
       readonly stopped: boolean;
     };
@@ -76,19 +76,24 @@ export interface KnownEvidence {
   readonly channels: readonly ChannelName[];
   readonly replaces: Replaced;
   /** Why a deployment would be refused as things stand: it is revoked, or no channel that the environment asks for has held it. */
-  readonly refused?: string;
+  readonly refused?: string | undefined;
   /** Absent where nothing runs that it could be compared with, or its image has been swept. */
-  readonly tags?: readonly Difference[];
+  readonly tags?: readonly Difference[] | undefined;
   /** Absent where nothing runs that it could be compared with. */
-  readonly inside?: Part<InsideChanges>;
+  readonly inside?: Part<InsideChanges> | undefined;
   /** Absent where no environment was named; of a first release all keys are added. */
-  readonly config?: Part<ConfigChanges>;
+  readonly config?: Part<ConfigChanges> | undefined;
   /** Absent as `inside` is. */
-  readonly settings?: Part<{ readonly items: readonly Difference[] }>;
+  readonly settings?: Part<{ readonly items: readonly Difference[] }> | undefined;
   /** The latest of each kind at each place; scans are apart. None: it was never checked. */
   readonly checks: readonly CheckResult[];
   readonly scan: Part<ScanEvidence>;
 }
 
-/** `asked`: the image as the approval names it. */
-export type ReleaseEvidence = { readonly asked: string } & Part<KnownEvidence>;
+/** As an approval names them. */
+export interface AskedRelease {
+  readonly image: string;
+  readonly environment?: string | undefined;
+}
+
+export type ReleaseEvidence = { readonly asked: AskedRelease } & Part<KnownEvidence>;

@@ -4,12 +4,12 @@
  */
 import type { Actor } from '../domain/audit.ts';
 import { asKilnError, KilnError } from '../domain/errors.ts';
-import { environmentName } from '../domain/ids.ts';
 import { answerInChat, type ChatParts } from '../pipeline/chat/chat.ts';
 import { chatWish } from '../pipeline/chat/chat-wish.ts';
 import { isSlackSigned, type SlashCommand, slashCommand } from '../pipeline/chat/slack.ts';
 import { jsonAnswer } from './answers.ts';
-import { assertEnvironment, assertRole } from './auth.ts';
+import { assertRole } from './auth.ts';
+import { assertMayDecide } from './may-decide.ts';
 import type { KilnHono } from './operations.ts';
 import type { HttpParts } from './parts.ts';
 import { WebhookGate } from './webhook-gate.ts';
@@ -43,10 +43,7 @@ async function said(parts: HttpParts, { user, text, id }: SlashCommand): Promise
     actor,
     message: `slack/${id}`,
     assertMayChange: () => assertRole(actor, 'deployer'),
-    assertMayDecide: ({ role = 'deployer', environment }) => {
-      assertRole(actor, role);
-      if (environment !== undefined) assertEnvironment(actor, environmentName(environment));
-    },
+    assertMayDecide: (waits) => assertMayDecide(actor, waits),
   });
 }
 

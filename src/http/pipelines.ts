@@ -1,13 +1,13 @@
 import type { Answer, Input } from '../api/contract.ts';
 import { KilnError } from '../domain/errors.ts';
 import { executionFacts } from '../domain/execution-facts.ts';
-import { environmentName } from '../domain/ids.ts';
 import type { ExecutionSummary } from '../domain/ports/execution-history.ts';
 import type { ExecutionRecord } from '../domain/ports/executions.ts';
 import type { PipelineParameter } from '../pipeline/definition/parameters.ts';
 import type { Shown } from '../pipeline/pipelines.ts';
 import type { Asked } from '../pipeline/triggers/asked-starts.ts';
-import { assertRole } from './auth.ts';
+import type { Waits } from '../pipeline/why.ts';
+import { assertMayDecide } from './may-decide.ts';
 import type { Operations } from './operations.ts';
 import type { HttpParts } from './parts.ts';
 import { starterOf } from './starter.ts';
@@ -91,10 +91,7 @@ export function servePipelines(
     'executions.decide',
     async ({ params, body }, caller) => {
       const { approve, why, state } = body;
-      const mayDecide = ({ role = 'deployer', environment }: Shown['waits'][number]): void => {
-        assertRole(caller.actor, role);
-        if (environment !== undefined) caller.assertMayChange(environmentName(environment));
-      };
+      const mayDecide = (waits: Waits): void => assertMayDecide(caller.actor, waits);
       await pipelines.decide(
         params.id,
         { approve, why, ...present({ state }) },

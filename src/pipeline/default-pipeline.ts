@@ -31,7 +31,7 @@ export function defaultPipeline({ component, environments }: DefaultPipelineOf):
       ),
     ]),
     task('Proven', 'promote', ['image.$: $.image.id', 'channel: proven'], 'null'),
-    ...(live[0] === undefined ? [] : [approve(component, live[0])]),
+    ...(live.length === 0 ? [] : [approve(component, live)]),
     ...live.map((environment) => deploy(environment, component)),
   ];
   const lines = steps.flatMap(({ name, text }, at) => {
@@ -83,10 +83,11 @@ function deploy(environment: string, component: string): Step {
   return task(`Deploy ${environment}`, 'deploy', parameters, '$.deployed');
 }
 
-function approve(component: string, environment: string): Step {
+function approve(component: string, environments: readonly string[]): Step {
+  const all = environments.join(', ');
   const parameters = [
-    `message: ${component} to ${environment}`,
-    `environment: ${environment}`,
+    `message: ${component} to ${all}`,
+    `environment: ${environments.length === 1 ? all : `[${all}]`}`,
     'image.$: $.image.id',
     'deadlineSeconds: 604800',
     'default: reject',

@@ -5,6 +5,7 @@ import type { EventStore } from '../domain/ports/events.ts';
 import type { Pause, PauseStore } from '../domain/ports/pauses.ts';
 import { resourceName } from './definition/resources.ts';
 import { TaskFailed } from './task.ts';
+import type { Waits } from './why.ts';
 
 /** Waited for at most, from when the state was entered: a pause that is forgotten ends no pipeline otherwise. */
 export const PAUSE_LIMIT_SECONDS = 30 * 24 * 3_600;
@@ -49,7 +50,7 @@ export class PauseGate {
 /** For `kiln pipeline why`. */
 export async function deploymentHeldUpBy(
   gate: Pick<PauseGate, 'pauseOf'>,
-  { resource = '', environment }: { readonly resource?: string; readonly environment?: string },
+  { resource = '', environments: [environment] = [] }: Pick<Waits, 'resource' | 'environments'>,
 ): Promise<string | undefined> {
   if (environment === undefined || resourceName(resource) !== 'deploy') return undefined;
   const pause = await gate.pauseOf(environment);

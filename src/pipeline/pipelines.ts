@@ -46,10 +46,10 @@ export interface PipelinesParts {
   readonly heldUpBy?: (key: string, waiting: Waits) => Promise<string | undefined>;
   /** What a task that is at work has said last, by the name of its log; undefined: nothing that is known here. */
   readonly lastSaid?: (execution: string, task: string) => Promise<string | undefined>;
-  /** What is known of the images that an approval asks about, as it stands now. Never rejects, and never takes long. */
+  /** What is known of the images that an approval asks about, in each of its environments, as things stand now. Never rejects, and never takes long. */
   readonly evidenceFor?: (
     images: readonly string[],
-    environment: string | undefined,
+    environments: readonly string[],
   ) => Promise<readonly ReleaseEvidence[]>;
 }
 
@@ -219,10 +219,10 @@ export class Pipelines {
 
   /** With what is known beside what the execution itself says: of an approval its evidence, of a task what holds it up. */
   async #told(id: string, waiting: Waits): Promise<Waits> {
-    const { kind, task, images, environment } = waiting;
+    const { kind, task, images, environments = [] } = waiting;
     const { heldUpBy, lastSaid, evidenceFor } = this.#parts;
     if (images !== undefined && evidenceFor !== undefined)
-      return { ...waiting, releases: await evidenceFor(images, environment) };
+      return { ...waiting, releases: await evidenceFor(images, environments) };
     if (task === undefined) return waiting;
     const text = await heldUpBy?.(`${id}/${task}`, waiting);
     if (text !== undefined) return { ...waiting, text };

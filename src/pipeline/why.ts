@@ -17,7 +17,8 @@ export interface Waits {
   readonly limit?: string;
   readonly task?: string;
   readonly resource?: string;
-  readonly environment?: string;
+  /** That it is about; whoever answers an approval must be allowed to change each. */
+  readonly environments?: readonly string[];
   readonly role?: 'deployer' | 'admin';
   /** What the pipeline hands to whoever decides. */
   readonly evidence?: Json;
@@ -35,11 +36,12 @@ export function waitsOf(execution: Execution, isApproval: (resource: string) => 
 
 /** What an answer to an approval is kept with: the image, and what it was to replace as things stood by then. */
 export function decidedOn(release: ReleaseEvidence): JsonObject {
-  const { asked } = release;
-  if (!release.known) return { asked, unknown: release.why };
+  if (!release.known) {
+    const { image, environment } = release.asked;
+    return { image, ...(environment !== undefined && { environment }), unknown: release.why };
+  }
   const { image, replaces } = release;
   return {
-    asked,
     image: image.id,
     component: image.component,
     version: image.version,
@@ -78,8 +80,8 @@ function waitOf(thread: Thread, isApproval: (resource: string) => boolean): Wait
         const said = message === undefined ? '' : `: ${message}`;
         const text = `waits for ${role === 'admin' ? 'an' : 'a'} ${role} to approve${said}; at ${when(dueAtMs)} the answer is ${byDefault}`;
         const more = {
-          ...(environment !== undefined && { environment }),
-          ...(image !== undefined && { images: typeof image === 'string' ? [image] : image }),
+          ...(environment !== undefined && { environments: listed(environment) }),
+          ...(image !== undefined && { images: listed(image) }),
           ...(evidence !== undefined && { evidence }),
         };
         return { ...about, kind: 'approval', text, untilMs: dueAtMs, role, ...more };
@@ -93,7 +95,7 @@ function waitOf(thread: Thread, isApproval: (resource: string) => boolean): Wait
         text,
         untilMs,
         limit,
-        ...(target !== undefined && { environment: target }),
+        ...(target !== undefined && { environments: [target] }),
       };
     }
     case 'reading':
@@ -127,6 +129,10 @@ export function lastMoment({ deadline }: Execution, overdueAtMs: number): LastMo
   if (deadline !== undefined && deadline.atMs < overdueAtMs)
     return { atMs: deadline.atMs, because: 'the TimeoutSeconds of its definition' };
   return { atMs: overdueAtMs, because: `none is open for longer (${LONGEST_SETTING})` };
+}
+
+function listed(one: string | readonly string[]): readonly string[] {
+  return typeof one === 'string' ? [one] : one;
 }
 
 function when(atMs: number): string {

@@ -86,7 +86,7 @@ function evidenceOf(world: World) {
 
 async function look(world: World, asked: string = imageOf(2).id, where: string = liveUk) {
   const { evidence } = evidenceOf(world);
-  const [found] = await evidence.of([asked], where);
+  const [found] = await evidence.of([asked], [where]);
   await evidence.close();
   return found;
 }
@@ -125,7 +125,12 @@ test('a first release says so, and so do an approval without an environment, and
     config: { added: ['greeting'] },
   });
   expect(first).not.toHaveProperty('inside');
-  const [unasked] = await evidenceOf({}).evidence.of([imageOf(2).id], undefined);
+  const both = await evidenceOf({ serving: FORMER }).evidence.of([imageOf(2).id], [liveUk, 'live/us']);
+  expect(both).toMatchObject([
+    { replaces: { kind: 'release', environment: 'live/uk' } },
+    { asked: { environment: 'live/us' } },
+  ]);
+  const [unasked] = await evidenceOf({}).evidence.of([imageOf(2).id], []);
   expect(unasked).toMatchObject({ known: true, replaces: { kind: 'unasked' } });
   expect(unasked).not.toHaveProperty('config');
   expect(await look({ serving: FORMER, stopped: true })).toMatchObject({ replaces: { stopped: true } });
@@ -143,7 +148,7 @@ test('what would fail is evidence: a missing key, a swept image, no such image, 
     config: { known: true, removed: ['greeting'] },
   });
   expect(await look({}, 'storefront@9')).toMatchObject({
-    asked: 'storefront@9',
+    asked: { image: 'storefront@9', environment: 'live/uk' },
     known: false,
     why: 'There is no image storefront@9.',
   });
@@ -180,12 +185,12 @@ test('whatever is broken, each image has an answer that keeps to the contract, a
 
 test('two images are compared once, however often somebody looks; a name that leads nowhere is sought once', async () => {
   const { evidence, acts } = evidenceOf({ serving: FORMER });
-  for (let round = 0; round < 5; round += 1) await evidence.of([imageOf(2).id, imageOf(2).id], liveUk);
+  for (let round = 0; round < 5; round += 1) await evidence.of([imageOf(2).id, imageOf(2).id], [liveUk]);
   expect(acts).toEqual(['changes']);
-  const train = await evidence.of(new Array(300).fill(imageOf(2).id), liveUk);
+  const train = await evidence.of(new Array(300).fill(imageOf(2).id), [liveUk]);
   expect(new Set(train.map(({ known }) => known))).toEqual(new Set([true, false]));
   expect(acts).toEqual(['changes']);
-  for (let round = 0; round < 5; round += 1) await evidence.of(['nothing-like-it'], liveUk);
+  for (let round = 0; round < 5; round += 1) await evidence.of(['nothing-like-it'], [liveUk]);
   expect(acts.filter((act) => act === 'list').length).toBeLessThanOrEqual(2);
 });
 
@@ -194,11 +199,11 @@ test('what takes long says so at once, goes on, and is there at a later look', a
   // Every limit passes at once.
   const clock = { ...systemClock, sleep: () => new Promise<void>((resolve) => setTimeout(resolve, 20)) };
   const { evidence, acts } = evidenceOf({ serving: FORMER, clock, changes: () => compared.promise });
-  const [early] = await evidence.of([imageOf(2).id], liveUk);
+  const [early] = await evidence.of([imageOf(2).id], [liveUk]);
   expect(early).toMatchObject({ known: false, why: expect.stringContaining('look again') });
   compared.resolve([{ path: 'late.js', change: 'content' }]);
   await compared.promise;
-  const [later] = await evidence.of([imageOf(2).id], liveUk);
+  const [later] = await evidence.of([imageOf(2).id], [liveUk]);
   expect(later).toMatchObject({ inside: { known: true, files: { items: [{ path: 'late.js' }] } } });
   expect(acts).toEqual(['changes']);
   await evidence.close();
@@ -206,14 +211,14 @@ test('what takes long says so at once, goes on, and is there at a later look', a
 
 test('a bug is told to the log, and a comparison ends when the server does', async () => {
   const buggy = evidenceOf({ serving: FORMER, changes: () => Promise.reject(new Error('a bug')) });
-  const [found] = await buggy.evidence.of([imageOf(2).id], liveUk);
+  const [found] = await buggy.evidence.of([imageOf(2).id], [liveUk]);
   expect(found).toMatchObject({ inside: { known: false, why: expect.stringContaining('the log') } });
   expect(buggy.warned).toHaveLength(1);
 
   const untilAborted = (signal: AbortSignal) =>
     new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
   const endless = evidenceOf({ serving: FORMER, changes: untilAborted });
-  const looking = endless.evidence.of([imageOf(2).id], liveUk);
+  const looking = endless.evidence.of([imageOf(2).id], [liveUk]);
   await expect.poll(() => endless.acts).toEqual(['changes']);
   await endless.evidence.close();
   expect(await looking).toMatchObject([{ inside: { known: false, why: 'The server is stopping.' } }]);

@@ -19,6 +19,7 @@ import type { Clock } from '../domain/ports/clock.ts';
 import type { ReleaseWithState } from '../domain/ports/releases.ts';
 import type { Store } from '../domain/ports/store.ts';
 import type {
+  AskedRelease,
   ConfigChanges,
   InsideChanges,
   KnownEvidence,
@@ -39,19 +40,19 @@ export interface ApprovalEvidenceParts {
   readonly log: Pick<Logger, 'warn'>;
 }
 
-/** For one look; whatever takes longer goes on, and is there at a later look. */
-const LOOK_LIMIT_MS = 5_000;
-const COMPARISON_PATIENCE_MS = 2_000;
+/** For one look, which a chat must have answered within three seconds; what takes longer is there at a later look. */
+const LOOK_LIMIT_MS = 2_500;
+const COMPARISON_PATIENCE_MS = 1_500;
 const COMPARISON_LIMIT_MS = 120_000;
 /** Shown of each list; `kiln images diff` has them all. */
 const MOST_SHOWN = 50;
 /** Looked into for one approval. */
-const MOST_IMAGES = 50;
+const MOST_RELEASES = 50;
 const FOR_EVER = { answerMs: Number.POSITIVE_INFINITY, failureMs: 60_000, most: 500 };
 /** A name that leads nowhere is searched for in the whole catalogue: not at every look. */
 const ONLY_FAILURES = { answerMs: 0, failureMs: 10_000, most: 100 };
 
-const NOT_LOOKED_INTO = `Of one approval, the first ${MOST_IMAGES} images are looked into: see kiln plan.`;
+const NOT_LOOKED_INTO = `Of one approval, the first ${MOST_RELEASES} releases are looked into: see kiln plan.`;
 
 interface Serving {
   readonly release: ReleaseWithState;
@@ -81,12 +82,15 @@ export class ApprovalEvidence {
     this.#resolved = new KeptAnswers(parts.clock, FOR_EVER);
   }
 
-  /** Of each image, in their order; it never rejects. */
-  of(images: readonly string[], environment: string | undefined): Promise<readonly ReleaseEvidence[]> {
+  /** Of each image in each environment, in their order; it never rejects. */
+  of(images: readonly string[], environments: readonly string[]): Promise<readonly ReleaseEvidence[]> {
+    const everywhere = images.flatMap((image): AskedRelease[] =>
+      environments.length === 0 ? [{ image }] : environments.map((environment) => ({ image, environment })),
+    );
     return Promise.all(
-      images.map(async (asked, at) => {
-        if (at >= MOST_IMAGES) return { asked, known: false, why: NOT_LOOKED_INTO };
-        const evidence = this.#within(LOOK_LIMIT_MS, this.#gather(asked, environment));
+      everywhere.map(async (asked, at) => {
+        if (at >= MOST_RELEASES) return { asked, known: false, why: NOT_LOOKED_INTO };
+        const evidence = this.#within(LOOK_LIMIT_MS, this.#gather(asked));
         return { asked, ...(await this.#part(evidence)) };
       }),
     );
@@ -97,9 +101,9 @@ export class ApprovalEvidence {
     await this.#comparing;
   }
 
-  async #gather(asked: string, where: string | undefined): Promise<KnownEvidence> {
+  async #gather({ image: reference, environment: where }: AskedRelease): Promise<KnownEvidence> {
     const { store, verdict } = this.#parts;
-    const image = await this.#named.get(asked, () => resolveImage(store, asked));
+    const image = await this.#named.get(reference, () => resolveImage(store, reference));
     const held = (await store.channels.list(image.component)).filter((move) => move.image === image.id);
     const ofImage = {
       image: evidentImage(image),
@@ -139,13 +143,14 @@ export class ApprovalEvidence {
   ): Promise<Pick<KnownEvidence, 'replaces' | 'tags' | 'inside' | 'config' | 'settings'>> {
     const changes = this.#releaseChanges(image, environment, serving?.release);
     const config = await this.#part(changes.then((found) => found.config));
+    const settings = await this.#part(changes.then((found) => ({ items: found.settings })));
     if (serving === undefined) return { replaces: { kind: 'nothing', environment }, config };
     return {
       replaces: replacedBy(serving),
       ...(serving.image && { tags: tagDifferences(serving.image, image) }),
       inside: await this.#part(this.#inside(serving, image)),
       config,
-      settings: await this.#part(changes.then(({ settings }) => ({ items: settings }))),
+      settings,
     };
   }
 

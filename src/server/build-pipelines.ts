@@ -134,7 +134,7 @@ export async function buildPipelines(
     home,
     heldUpBy: async (key, waiting) => workerJobs.heldUpBy(key) ?? deploymentHeldUpBy(pauses, waiting),
     lastSaid: (execution, task) => taskLogs.lastLine(execution, task),
-    evidenceFor: (images, environment) => evidence.of(images, environment),
+    evidenceFor: (images, environments) => evidence.of(images, environments),
     store: store.executions,
     events: store.events,
     machines: executor.machines,

@@ -154,7 +154,7 @@ describe('approve', () => {
   it('is the answer of the role that is asked, and of nobody else', async () => {
     const directory = await component('asked', {
       Admin: task('approve', { role: 'admin' }, { Next: 'Live' }),
-      Live: task('approve', { environment: 'live/local', image: 'asked:proven' }),
+      Live: task('approve', { environment: ['live/local', 'live/uk'], image: 'asked:proven' }),
     });
     const { id } = await kiln.json<Execution>('pipeline', 'run', directory, '--detach');
     const says = (text: string) =>
@@ -173,11 +173,17 @@ describe('approve', () => {
     // What cannot be found out of its image is evidence, too.
     await says('The channel proven of asked holds nothing.');
     expect(await answerOf('elsewhere', 'deployer', ['stage/*'])).toBe(403);
+    expect(await answerOf('in-one', 'deployer', ['live/uk'])).toBe(403);
     expect((await show(id)).status).toBe('RUNNING');
     expect(await answerOf('there', 'deployer', ['live/*'])).toBe(200);
     expect(await ended(id)).toMatchObject({
       status: 'SUCCEEDED',
-      output: { approved: true, by: 'there', why: 'as there', releases: [{ asked: 'asked:proven' }] },
+      output: {
+        approved: true,
+        by: 'there',
+        why: 'as there',
+        releases: [{ environment: 'live/local' }, { image: 'asked:proven', unknown: expect.any(String) }],
+      },
     });
   });
 

@@ -18,7 +18,12 @@ const PIPELINE = {
       Choices: [{ Variable: '$.trigger.kind', StringEquals: 'pull-request', Next: 'Ask' }],
       Default: 'Approve',
     },
-    Approve: { Type: 'Task', Resource: 'approve', Parameters: { message: 'go on?' }, End: true },
+    Approve: {
+      Type: 'Task',
+      Resource: 'approve',
+      Parameters: { message: 'go on?', image: 'shop@9.9.9' },
+      End: true,
+    },
     Ask: {
       Type: 'Task',
       Resource: 'approve',
@@ -212,6 +217,8 @@ describe('a slash command of Slack', () => {
     const [id = ''] = /exec-[0-9a-f]+/.exec(started.text ?? '') ?? [];
     expect(await slash('start shop at main', { id: 'once' })).toEqual(started);
     await until('it waits', async () => (await slash(`why ${id}`)).text?.includes('to approve') ?? false);
+    // With the evidence, as on a terminal.
+    expect((await slash(`why ${id}`)).text).toContain('There is no image shop@9.9.9.');
     expect((await slash('list', { user: 'U0VIEWER' })).text).toBe(`shop RUNNING ${id}`);
     expect(await kiln.json('pipeline', 'show', id)).toMatchObject({
       input: { trigger: { kind: 'chat', by: 'anna' } },

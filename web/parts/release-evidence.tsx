@@ -1,12 +1,13 @@
 /** What an approval shows of one image: what it replaces, what speaks for and against it, what it changes. */
 import type { ComponentChildren } from 'preact';
-import type { Evidence } from '../../src/api/evidence-text.ts';
+import type { Answer } from '../../src/api/contract.ts';
 import { placeOf } from '../place.ts';
 import { CheckResults, Verdict } from './check-results.tsx';
 import { FileChanges, Pairs } from './differences.tsx';
 import { sizeText } from './size.ts';
 import { Ago } from './time.tsx';
 
+export type Evidence = NonNullable<Answer<'executions.get'>['waits'][number]['releases']>[number];
 type Known = Extract<Evidence, { readonly known: true }>;
 type Unknown = { readonly known: false; readonly why: string };
 
@@ -18,7 +19,7 @@ export function ReleaseEvidence({ evidence }: { evidence: Evidence }) {
   if (!evidence.known) {
     return (
       <div class="evidence">
-        <h4>{evidence.asked}</h4>
+        <h4>{[evidence.asked.image, evidence.asked.environment].filter(Boolean).join(' → ')}</h4>
         <NotKnown why={evidence.why} />
       </div>
     );

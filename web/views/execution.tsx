@@ -180,7 +180,7 @@ function Waiting({ id, waiting }: { id: string; waiting: Execution['waits'][numb
       <h3>{state}</h3>
       <p>{text}</p>
       {releases?.map((one) => (
-        <ReleaseEvidence key={one.asked} evidence={one} />
+        <ReleaseEvidence key={`${one.asked.image} ${one.asked.environment}`} evidence={one} />
       ))}
       {releases?.length === 0 && <p class="empty">No image is to be released.</p>}
       {evidence !== undefined && <pre>{JSON.stringify(evidence, null, 2)}</pre>}

@@ -2,9 +2,9 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Answer } from '../../api/contract.ts';
-import { evidenceText } from '../../api/evidence-text.ts';
 import { EXIT } from '../../api/failures.ts';
 import { KilnError } from '../../domain/errors.ts';
+import { evidenceText } from '../../domain/evidence-text.ts';
 import { askParameters } from '../ask-parameters.ts';
 import { answer, type Context, choiceFlag, hint, isSet, numberFlag, textFlag } from '../context.ts';
 import { untilEnded } from '../ended-work.ts';

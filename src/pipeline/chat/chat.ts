@@ -5,6 +5,7 @@
  */
 import type { Actor } from '../../domain/audit.ts';
 import { KilnError } from '../../domain/errors.ts';
+import { evidenceText } from '../../domain/evidence-text.ts';
 import type { ExecutionStore } from '../../domain/ports/executions.ts';
 import type { TriggerStore } from '../../domain/ports/triggers.ts';
 import type { PipelineSource } from '../../domain/trigger.ts';
@@ -14,6 +15,8 @@ import type { Waits } from '../why.ts';
 import { CHAT_HELP, type ChatWish } from './chat-wish.ts';
 
 const MOST_LISTED = 10;
+/** Of what an execution waits for, with the evidence of its approvals. */
+const MOST_LINES = 60;
 
 export interface ChatParts {
   readonly sources: Pick<Sources, 'ask'>;
@@ -98,6 +101,12 @@ async function open({ executions }: ChatParts): Promise<string> {
 async function why({ pipelines }: ChatParts, id: string): Promise<string> {
   const { record, waits, error, cause } = await pipelines.show(id);
   const ended = [error, cause].filter((text) => text !== undefined).join(': ');
-  const lines = waits.map(({ state, text }) => (state === '' ? text : `${state} ${text}`));
-  return [`${record.pipeline} ${record.status}${ended === '' ? '' : `: ${ended}`}`, ...lines].join('\n');
+  const lines = waits.flatMap(({ state, text, releases = [] }) => [
+    state === '' ? text : `${state} ${text}`,
+    ...releases.flatMap(evidenceText),
+  ]);
+  const shown = lines.slice(0, MOST_LINES);
+  if (lines.length > shown.length)
+    shown.push(`…and ${lines.length - shown.length} lines more: kiln pipeline why ${id}`);
+  return [`${record.pipeline} ${record.status}${ended === '' ? '' : `: ${ended}`}`, ...shown].join('\n');
 }

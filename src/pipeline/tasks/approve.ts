@@ -9,13 +9,18 @@ const LONGEST_SECONDS = 366 * DAY;
 
 /** A release train of every component there is. */
 const MOST_IMAGES = 1_000;
+const MOST_ENVIRONMENTS = 50;
 
 const shape = z.strictObject({
   /** What is asked. */
   message: z.string('a text').min(1, 'a text').optional(),
-  /** Whoever answers must be allowed to change it. */
-  environment: environment.optional(),
-  /** What is to be released there, one or several: whoever decides is shown what each changes. */
+  /** One or several; whoever answers must be allowed to change each. */
+  environment: z
+    .union([environment, z.array(environment).min(1).max(MOST_ENVIRONMENTS)], {
+      error: 'an environment, such as stage/uk, or a list of at most fifty',
+    })
+    .optional(),
+  /** What is to be released there, one or several: whoever decides is shown what each changes in each. */
   image: z
     .union([image, z.array(image).max(MOST_IMAGES)], 'an image, or a list of at most a thousand')
     .optional(),

@@ -1,14 +1,13 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { componentName, environmentName, type ImageId } from '../domain/ids.ts';
-import { type Evidence, evidenceText } from './evidence-text.ts';
+import { evidenceText } from './evidence-text.ts';
+import { componentName, environmentName, type ImageId } from './ids.ts';
+import type { KnownEvidence, ReleaseEvidence } from './release-evidence.ts';
 
-type Known = Extract<Evidence, { readonly known: true }>;
-
-function known(more: Partial<Known> = {}): Known {
+function known(more: Partial<KnownEvidence> = {}): ReleaseEvidence {
   return {
     known: true,
-    asked: 'shop:proven',
+    asked: { image: 'shop:proven' },
     image: {
       id: 'image-2' as ImageId,
       component: componentName('shop'),
@@ -76,8 +75,8 @@ test('says why where something is not known, and never nothing', () => {
     const text = evidenceText(known({ [part]: { known: false, why } })).join('\n');
     expect(text).toMatch(new RegExp(`${part} +not known: the disk is full`));
   }
-  expect(evidenceText({ known: false, asked: 'shop@9', why })).toEqual([
-    'shop@9: nothing is known of it: the disk is full',
+  expect(evidenceText({ known: false, asked: { image: 'shop@9', environment: 'live/uk' }, why })).toEqual([
+    'shop@9 to live/uk: nothing is known of it: the disk is full',
   ]);
 });
 

@@ -1,11 +1,8 @@
 /** The evidence of an approval as plain lines, for a terminal as for a chat: no colours, no markup. Pure. */
-import { sizeText } from '../domain/size-text.ts';
-import type { Answer } from './contract.ts';
-
-export type Evidence = NonNullable<Answer<'executions.get'>['waits'][number]['releases']>[number];
-type Known = Extract<Evidence, { readonly known: true }>;
-type Unknown = { readonly known: false; readonly why: string };
-type Difference = NonNullable<Known['tags']>[number];
+import type { Difference } from './difference.ts';
+import type { CheckResult } from './image.ts';
+import type { AskedRelease, KnownEvidence, Part, ReleaseEvidence, ScanEvidence } from './release-evidence.ts';
+import { sizeText } from './size-text.ts';
 
 /** Of each list; the rest is counted. */
 const MOST_LINES = 20;
@@ -16,8 +13,9 @@ const COMMIT_LETTERS = 12;
 type Row = readonly [about: string, text: string];
 
 /** First what it is, then what speaks for and against it, indented. */
-export function evidenceText(release: Evidence): readonly string[] {
-  if (!release.known) return [`${release.asked}: nothing is known of it: ${release.why}`].map(printable);
+export function evidenceText(release: ReleaseEvidence): readonly string[] {
+  if (!release.known)
+    return [`${askedText(release.asked)}: nothing is known of it: ${release.why}`].map(printable);
   const rows = [...standing(release), ...changes(release)];
   return [headline(release), ...rows.map(([about, text]) => `  ${about.padEnd(9)} ${text}`)].map(printable);
 }
@@ -28,7 +26,11 @@ function printable(line: string): string {
   return text.length > MOST_LETTERS ? `${text.slice(0, MOST_LETTERS)}…` : text;
 }
 
-function headline({ image, replaces }: Known): string {
+function askedText({ image, environment }: AskedRelease): string {
+  return environment === undefined ? image : `${image} to ${environment}`;
+}
+
+function headline({ image, replaces }: KnownEvidence): string {
   const named = `${image.component} ${versionText(image)}`;
   switch (replaces.kind) {
     case 'unasked':
@@ -44,15 +46,15 @@ function headline({ image, replaces }: Known): string {
   }
 }
 
-function versionText({ version, commit }: Pick<Known['image'], 'version' | 'commit'>): string {
+function versionText({ version, commit }: Pick<KnownEvidence['image'], 'version' | 'commit'>): string {
   return commit === undefined ? version : `${version} (${commit.slice(0, COMMIT_LETTERS)})`;
 }
 
-function standing({ refused, checks, scan, channels }: Known): readonly Row[] {
+function standing({ refused, checks, scan, channels }: KnownEvidence): readonly Row[] {
   return [
     ...(refused === undefined ? [] : [['refused', refused] as const]),
     ...(checks.length === 0 ? [['checks', 'it was never checked'] as const] : checks.flatMap(checkRows)),
-    ...partRows('scan', scan, (found) => {
+    ...partRows<ScanEvidence>('scan', scan, (found) => {
       if (!found.scanned) return [['scan', 'it was never scanned']];
       const { passed, blocking, waived, noted } = found;
       const counts = `${blocking.count} not allowed, ${waived} waived, ${noted} noted`;
@@ -65,14 +67,7 @@ function standing({ refused, checks, scan, channels }: Known): readonly Row[] {
   ];
 }
 
-function checkRows({
-  kind,
-  where,
-  passed,
-  passedCount,
-  failedCount,
-  failures,
-}: Known['checks'][number]): readonly Row[] {
+function checkRows({ kind, where, passed, passedCount, failedCount, failures }: CheckResult): readonly Row[] {
   const counts = `${passedCount} passed, ${failedCount} failed`;
   return [
     ['check', `${kind} at ${where}: ${passed ? 'passed' : 'FAILED'} (${counts})`],
@@ -80,7 +75,7 @@ function checkRows({
   ];
 }
 
-function changes(evidence: Known): readonly Row[] {
+function changes(evidence: KnownEvidence): readonly Row[] {
   const { image, replaces, config, settings, inside, tags } = evidence;
   const before = replaces.kind === 'release' ? replaces.sizeBytes : undefined;
   const size = sizeText(image.sizeBytes);
@@ -114,9 +109,9 @@ function changes(evidence: Known): readonly Row[] {
 }
 
 /** Nothing of what does not apply; why, of what could not be found out. */
-function partRows<Value extends { readonly known: true }>(
+function partRows<Value extends object>(
   about: string,
-  part: Value | Unknown | undefined,
+  part: Part<Value> | undefined,
   rows: (value: Value) => readonly Row[],
 ): readonly Row[] {
   if (part === undefined) return [];
