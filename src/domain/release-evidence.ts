@@ -75,9 +75,9 @@ export interface KnownEvidence {
   /** That hold it now. */
   readonly channels: readonly ChannelName[];
   readonly replaces: Replaced;
-  /** Why a deployment would be refused as things stand: it is revoked, or no channel that the environment asks for has held it. */
+  /** Why a deployment would be refused as things stand: it is revoked, was never promoted, or lacks configuration. */
   readonly refused?: string | undefined;
-  /** Absent where nothing runs that it could be compared with, or its image has been swept. */
+  /** Beside version, commit and time; absent where nothing runs to compare with, or its image has been swept. */
   readonly tags?: readonly Difference[] | undefined;
   /** Absent where nothing runs that it could be compared with. */
   readonly inside?: Part<InsideChanges> | undefined;

@@ -140,7 +140,11 @@ test('what would fail is evidence: a missing key, a swept image, no such image, 
   const lacking = [imageOf(1), imageOf(2, { required: ['db_url'] })];
   expect(await look({ images: lacking, serving: FORMER })).toMatchObject({
     known: true,
+    refused: expect.stringContaining('proven'),
     config: { known: false, why: expect.stringContaining('"db_url"') },
+  });
+  expect(await look({ images: lacking }, imageOf(2).id, 'stage/uk')).toMatchObject({
+    refused: expect.stringContaining('"db_url"'),
   });
   expect(await look({ images: [imageOf(2)], serving: FORMER })).toMatchObject({
     replaces: { kind: 'release', number: 3 },

@@ -52,6 +52,9 @@ const FOR_EVER = { answerMs: Number.POSITIVE_INFINITY, failureMs: 60_000, most: 
 /** A name that leads nowhere is searched for in the whole catalogue: not at every look. */
 const ONLY_FAILURES = { answerMs: 0, failureMs: 10_000, most: 100 };
 
+/** Tags of what the evidence says of an image itself. */
+const SHOWN_APART: ReadonlySet<string> = new Set(['version', 'created-at', 'git.sha']);
+
 const NOT_LOOKED_INTO = `Of one approval, the first ${MOST_RELEASES} releases are looked into: see kiln plan.`;
 
 interface Serving {
@@ -114,11 +117,14 @@ export class ApprovalEvidence {
     if (where === undefined) return { ...ofImage, replaces: { kind: 'unasked' } };
     const environment = environmentName(where);
     const { channel } = resolveEnvironment(image.definition, environment);
-    const refusal = await releaseRefusal(store.channels, image, environment, channel);
+    const serving = await this.#serving(image.component, environment);
+    const refusal =
+      (await releaseRefusal(store.channels, image, environment, channel)) ??
+      (await this.#unresolvable(image, environment, serving?.release));
     return {
       ...ofImage,
       ...present({ refused: refusal?.message }),
-      ...(await this.#against(image, environment, await this.#serving(image.component, environment))),
+      ...(await this.#against(image, environment, serving)),
     };
   }
 
@@ -147,11 +153,23 @@ export class ApprovalEvidence {
     if (serving === undefined) return { replaces: { kind: 'nothing', environment }, config };
     return {
       replaces: replacedBy(serving),
-      ...(serving.image && { tags: tagDifferences(serving.image, image) }),
+      ...(serving.image && {
+        tags: tagDifferences(serving.image, image).filter(({ key }) => !SHOWN_APART.has(key)),
+      }),
       inside: await this.#part(this.#inside(serving, image)),
       config,
       settings,
     };
+  }
+
+  /** What its configuration lacks there; undefined: nothing, or nothing that is known. */
+  async #unresolvable(
+    image: Image,
+    environment: EnvironmentName,
+    from: ReleaseWithState | undefined,
+  ): Promise<KilnError | undefined> {
+    const error = await this.#releaseChanges(image, environment, from).then(() => undefined, asKilnError);
+    return error?.code === 'internal' ? undefined : error;
   }
 
   /** Fails as a deployment would: where a key is missing, or a template cannot be rendered. */
