@@ -105,9 +105,10 @@ export class Pipelines {
     const { text, name, component } = wish.definition ?? (await this.#text(wish, await describe(directory)));
     const read = await readPipeline(text, name, { resources: RESOURCES });
     const { machine, parameters, concurrency } = read;
-    // What the file says of others holds however it was started.
-    const { group, onOpen = 'queue' } = concurrency ?? wish;
-    const priority = wish.priority ?? read.priority ?? 0;
+    // What the file says of others holds however it was started; but no stranger's change holds them up, or ends them.
+    const isStrangers = facts?.trigger?.trusted === false;
+    const { group, onOpen = 'queue' } = (isStrangers ? undefined : concurrency) ?? wish;
+    const priority = wish.priority ?? (isStrangers ? undefined : read.priority) ?? 0;
     const values = parameterValues(parameters, jsonObject(wish.parameters));
     const id = starter.id ?? `exec-${newId()}`;
     const input = {

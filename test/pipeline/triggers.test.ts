@@ -101,9 +101,13 @@ function server() {
   return { git, mirrors, workspaces, pipelines, machines, inbox, keeper, sources, starts };
 }
 
+/** Of pipelines that nobody from outside may hold up. */
+const LIVE = { Concurrency: { group: 'live', onOpen: 'newest' }, Priority: 9 };
+
 /** A pipeline of one state, whose name tells whose it is. */
-function definition(state: string, triggers: object): string {
+function definition(state: string, triggers: object, more: object = {}): string {
   return JSON.stringify({
+    ...more,
     Triggers: triggers,
     StartAt: state,
     States: { [state]: { Type: 'Pass', End: true } },
@@ -122,7 +126,7 @@ async function settled(count: number) {
 it('runs a fork’s change by the repository’s own pipeline, without rights, on a retry by an admin too', async () => {
   const remote = new GitRemote(directory, 'forked');
   remote.commit('first', {
-    'microtica.yaml': `{"Pipeline": ${definition('Own', { pullRequest: { forks: true } })}}`,
+    'microtica.yaml': `{"Pipeline": ${definition('Own', { pullRequest: { forks: true } }, LIVE)}}`,
     'a.txt': '1',
   });
   remote.push();
@@ -157,6 +161,8 @@ it('runs a fork’s change by the repository’s own pipeline, without rights, o
     pipeline: 'shop',
     createdBy: 'alice',
     rights: { role: 'viewer', environments: [] },
+    group: `${source.id} pull request 7`,
+    priority: 0,
     input: { commit: { sha: fork }, trigger: { kind: 'pull-request', by: 'mallory', trusted: false } },
   });
   expect((await machines.get(record?.definition ?? '')).StartAt).toBe('Own');
@@ -193,7 +199,7 @@ it('refuses every task of Kiln’s own to who may change nothing', async () => {
 
 it('starts one execution for an event, wherever a crash cuts it', async () => {
   const remote = new GitRemote(directory, 'crashing');
-  remote.commit('first', { 'pipeline.yaml': definition('Own', { push: {} }) });
+  remote.commit('first', { 'pipeline.yaml': definition('Own', { push: {}, onOpen: 'newest' }) });
   remote.push();
   const { sources, starts } = server();
   const source = await sources.watch({ at: remote.url, parameters: {} }, OWNER, by, signal);
@@ -212,7 +218,17 @@ it('starts one execution for an event, wherever a crash cuts it', async () => {
   expect(page.items).toMatchObject([
     { input: { commit: { sha: commit, branch: 'main' }, trigger: { by: 'bob' } } },
   ]);
-  await sources.pushed(source.id, [{ before: commit, after: zero, ref: 'refs/heads/main' }], 'bob', 'hook');
+  // A newer push to the branch ends what is open of it, and of no other.
+  await store.triggers.settle(taken.number, outcome, by);
+  const third = remote.commit('third');
+  remote.push();
+  await sources.pushed(source.id, [{ before: commit, after: third, ref: 'refs/heads/main' }], 'bob', 'hook');
+  const [newer] = await store.triggers.waiting(9);
+  if (newer === undefined) throw new Error('nothing was taken');
+  await actOn(starts, newer, signal);
+  const superseded = { body: { error: 'Kiln.Superseded' } };
+  expect(await store.executions.signals(page.items[0]?.id ?? '')).toMatchObject([superseded]);
+  await sources.pushed(source.id, [{ before: third, after: zero, ref: 'refs/heads/main' }], 'bob', 'hook');
   expect(await store.triggers.heads(source.id)).toEqual([]);
 });
 

@@ -74,6 +74,10 @@ it("a state's heartbeat is the server's until its job begins, and then its worke
     timeoutSeconds: 60,
   };
   const stop = new AbortController();
+  const strange = { ...call, rights: { role: 'viewer', environments: [] } } as const;
+  await expect(
+    jobs.run({ ...wish, secrets: { TOKEN: 'token' } }, ['far'], strange, stop.signal),
+  ).rejects.toMatchObject({ code: 'auth.denied' });
   const running = jobs.run(wish, ['far'], call, stop.signal);
   await vi.advanceTimersByTimeAsync(9_500);
   expect(beats).toBe(9);
