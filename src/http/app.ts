@@ -42,6 +42,7 @@ import { passwordAsBearer, serveTerraform } from './terraform.ts';
 import { serveTokens } from './tokens.ts';
 import { receiveWebhooks, serveWebhooks } from './webhooks.ts';
 import { serveWorkers } from './workers.ts';
+import { passJobsOn } from './workers-elsewhere.ts';
 
 export interface App {
   /** What an HTTP server calls with each request. */
@@ -88,6 +89,7 @@ export function createApp(httpParts: HttpParts): App {
     await next();
   });
   serveDocuments(app, parts, metrics);
+  passJobsOn(app, parts);
   serveOperations(new Operations(app, parts), parts, codes);
   app.notFound((context) => {
     const missing = new KilnError('not-found', `There is nothing at ${context.req.path.slice(0, 200)}.`, {

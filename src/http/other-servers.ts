@@ -2,6 +2,7 @@
  * Asks another server of the same store for what only that one has, on behalf of a caller and with the caller's own
  * token, so that nobody reads there what they may not read here. One hop: whoever is asked so asks nobody else.
  */
+import { createHash, randomUUID } from 'node:crypto';
 import { createClient } from '../api/client.ts';
 import type { Answer, Call } from '../api/contract.ts';
 import { errorOfProblem } from '../api/failures.ts';
@@ -15,6 +16,10 @@ import type { HttpParts } from './parts.ts';
 import { PASSED_TO } from './passed-to.ts';
 
 const ANSWER_LIMIT_MS = 10_000;
+/** A server packs a source, or fetches an artifact from its bucket, before it answers. */
+const PASS_LIMIT_MS = 610_000;
+/** Of an answer that is passed on. */
+const HEADERS = ['content-type', 'retry-after', 'idempotency-replayed', 'www-authenticate'];
 /** Whoever streams sends a heartbeat every 15 s. */
 const SILENCE_LIMIT_MS = 45_000;
 
@@ -31,19 +36,21 @@ export class OtherServers {
     id: string,
     name: Name,
     input: Call<Name>,
-    { sent, signal }: Pick<Caller, 'sent' | 'signal'>,
+    { sent, signal, attempt }: Pick<Caller, 'sent' | 'signal' | 'attempt'>,
+    waitSeconds = 0,
   ): Promise<Answer<Name>> {
     const server = await this.#living(id);
     const client = createClient({
-      transport: (request, limit) => this.#ask(server, request, limit),
+      transport: (request, limit) => this.#ask(server, request, limit, waitSeconds),
       url: server.url,
       token: sent.token,
       patienceMs: 0,
       now: () => this.#parts.clock.monotonic(),
       sleep: (ms, limit) => this.#parts.clock.sleep(ms, limit),
-      newKey: () => '', // of writes, of which none is passed on
+      // This server holds the caller's key meanwhile: the other one has another, which is the same for the same call.
+      newKey: () => (attempt === undefined ? randomUUID() : hashOf(attempt.key, id, name)),
     });
-    return await client.call(name, input, { signal });
+    return await client.call(name, input, { signal, waitSeconds });
   }
 
   /** What the caller itself asked for, as that server sends it; resolves once it has begun to. Fails as `call` does. */
@@ -68,9 +75,42 @@ export class OtherServers {
     throw errorOfProblem(answer.status, parsed(await answer.text()));
   }
 
-  async #ask(server: KnownServer, request: TransportRequest, signal?: AbortSignal) {
+  /** The call as it came, its body and all, and the answer as it comes. Fails as `call` does. */
+  async pass(id: string, request: Request, closing: AbortSignal): Promise<Response> {
+    const server = await this.#living(id);
+    const { pathname, search } = new URL(request.url);
+    const headers = new Headers(request.headers);
+    for (const name of ['host', 'connection', 'content-length', 'transfer-encoding']) headers.delete(name);
+    headers.set(PASSED_TO, server.id);
+    const signal = AbortSignal.any([request.signal, closing, AbortSignal.timeout(PASS_LIMIT_MS)]);
+    const { method, body } = request;
+    try {
+      const whole = { method, headers, signal, ...(body !== null && { body, duplex: 'half' as const }) };
+      const answer = await fetch(server.url + pathname + search, whole);
+      const passed = HEADERS.flatMap((name) => {
+        const value = answer.headers.get(name);
+        return value === null ? [] : [[name, value] as [string, string]];
+      });
+      return new Response(answer.body, { status: answer.status, headers: passed });
+    } catch (thrown) {
+      if (signal.aborted) throw thrown;
+      throw gone(server, server.seenAtMs, thrown);
+    }
+  }
+
+  /** Those that live, but for this one. */
+  async living(): Promise<readonly string[]> {
+    const { servers, clock } = this.#parts;
+    const known = await servers.list();
+    const nowMs = clock.now();
+    const living = known.filter((one) => one.id !== servers.id && goneSinceMs(one, nowMs) === undefined);
+    return living.map(({ id }) => id);
+  }
+
+  async #ask(server: KnownServer, request: TransportRequest, signal?: AbortSignal, waitSeconds = 0) {
     const headers = { ...request.headers, [PASSED_TO]: server.id };
-    const limits = { headersTimeoutMs: ANSWER_LIMIT_MS, silenceTimeoutMs: SILENCE_LIMIT_MS };
+    const headersTimeoutMs = ANSWER_LIMIT_MS + waitSeconds * 1_000;
+    const limits = { headersTimeoutMs, silenceTimeoutMs: SILENCE_LIMIT_MS };
     try {
       return await this.#send({ ...request, headers, ...limits }, signal);
     } catch (thrown) {
@@ -98,6 +138,10 @@ export class OtherServers {
       },
     );
   }
+}
+
+function hashOf(...parts: readonly string[]): string {
+  return createHash('sha256').update(parts.join(' ')).digest('hex');
 }
 
 /** Undefined: it is no JSON. */

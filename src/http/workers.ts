@@ -1,15 +1,29 @@
 /** Jobs for workers on other machines: taken, begun, kept, logged, ended, and what travels with them. */
 import { assertProtocol } from '../pipeline/workers/protocol.ts';
 import type { Operations } from './operations.ts';
+import { OtherServers } from './other-servers.ts';
 import type { HttpParts } from './parts.ts';
 import { present } from './views.ts';
+import { takeAnywhere } from './workers-elsewhere.ts';
 
-export function serveWorkers(operations: Operations, { workerJobs }: HttpParts): void {
+export function serveWorkers(operations: Operations, parts: HttpParts): void {
+  const { workerJobs } = parts;
+  const others = new OtherServers(parts);
   operations.json(
     'workers.take',
-    async ({ body: { worker, protocol, labels, waitSeconds } }, { signal }) => {
+    async ({ body }, caller) => {
+      const { worker, protocol, labels, waitSeconds } = body;
       assertProtocol(protocol);
-      const job = await workerJobs.take(worker, labels, waitSeconds * 1_000, signal);
+      const here = async (waitMs: number, signal: AbortSignal) => {
+        const given = await workerJobs.take(worker, labels, waitMs, signal);
+        return given && { ...given };
+      };
+      const waitHere = (signal: AbortSignal) => here(waitSeconds * 1_000, signal);
+      const release = async ({ id, lease }: Record<'id' | 'lease', string>) => workerJobs.release(id, lease);
+      const job = caller.sent.isPassedOn
+        ? await waitHere(caller.signal)
+        : ((await here(0, caller.signal)) ??
+          (await takeAnywhere(others, body, caller, { take: waitHere, release })));
       return job === undefined ? {} : { job: { ...job } };
     },
     // The values of secrets are in it: it is given once, and a worker that did not get it loses it to the next.

@@ -5,6 +5,7 @@ import type { Effect, Execution, ReadItems, RunTask, WriteResults } from './asl/
 import type { Held } from './held.ts';
 import type { MapTransfers } from './items/map-transfers.ts';
 import { transferEnd, transferTask } from './items/transfer-task.ts';
+import { lostCause, lostTask } from './lost-task.ts';
 import type { RunningTasks } from './running-tasks.ts';
 import type { EventPart } from './stored-state.ts';
 import { OUTCOME_UNKNOWN, type SourceHere, type Task, type TaskCall } from './task.ts';
@@ -65,8 +66,15 @@ export class TaskEffects {
     const { running, tell } = this.#parts;
     const wait = taskWait(execution, effect.task);
     if (wait?.submitted || held.awaitsNews(effect.task) || running.isRunning(held.key(effect.task))) return;
-    if (wait?.started && this.#taskFor(effect)?.repeat === 'never') {
-      const cause = `The server that ran ${effect.state} ended before the task did; what it has done is not known.`;
+    const task = this.#taskFor(effect);
+    if (wait?.started && task?.repeat === 'never') {
+      const outlivesMs = task.outlivesServerMs?.(effect.arguments) ?? 0;
+      if (outlivesMs > 0) {
+        const call = this.#callOf(held, execution, effect, true);
+        running.begin(lostTask(task, outlivesMs), call, (end) => tell(held, end));
+        return;
+      }
+      const cause = lostCause(effect.state);
       tell(held, { type: 'taskFailed', task: effect.task, error: OUTCOME_UNKNOWN, cause });
       return;
     }
@@ -118,7 +126,7 @@ export class TaskEffects {
   }
 
   #runTask(held: Held, execution: Execution, request: RunTask, again: boolean): void {
-    const { running, tell, tellDurably } = this.#parts;
+    const { running, tell } = this.#parts;
     const { task: id, resource } = request;
     const task = this.#taskFor(request);
     if (task === undefined || task.notYet !== undefined) {
@@ -126,7 +134,14 @@ export class TaskEffects {
       tell(held, { type: 'taskFailed', task: id, error: 'States.Runtime', cause });
       return;
     }
-    const call: TaskCall = {
+    const call = this.#callOf(held, execution, request, again);
+    running.begin(this.#atSource(task, execution), call, (end) => tell(held, end));
+  }
+
+  #callOf(held: Held, execution: Execution, request: RunTask, again: boolean): TaskCall {
+    const { tell, tellDurably } = this.#parts;
+    const { task: id } = request;
+    return {
       key: held.key(id),
       execution: held.id,
       pipeline: held.pipeline,
@@ -140,7 +155,6 @@ export class TaskEffects {
       begins: () => tellDurably(held, { type: 'taskStarted', task: id }),
       beat: () => tell(held, { type: 'taskHeartbeat', task: id }),
     };
-    running.begin(this.#atSource(task, execution), call, (end) => tell(held, end));
   }
 
   #atSource(task: Task, { input }: Execution): Task {

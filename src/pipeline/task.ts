@@ -41,6 +41,11 @@ export interface Task extends TaskResource {
   readonly beginsItself?: boolean;
   /** What carries it out is elsewhere and may die by itself: it calls `TaskCall.beat`, which is done for it otherwise. */
   readonly beatsItself?: (given: Json) => boolean;
+  /**
+   * For how long what carries it out elsewhere may go on when its server has died. It is lost only after that: whoever
+   * tries it again is never at work beside it.
+   */
+  readonly outlivesServerMs?: (given: Json) => number;
   /** Takes one of the machine's places for work. */
   readonly takesPlace: boolean | ((given: Json) => boolean);
   /** Fails with TaskFailed, or KilnError, whose code is the error's name. The signal ends it. */

@@ -103,7 +103,13 @@ export async function buildPipelines(
     newId: randomUUID,
     folder: state.file('pipelines/travelling'),
   };
-  const workerJobs = new WorkerJobs({ logs: taskLogs, secrets, files, newId: randomUUID });
+  const workerJobs = new WorkerJobs({
+    logs: taskLogs,
+    secrets,
+    files,
+    newId: randomUUID,
+    server: state.id,
+  });
   await workerJobs.sweep();
   const pauses = new PauseGate({ pauses: store.pauses, events: store.events, clock: systemClock });
   const tasks = makeTasks({

@@ -89,6 +89,7 @@ function server(name: string): WorkerJobs {
       folder: path.join(stateDirectory, 'travelling'),
     },
     newId: randomUUID,
+    server: name,
     silentMs: SILENT_MS,
   });
 }

@@ -7,7 +7,7 @@ import { checkoutOf, checkoutSchema } from '../definition/trigger-declarations.t
 import { unlessStopped } from '../running-tasks.ts';
 import type { TaskCall } from '../task.ts';
 import { DAY, HOUR, taskVerb } from '../task-verb.ts';
-import { NO_WORKER_SECONDS } from '../workers/worker-jobs.ts';
+import { NO_WORKER_SECONDS, SILENT_MS } from '../workers/worker-jobs.ts';
 
 const variable = z.string().regex(/^[A-Za-z_]\w*$/, 'a name of letters, digits and _');
 const fileName = z.string().regex(/^[\w][\w.-]*$/, 'a file name');
@@ -120,6 +120,7 @@ export const cmd = taskVerb({
   beginsItself: true,
   takesPlace: (given) => !isForWorker(given),
   beatsItself: isForWorker,
+  outlivesServerMs: (given) => (isForWorker(given) ? SILENT_MS : 0),
   async run({ runCommand, runOnWorker }, wished, call, signal) {
     const { sourceLocation, source = sourceLocation, cache: caches, ...more } = wished;
     const { runsOn, environmentVariables, ...wish } = more;

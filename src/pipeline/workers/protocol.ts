@@ -20,6 +20,17 @@ export function assertProtocol(spoken: number): void {
   );
 }
 
+/** The id of a job names the server that has it. */
+export function jobId(server: string, id: string): string {
+  return `${server}.${id}`;
+}
+
+/** Undefined: it is no id of a job. */
+export function serverOfJob(id: string): string | undefined {
+  const at = id.indexOf('.');
+  return at === -1 ? undefined : id.slice(0, at);
+}
+
 /** What a worker is given. The values of secrets go to it, and nowhere else. */
 export interface Offer {
   readonly id: string;

@@ -29,6 +29,7 @@ it("a state's heartbeat is the server's until its job begins, and then its worke
     secrets: { read: async () => '' },
     files: noFiles,
     newId: () => `id-${++ids}`,
+    server: 'one',
   });
   const request: TaskCall['request'] = {
     type: 'runTask',

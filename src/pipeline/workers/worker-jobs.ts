@@ -13,7 +13,8 @@
  *   - A worker runs a job only after `begin` was answered; what it says under another lease than the job's is refused.
  *   - A state's heartbeat is its worker's: once begun, the job beats as often as there was a word of it. Before that the
  *     server itself keeps it, and beats.
- *   - Jobs are in this server's memory: they end with it, and its executions say what became of them.
+ *   - Jobs are in this server's memory: they end with it. Whoever goes on with the execution takes the job for lost only
+ *     when its worker has surely ended it.
  */
 import { rm } from 'node:fs/promises';
 import { KilnError } from '../../domain/errors.ts';
@@ -25,9 +26,10 @@ import { mayChange, secretValues } from '../commands/secret-values.ts';
 import { beatPauseMs, unlessStopped } from '../running-tasks.ts';
 import { OUTCOME_UNKNOWN, type TaskCall, TaskFailed } from '../task.ts';
 import { type ArrivingPiece, JobFiles, type JobFilesParts } from './job-files.ts';
-import type { ArtifactPiece, JobEnd, Offer } from './protocol.ts';
+import { type ArtifactPiece, type JobEnd, jobId, type Offer } from './protocol.ts';
 
-const SILENT_MS = 15_000;
+/** A worker that has not been heard for so long has ended by then what it ran, see `job-run.ts`. */
+export const SILENT_MS = 15_000;
 /** No worker with the labels in so long: there is none. */
 export const NO_WORKER_SECONDS = 24 * 3_600;
 
@@ -36,6 +38,8 @@ export interface WorkerJobsParts {
   readonly secrets: Secrets;
   readonly files: JobFilesParts;
   readonly newId: () => string;
+  /** Id of this one. */
+  readonly server: string;
   /** Another one, where workers are to be found dead sooner. */
   readonly silentMs?: number;
 }
@@ -104,7 +108,7 @@ export class WorkerJobs {
     const about = { key, execution, pipeline, state, mayChange: mayChange(call) };
     const job: Job = {
       offer: {
-        id: this.#parts.newId(),
+        id: jobId(this.#parts.server, this.#parts.newId()),
         ...about,
         wish,
         sourceTravels: files.sourceTravels,
