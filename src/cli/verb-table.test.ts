@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { EXIT, FAILURES } from '../api/failures.ts';
@@ -12,6 +13,12 @@ import { ACTIONS } from './verbs/pipeline.ts';
 const root = path.resolve(import.meta.dirname, '../..');
 const cliDocument = readFileSync(path.join(root, 'docs/cli.md'), 'utf8');
 const apiDocument = readFileSync(path.join(root, 'docs/api.md'), 'utf8');
+
+const SHOP = `component: shop
+image: {kind: bundle, run: node server.js}
+service: {port: 8080}
+environments: {stage/uk: {}, live/uk: {}}
+`;
 
 async function kiln(...args: string[]): Promise<{ code: number; out: string; err: string }> {
   const out: string[] = [];
@@ -73,6 +80,38 @@ test('every option of kiln pipeline says whose it is, and is refused by the othe
   expect([code, err]).toEqual([EXIT.usage, expect.stringContaining('it is an option of watch')]);
   expect((await kiln('pipeline', 'retry', 'exec-1', '--from', 'start')).code).toBe(EXIT.unavailable);
   expect((await kiln('pipeline', 'run', 'x://y', '--at', 'main')).code).toBe(EXIT.unavailable);
+});
+
+test('kiln pipeline check tells every fault and warning as FILE:LINE:COLUMN', async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'kiln-check-'));
+  const file = path.join(folder, 'pipeline.yaml');
+  const text = (more: string) =>
+    `StartAt: A\nStates:\n  A: {Type: Task, Resource: deploy, Parameters: {component: shop, ${more}}, End: true}\n`;
+  try {
+    writeFileSync(path.join(folder, 'kiln.yaml'), SHOP);
+    writeFileSync(file, text('enviroment: 1'));
+    const bad = await kiln('pipeline', 'check', folder);
+    expect(bad).toMatchObject({ code: EXIT.usage, out: '' });
+    expect(bad.err).toMatch(/pipeline\.yaml:3:37 .*"environment" is missing/);
+    expect(bad.err).toMatch(
+      /pipeline\.yaml:3:67 .*deploy takes no "enviroment"[\s\S]*did you mean "environment"/,
+    );
+    const { error } = JSON.parse((await kiln('pipeline', 'check', file, '--json')).err);
+    expect(error.faults).toMatchObject([
+      { location: { line: 3, column: 37 } },
+      { didYouMean: 'environment' },
+    ]);
+    writeFileSync(file, text('environment: live/us'));
+    const good = await kiln('pipeline', 'check', folder);
+    expect(good.code).toBe(EXIT.ok);
+    expect(good.out).toMatch(
+      /pipeline\.yaml:3:80 .*did you mean "live\/uk"[\s\S]*nothing wrong in its one state/,
+    );
+    rmSync(file);
+    expect((await kiln('pipeline', 'check', folder)).err).toContain('kiln pipeline eject');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test('every exit code is documented', () => {

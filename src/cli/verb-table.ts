@@ -134,6 +134,7 @@ export const VERBS: readonly VerbEntry[] = [
       ['pause|resume <environment>', 'hold pipelines back before they deploy there, or let them go on'],
       ['paused', 'environments that are paused'],
       ['eject [dir]', 'write the default pipeline, to be changed'],
+      ['check [dir|file]', 'everything that is wrong with a pipeline, without a server'],
       ['try', 'a dry run in virtual time, without a server'],
       ['graph', 'draw a pipeline'],
       ['export', 'the same definition for AWS Step Functions'],

@@ -11,8 +11,10 @@ import {
   parseDocument,
   visit,
   type YAMLError,
+  type YAMLMap,
 } from 'yaml';
 import type { Fault, FaultLocation } from '../domain/errors.ts';
+import { hazardIn } from './yaml-hazards.ts';
 
 export type Path = readonly (string | number)[];
 
@@ -32,15 +34,27 @@ export interface YamlSource {
 
 /** Enough for any honest file; a file of aliases of aliases is stopped here. */
 const MAX_ALIASES = 100;
+/** What takes the place of bytes that are none. */
+const NOT_UTF8 = '\uFFFD';
 
 export function readYaml(text: string, file: string): YamlSource {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, merge: true, prettyErrors: false });
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    merge: true,
+    prettyErrors: false,
+    logLevel: 'error', // what it warns of is among the faults
+  });
   const locate = (offset: number): FaultLocation => {
     const { line, col } = lines.linePos(offset);
     return { file, line: Math.max(line, 1), column: Math.max(col, 1) };
   };
   const faults = [...document.errors, ...document.warnings].map((error) => yamlFault(error, text, locate));
+  const odd = text.indexOf(NOT_UTF8);
+  if (odd !== -1) {
+    const message = 'a character that is not UTF-8';
+    faults.push({ path: '', message, expected: 'a file in UTF-8', location: locate(odd) });
+  }
   const plain = faults.length === 0 || document.errors.every(({ code }) => code === 'DUPLICATE_KEY');
   const { value, fault } = plain ? plainValue(document, locate) : { value: undefined, fault: undefined };
   return {
@@ -62,7 +76,13 @@ function plainValue(
 ): { value: unknown; fault?: Fault } {
   try {
     const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
-    return { value };
+    const hazard = hazardIn(value);
+    if (hazard === undefined) return { value };
+    const { path, at, ...said } = hazard;
+    return {
+      value: undefined,
+      fault: { path: '', ...said, location: locate(offsetOf(walk(document, path), at)) },
+    };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     return {
@@ -80,6 +100,7 @@ const PLAIN_WORDS: Readonly<Record<string, { message: string; expected?: string 
     message: 'more than one document in the file',
     expected: 'one document, without "---" between',
   },
+  RESOURCE_EXHAUSTION: { message: 'nested too deeply' },
   TAG_RESOLVE_FAILED: { message: 'an unknown tag', expected: 'plain YAML' },
 };
 
@@ -112,7 +133,7 @@ function walk(document: Document, path: Path): Place {
   let pair: Pair | undefined;
   for (const step of path) {
     const here = isAlias(node) ? node.resolve(document) : node;
-    const next = childOf(here, step);
+    const next = childOf(document, here, step);
     if (next === undefined) return { node, pair, whole: false };
     node = next.node;
     pair = next.pair ?? pair;
@@ -120,14 +141,33 @@ function walk(document: Document, path: Path): Place {
   return { node, pair, whole: true };
 }
 
-function childOf(node: unknown, step: string | number): { node: unknown; pair?: Pair } | undefined {
+function childOf(
+  document: Document,
+  node: unknown,
+  step: string | number,
+): { node: unknown; pair?: Pair } | undefined {
   if (isMap(node)) {
     const pair = node.items.find(({ key }) => keyText(key) === String(step));
-    return pair && { node: pair.value ?? pair.key, pair };
+    return pair ? { node: pair.value ?? pair.key, pair } : mergedChild(document, node, step);
   }
   if (isSeq(node) && typeof step === 'number') {
     const item: unknown = node.items[step];
     return item === undefined ? undefined : { node: item };
+  }
+  return undefined;
+}
+
+/** What comes by `<<` stands where the anchor does. */
+function mergedChild(
+  document: Document,
+  node: YAMLMap,
+  step: string | number,
+): { node: unknown; pair?: Pair } | undefined {
+  const merged: unknown = node.items.find(({ key }) => isScalar(key) && key.source === '<<')?.value;
+  for (const source of isSeq(merged) ? merged.items : [merged]) {
+    const map: unknown = isAlias(source) ? source.resolve(document) : source;
+    const found = map === node ? undefined : childOf(document, map, step);
+    if (found !== undefined) return found;
   }
   return undefined;
 }

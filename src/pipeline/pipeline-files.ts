@@ -1,10 +1,12 @@
 /** Which file of a folder, or of a commit, is its pipeline. */
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { KilnError } from '../domain/errors.ts';
 import { isMissing } from '../files/system-error.ts';
 
 export const PIPELINE_FILE = 'pipeline.yaml';
+/** A definition has at most a million characters. */
+const LARGEST_BYTES = 4 * 1_048_576;
 const NAMES = [PIPELINE_FILE, 'microtica.yaml'] as const;
 
 export interface PipelineText {
@@ -45,9 +47,14 @@ export async function pipelineIn(folder: string, named?: string): Promise<Pipeli
 
 async function textIn(file: string): Promise<string | undefined> {
   try {
-    return await readFile(file, 'utf8');
+    const facts = await stat(file);
+    // A device has no end, and what a repository brings may be a link to one.
+    if (facts.isFile() && facts.size <= LARGEST_BYTES) return await readFile(file, 'utf8');
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;
   }
+  throw new KilnError('pipeline.invalid', `${file} is no file that a pipeline may be.`, {
+    next: `Have a file there of at most ${LARGEST_BYTES} bytes.`,
+  });
 }

@@ -8,6 +8,7 @@ import type { Mocks } from '../../pipeline/asl/mocks.ts';
 import type { LimitOf } from '../../pipeline/definition/verb-limits.ts';
 import type { PipelineText } from '../../pipeline/pipeline-files.ts';
 import { answer, type Context, choiceFlag, hint, isSet, textFlag } from '../context.ts';
+import { checkPipeline } from './pipeline-check.ts';
 import { EXECUTION_ACTIONS } from './pipeline-executions.ts';
 import { PAUSE_ACTIONS } from './pipeline-pauses.ts';
 import { SOURCE_ACTIONS } from './pipeline-sources.ts';
@@ -16,6 +17,7 @@ export const ACTIONS: Readonly<Record<string, (context: Context) => Promise<numb
   ...EXECUTION_ACTIONS,
   ...SOURCE_ACTIONS,
   ...PAUSE_ACTIONS,
+  check: checkPipeline,
   try: tryOut,
   graph: draw,
   export: exportDefinition,

@@ -222,3 +222,28 @@ it('every task is among those', () => {
   const usable = RESOURCES.filter(({ notYet }) => notYet === undefined).map(({ name }) => name);
   expect(Object.keys(TAKEN)).toEqual(usable);
 });
+
+it('what the kiln.yaml of the folder says nothing of is a warning, in its place', async () => {
+  const text = `StartAt: Move
+States:
+  Move: {Type: Task, Resource: promote, Parameters: {image.$: $.id, channel: live}, Next: Here}
+  Here: {Type: Task, Resource: deploy, Parameters: {component: shop, environment: stage/uc}, Next: There}
+  There: {Type: Task, Resource: deploy, Parameters: {component: library, environment: live/us}, Next: Near}
+  Near: {Type: Task, Resource: deploy, QueryLanguage: JSONata, Arguments: {component: shoq, environment: '{% $e %}'}, Next: Me}
+  Me: {Type: Task, Resource: deploy, Parameters: {component.$: $.component, environment: live/uk}, End: true}
+`;
+  const folder = { component: 'shop', environments: ['stage/uk', 'live/uk'] };
+  const { warnings } = await readPipeline(text, 'pipeline.yaml', { resources: RESOURCES, folder });
+  const told = warnings.map(({ location, found, didYouMean }) => [
+    location?.line,
+    location?.column,
+    found,
+    didYouMean,
+  ]);
+  expect(told).toEqual([
+    [3, 78, 'live', undefined],
+    [4, 83, 'stage/uc', 'stage/uk'],
+    [6, 87, 'shoq', 'shop'],
+  ]);
+  expect((await readPipeline(text, 'pipeline.yaml', { resources: RESOURCES })).warnings).toEqual([]);
+});

@@ -126,6 +126,74 @@ States:
     expect(faults.map((fault) => fault.message).join('\n')).toContain(message);
   });
 
+  const deep = `${'['.repeat(300)}${']'.repeat(300)}`;
+  it.each([
+    ['a tab', 'StartAt: A\nStates:\n\tA: {Type: Succeed}\n', '3:1 a tab in the indentation'],
+    [
+      'a mark at the beginning',
+      '\uFEFFStartAt: A\nStates:\n  A: {Type: Suceed}\n',
+      '3:13 not a type of state',
+    ],
+    ['lines of Windows', 'StartAt: A\r\nStates:\r\n  A: {Type: Suceed}\r\n', '3:13 not a type of state'],
+    [
+      'a key twice',
+      'StartAt: A\nStates:\n  A: {Type: Succeed}\n  A: {Type: Succeed}\n',
+      '4:3 this key stands here twice',
+    ],
+    [
+      'an alias of what it is in',
+      'StartAt: A\nStates: &s\n  A: {Type: Pass, Result: *s}\n',
+      '3:27 an alias inside of what it stands for',
+    ],
+    [
+      'a merge of itself',
+      'x-a: &a {<<: *a}\nStartAt: A\n',
+      '1:1 not readable: Excessive alias count indicates a resource exhaustion attack',
+    ],
+    [
+      'what was merged',
+      'x-a: &a\n  Type: Suceed\nStartAt: A\nStates:\n  A: {<<: *a}\n',
+      '2:9 not a type of state',
+    ],
+    ['two documents', 'StartAt: A\n---\nStates: {}\n', '2:1 more than one document in the file'],
+    ['great depth', `StartAt: A\nStates:\n  A: {Type: Pass, Result: ${deep}}\n`, '3:225 nested too deeply'],
+    ['greater depth', '['.repeat(100_000), 'nested too deeply'],
+    [
+      'the name of a prototype',
+      'StartAt: A\nStates:\n  __proto__: {Type: Succeed}\n',
+      '3:3 "__proto__" cannot be a name',
+    ],
+    [
+      'another encoding',
+      'StartAt: A\nStates:\n  \uFFFD: {Type: Succeed}\n',
+      '3:3 a character that is not UTF-8',
+    ],
+  ])('tells of %s where it stands', async (_, text, expected) => {
+    expect((await placesOf(text)).join('\n')).toContain(expected);
+  });
+
+  it('takes states that are called as what every object has', async () => {
+    const { machine } = await readPipeline(
+      'StartAt: constructor\nStates:\n  constructor: {Type: Pass, Next: toString}\n  toString: {Type: Succeed}\n',
+      'pipeline.yaml',
+    );
+    expect((await run(machine, {})).stateSequence).toEqual(['constructor', 'toString']);
+    const odd = 'StartAt: A\nStates:\n  A: {Type: Pass, Next: valueOf}\n';
+    expect(await placesOf(odd)).toEqual(['3:25 there is no state "valueOf" here']);
+  });
+
+  it('takes no more than AWS does, and lists no more faults than anybody reads', async () => {
+    const large = `StartAt: A\nx-a: ${'a'.repeat(1_048_576)}\n`;
+    await expect(readPipeline(large, 'pipeline.yaml')).rejects.toThrow('more than 1048576 characters');
+    const states = Array.from({ length: 600 }, (_, at) => `  S${at}: {Type: Pas}\n`).join('');
+    const error: unknown = await readPipeline(`StartAt: S0\nStates:\n${states}`, 'pipeline.yaml').catch(
+      (thrown) => thrown,
+    );
+    if (!(error instanceof KilnError)) throw error;
+    expect(error.message).toContain('The first 500 are listed.');
+    expect(error.faults).toHaveLength(500);
+  });
+
   it('takes files of Microtica as they are', async () => {
     const { machine } = await readPipeline(
       `Pipeline:

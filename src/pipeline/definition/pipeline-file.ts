@@ -1,6 +1,6 @@
 /** `pipeline.yaml` (or a `Pipeline:` root key, or plain JSON) → a state machine; every fault at once, in its place. */
 import { z } from 'zod';
-import { type Finding, place } from '../../component/faults.ts';
+import { type Finding, foundText, place } from '../../component/faults.ts';
 import { readYaml, type YamlSource } from '../../component/yaml-source.ts';
 import { type Fault, KilnError } from '../../domain/errors.ts';
 import type { StateMachine } from '../asl/definition.ts';
@@ -9,6 +9,7 @@ import { isObject, type Json, type JsonObject } from '../asl/json.ts';
 import { checkStateMachine, counted } from '../asl/load.ts';
 import { schemaFaults } from '../asl/schema-faults.ts';
 import { concurrencySchema, prioritySchema } from './concurrency.ts';
+import { type FolderFacts, folderWarnings } from './folder-warnings.ts';
 import { withPathKeys } from './microtica.ts';
 import { type PipelineParameter, parameterSchema } from './parameters.ts';
 import { resourceFaults } from './resource-faults.ts';
@@ -23,19 +24,29 @@ export interface PipelineDefinition {
   readonly checkout: z.infer<typeof checkoutSchema>;
   readonly concurrency?: z.infer<typeof concurrencySchema>;
   readonly priority?: number;
+  /** Nothing wrong, and perhaps not what was meant. */
+  readonly warnings: readonly Fault[];
 }
+
+/** What AWS takes of a definition. */
+const LARGEST_LENGTH = 1_048_576;
+/** Nobody reads more of them at once. */
+const MOST_TOLD = 500;
 
 export interface ReadOptions {
   /** Tasks that may be named; unless given, any may be. */
   readonly resources?: readonly TaskResource[];
+  /** Of the component that it is the pipeline of, for warnings. */
+  readonly folder?: FolderFacts;
 }
 
 /** Throws KilnError (`pipeline.invalid`) with all faults in the order of the file. */
 export async function readPipeline(
   text: string,
   fileName: string,
-  { resources }: ReadOptions = {},
+  { resources, folder }: ReadOptions = {},
 ): Promise<PipelineDefinition> {
+  if (text.length > LARGEST_LENGTH) throw tooLarge(fileName);
   const source = readYaml(text, fileName);
   const root = rootOf(source.value);
   if (root === undefined)
@@ -57,7 +68,8 @@ export async function readPipeline(
     ...declarationFaults('Priority', priority.error, declared.Priority),
     ...(resources ? resourceFaults(written, resources) : []),
   ];
-  const placed = found.map((fault) => place(inFile(fault, root.path, source), source));
+  const placedIn = (fault: DefinitionFault) => place(inFile(fault, root.path, source), source);
+  const placed = found.map(placedIn);
   const all = [...source.faults, ...placed];
   if (
     machine === undefined ||
@@ -74,6 +86,7 @@ export async function readPipeline(
     machine,
     parameters: parameters.data,
     checkout: checkout.data,
+    warnings: folder ? folderWarnings(machine, folder).map(placedIn).toSorted(byPlace) : [],
     ...(triggers.data && { triggers: triggers.data }),
     ...(concurrency.data && { concurrency: concurrency.data }),
     ...(priority.data !== undefined && { priority: priority.data }),
@@ -129,7 +142,7 @@ function noMachine(source: YamlSource): Fault {
       path: [],
       at: 'value',
       message: 'not a pipeline',
-      found: typeof value,
+      found: value === undefined || value === null ? 'nothing' : foundText(value),
       expected: 'a map with StartAt and States',
     },
     source,
@@ -140,9 +153,16 @@ function invalid(fileName: string, found: readonly Fault[]): KilnError {
   const faults = found.toSorted(byPlace);
   const [first] = faults;
   const where = first?.location ? ` The first is in line ${first.location.line}: ${said(first)}.` : '';
-  return new KilnError('pipeline.invalid', `${fileName} has ${counted(faults.length)}.${where}`, {
+  const more = faults.length > MOST_TOLD ? ` The first ${MOST_TOLD} are listed.` : '';
+  return new KilnError('pipeline.invalid', `${fileName} has ${counted(faults.length)}.${where}${more}`, {
     next: 'Correct the file and try again; docs/pipeline.md explains every field.',
-    faults,
+    faults: faults.slice(0, MOST_TOLD),
+  });
+}
+
+function tooLarge(fileName: string): KilnError {
+  return new KilnError('pipeline.invalid', `${fileName} has more than ${LARGEST_LENGTH} characters.`, {
+    next: 'Share it out over several pipelines: the task pipeline starts another one.',
   });
 }
 
