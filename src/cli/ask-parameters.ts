@@ -44,7 +44,7 @@ export async function askParameters(
     .client()
     .call('pipelines.parameters', { query: place }, { signal });
   const rules = await import('../pipeline/definition/parameters.ts');
-  const faults = faultsOf(rules, items, given);
+  const faults = rules.parameterFaults(items, given);
   const isUnknown = faults.some(({ path }) => items.every(({ name }) => name !== path));
   const asks = isSet(context.flags, 'ask')
     ? items
@@ -68,14 +68,6 @@ export async function askParameters(
   } finally {
     questions.close();
   }
-}
-
-function faultsOf(rules: Rules, items: readonly Parameter[], given: Given): readonly Fault[] {
-  const wrong = items.flatMap((parameter): Fault[] => {
-    const read = rules.readParameter(parameter, given[parameter.name]);
-    return 'fault' in read ? [{ path: parameter.name, ...read.fault }] : [];
-  });
-  return [...rules.unknownParameters(items, Object.keys(given)), ...wrong];
 }
 
 /** Again and again until it is right, each time with the reason. What was given and is right is what Enter takes. */

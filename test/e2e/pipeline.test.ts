@@ -142,13 +142,10 @@ describe('parameters', () => {
       input: { commit: { message: 'first' }, trigger: { source: { repository: remote.url } } },
     });
 
-    const { id } = await kiln.json<{ id: string }>(
-      'pipeline',
-      'watch',
-      remote.url,
-      '--parameters',
-      'note=kept',
-    );
+    const watch = ['pipeline', 'watch', remote.url, '--parameters'] as const;
+    const never = await kiln.run(...watch, 'note=kept,cuont=1');
+    expect([never.code, never.stderr]).toEqual([2, expect.stringMatching(/cuont[\s\S]*mean "count"/)]);
+    const { id } = await kiln.json<{ id: string }>(...watch, 'note=kept');
     const start = (body: object) => kiln.call('POST', `/api/v1/sources/${id}/start`, body);
     const wrong = await start({ parameters: { careful: 'perhaps', count: 'x' } });
     expect([wrong.status, await wrong.json()]).toEqual([

@@ -42,13 +42,29 @@ export function parameterValues(
   parameters: readonly PipelineParameter[],
   given: Readonly<Record<string, Json>>,
 ): JsonObject {
-  const faults: Fault[] = [...unknownParameters(parameters, Object.keys(given))];
+  refuseParameters(parameters, parameterFaults(parameters, given));
   const values = parameters.flatMap((parameter): [string, Json][] => {
     const read = readParameter(parameter, given[parameter.name]);
-    if ('fault' in read) faults.push({ path: parameter.name, ...read.fault });
     return 'value' in read ? [[parameter.name, read.value]] : [];
   });
-  if (faults.length === 0) return Object.fromEntries(values);
+  return Object.fromEntries(values);
+}
+
+/** Of values that are unknown, missing or wrong, each by its name. */
+export function parameterFaults(
+  parameters: readonly PipelineParameter[],
+  given: Readonly<Record<string, Json>>,
+): readonly Fault[] {
+  const wrong = parameters.flatMap((parameter): Fault[] => {
+    const read = readParameter(parameter, given[parameter.name]);
+    return 'fault' in read ? [{ path: parameter.name, ...read.fault }] : [];
+  });
+  return [...unknownParameters(parameters, Object.keys(given)), ...wrong];
+}
+
+/** Throws `input.invalid` with these, where there are any. */
+export function refuseParameters(parameters: readonly PipelineParameter[], faults: readonly Fault[]): void {
+  if (faults.length === 0) return;
   const names = faults.map(({ path }) => path).join(', ');
   throw new KilnError('input.invalid', `These parameters of the pipeline are not right: ${names}.`, {
     next: `Give ${parameters.map((one) => `${one.name} (${kindOf(one)})`).join(', ') || 'none'}.`,
@@ -56,7 +72,7 @@ export function parameterValues(
   });
 }
 
-export function unknownParameters(
+function unknownParameters(
   parameters: readonly PipelineParameter[],
   names: readonly string[],
 ): readonly Fault[] {

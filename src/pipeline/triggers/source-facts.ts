@@ -1,14 +1,30 @@
 /** What a source's own files say of it, at a commit or in a folder. */
 import path from 'node:path';
 import type { ChannelName, CheckoutOptions, PipelineSource, Triggers } from '../../domain/trigger.ts';
+import { parameterFaults, refuseParameters } from '../definition/parameters.ts';
 import { readPipeline } from '../definition/pipeline-file.ts';
 import { checkoutOf, triggersOf } from '../definition/trigger-declarations.ts';
 import type { PipelineText } from '../pipeline-files.ts';
+import { jsonObject } from '../pipelines.ts';
 import { RESOURCES } from '../task-registry.ts';
 
 export interface Declared {
   readonly triggers: Triggers;
   readonly checkout: CheckoutOptions;
+}
+
+/** Parameters that a source is registered with. Throws `input.invalid`: these could never be right; the others may come. */
+export async function assertParametersFit(
+  found: PipelineText | undefined,
+  given: PipelineSource['parameters'],
+): Promise<void> {
+  // The default pipeline asks for nothing.
+  const parameters = found === undefined ? [] : (await readPipeline(found.text, found.file)).parameters;
+  const faults = parameterFaults(parameters, jsonObject(given));
+  refuseParameters(
+    parameters,
+    faults.filter(({ path }) => Object.hasOwn(given, path)),
+  );
 }
 
 /** Of the component that a folder holds. */

@@ -14,7 +14,7 @@ import { folderWithin, type Workspaces } from '../checkout/workspaces.ts';
 import { pipelineIn } from '../pipeline-files.ts';
 import { eventKey, executionOf } from './event-key.ts';
 import type { Taken, TriggerInbox } from './inbox.ts';
-import { type DescribeComponent, declaredBy } from './source-facts.ts';
+import { assertParametersFit, type DescribeComponent, declaredBy } from './source-facts.ts';
 import { folderInRepository } from './source-folder.ts';
 
 const NO_COMMIT = /^0+$/;
@@ -85,7 +85,7 @@ export class Sources {
     const facts = await this.#factsAt(
       location.url,
       head.commit,
-      { branch, directory, ...(file && { file }) },
+      { branch, directory, parameters, ...(file && { file }) },
       id,
       signal,
     );
@@ -154,7 +154,9 @@ export class Sources {
     change: Change,
   ): Promise<PipelineSource> {
     const folder = path.join(given.location.path, given.directory);
-    const declared = await declaredBy(await pipelineIn(folder, given.file), { ...given, branch: '' });
+    const found = await pipelineIn(folder, given.file);
+    const declared = await declaredBy(found, { ...given, branch: '' });
+    await assertParametersFit(found, given.parameters);
     const { push: _push, pullRequest: _pullRequest, ...triggers } = declared.triggers;
     const described = await this.#parts.describe(folder);
     const source = { ...given, ...described, ...declared, branch: '', triggers };
@@ -165,7 +167,7 @@ export class Sources {
   async #factsAt(
     repository: string,
     commit: string,
-    at: Pick<PipelineSource, 'branch' | 'directory' | 'file'>,
+    at: Pick<PipelineSource, 'branch' | 'directory' | 'file' | 'parameters'>,
     workspace: string,
     signal: AbortSignal,
   ) {
@@ -174,7 +176,9 @@ export class Sources {
       const options = { submodules: false, lfs: false };
       const root = await workspaces.make(workspace, { repository, commit, options }, signal);
       const folder = await folderWithin(root, at.directory);
-      const declared = await declaredBy(await pipelineIn(folder, at.file), at);
+      const found = await pipelineIn(folder, at.file);
+      const declared = await declaredBy(found, at);
+      await assertParametersFit(found, at.parameters);
       return { ...declared, ...(await describe(folder)) };
     } finally {
       await workspaces.remove(workspace);
