@@ -146,9 +146,9 @@ describe('the built-in router', () => {
       { limits: { requestHeadMs: 300, requestBodySilenceMs: 300, lingerMs: 200 } },
       'a',
     );
-    expect(await sendRaw(place.port, 'GET / HTTP/1.1\r\nHos', 3_000)).toMatch(/^HTTP\/1\.1 408 /);
+    expect(await sendRaw(place.port, 'GET / HTTP/1.1\r\nHos')).toMatch(/^HTTP\/1\.1 408 /);
     const halfBody = `POST /upload HTTP/1.1\r\nHost: ${tables.host}\r\nContent-Length: 10\r\n\r\nhalf`;
-    expect(await sendRaw(place.port, halfBody, 3_000)).toMatch(/^HTTP\/1\.1 408 /);
+    expect(await sendRaw(place.port, halfBody)).toMatch(/^HTTP\/1\.1 408 /);
     const idle = net.connect(place.port, '127.0.0.1');
     idle.resume();
     await once(idle, 'close');
@@ -174,11 +174,7 @@ describe('the built-in router', () => {
       place.signal,
     );
     const post = () =>
-      sendRaw(
-        place.port,
-        `POST / HTTP/1.1\r\nHost: ${tables.host}\r\nContent-Length: 1000000\r\n\r\nsome`,
-        1_000,
-      );
+      sendRaw(place.port, `POST / HTTP/1.1\r\nHost: ${tables.host}\r\nContent-Length: 1000000\r\n\r\nsome`);
     await until('it answers', async () => (await post()).includes('413'));
     expect(await post()).toContain('too big');
     early.closeAllConnections();

@@ -59,17 +59,20 @@ export function ask(asked: Asked): Promise<Answer> {
   });
 }
 
-/** Sends bytes on a connection of their own, and reads until it closes or stays silent. */
-export async function sendRaw(port: number, text: string, silenceMs = 400): Promise<string> {
+const FIRST_ANSWER_LIMIT_MS = 20_000;
+const SILENCE_MS = 500;
+
+/** Sends bytes on a connection of their own, and reads until it closes or, after an answer, stays silent. */
+export async function sendRaw(port: number, text: string): Promise<string> {
   const socket = net.connect(port, '127.0.0.1');
   await once(socket, 'connect');
   const pieces: Buffer[] = [];
   const over = new Promise<void>((resolve) => {
-    let timer = setTimeout(resolve, silenceMs);
+    let timer = setTimeout(resolve, FIRST_ANSWER_LIMIT_MS);
     socket.on('data', (piece: Buffer) => {
       pieces.push(piece);
       clearTimeout(timer);
-      timer = setTimeout(resolve, silenceMs);
+      timer = setTimeout(resolve, SILENCE_MS);
     });
     socket.on('error', () => resolve());
     socket.on('close', () => resolve());

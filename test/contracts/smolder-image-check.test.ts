@@ -240,7 +240,7 @@ describe.each([
     [{ run: 'sh -c "echo out of clay >&2; exit 3"' }, /^web: it exited with code 3\n {2}│ out of clay$/],
     [{ run: 'sh -c "sleep 0.2; kill -9 $$"' }, /^web: it ended by SIGKILL$/],
     [
-      { health: { path: '/health', intervalMs: 1, timeoutMs: 500, startupMs: 1_500 } },
+      { health: { path: '/health', intervalMs: 1, timeoutMs: 500, startupMs: 5_000 } },
       /health path \/health did not/,
     ],
     [

@@ -91,7 +91,7 @@ it('loses nothing that an image needs, and leaves no litter, wherever it is kill
   for (let kill = 0; kill < KILLS; kill += 1) {
     await janitor(Math.random() * 250);
     // Every image that is still there is whole.
-    for (const digest of await needed()) await blobs.verify(digest, AbortSignal.timeout(10_000));
+    for (const digest of await needed()) await blobs.verify(digest, AbortSignal.timeout(60_000));
   }
   expect(await janitor()).toMatch(/^begun\n(begun\n)?done /);
   const { items } = await store.images.list({}, { limit: 1000 });
@@ -200,7 +200,7 @@ it('goes on where it was cut off, before or after any of its steps', { timeout: 
       isOver = !cut.isOver();
       const { items } = await store.images.list({}, { limit: 100 });
       expect(items.map((one) => one.id)).toContain(image(1).id);
-      for (const digest of await needed()) await blobs.verify(digest, AbortSignal.timeout(10_000));
+      for (const digest of await needed()) await blobs.verify(digest, AbortSignal.timeout(60_000));
       const there = await readdir(elsewhere);
       for (const { artifacts } of items) {
         for (const { reference } of artifacts)

@@ -88,7 +88,7 @@ function survivesKills(makeSubject: () => Promise<StoreSubject>): void {
         await killAtRandom(writers);
       }
       // Waits for whatever write was still on its way, so that nothing comes after the last look.
-      await store.ping(AbortSignal.timeout(10_000));
+      await store.ping(AbortSignal.timeout(60_000));
       ended.abort();
       const seen = await following;
       for (const { name, acknowledged } of all) {

@@ -77,7 +77,7 @@ describe.skipIf(noPacker !== undefined)(
         ]),
       );
       for (const artifact of image.artifacts.filter(isStored)) {
-        await kitchen.blobs.verify(artifact.digest, AbortSignal.timeout(10_000));
+        await kitchen.blobs.verify(artifact.digest, AbortSignal.timeout(60_000));
         const manifest = JSON.parse(await kitchen.blobs.readText(artifact.digest));
         expect(await kitchen.blobs.readText(manifest.layers[0].digest)).toBe('bytes of a disk\n');
         expect(await kitchen.builder.isWhole(artifact)).toBe(true);
