@@ -27,6 +27,18 @@ test('the rules of the janitor are those of the file, and the defaults where it 
   expect((await loaded('janitor: {share: 1}')).retention).toEqual({ ...DEFAULT_RETENTION, share: 1 });
 });
 
+test('how pipelines run and are kept is what the file says, and the defaults where it says nothing', async () => {
+  const { pipelineTasks, longestExecutionMs, keepExecutions } = loadSettings({ state }, {});
+  expect([pipelineTasks, longestExecutionMs]).toEqual([8, 30 * 24 * 3600_000]);
+  expect(keepExecutions).toEqual({ all: { executions: 1_000, days: 180 }, of: {} });
+  const text = 'pipelines: {tasks: 3, longestDays: 2, keep: {days: 90}, keepOf: {shop: {executions: 9}}}';
+  expect(await loaded(text)).toMatchObject({
+    pipelineTasks: 3,
+    longestExecutionMs: 2 * 24 * 3600_000,
+    keepExecutions: { all: { executions: 1_000, days: 90 }, of: { shop: { executions: 9 } } },
+  });
+});
+
 test.each([
   ['janitor: {share: 0}', 'janitor.share'],
   ['janitor: {unusedDays: 0}', 'janitor.unusedDays'],

@@ -151,6 +151,14 @@ describe('a log', () => {
     expect(kept).toBeLessThan(expected.length / 4);
     for (const part of ['about.json', 'groups'])
       expect(await readFile(path.join(folder, 'exec-a/task1', part), 'utf8')).not.toContain('hunter2');
+    // Opening it reads the block of the line, and no other: one that cannot be read is not missed.
+    const blocks = path.join(folder, 'exec-a/task1/blocks');
+    await writeFile(blocks, Buffer.alloc(100), { flag: 'r+' });
+    const anew = openLogs();
+    expect((await anew.window('exec-a', 'task1', 45_678, 1)).items[0]?.text).toBe(
+      expected.split('\n')[45_677],
+    );
+    await expect(anew.window('exec-a', 'task1', 1, 1)).rejects.toMatchObject({ code: 'store.damaged' });
   });
 
   it('holds a line that is longer than a block', async () => {
