@@ -183,8 +183,8 @@ async function syncDirectory(folder: string): Promise<void> {
 }
 
 function missing(digest: Digest): KilnError {
-  return new KilnError('blob.missing', `The blob ${digest} is not in the store.`, {
-    next: 'Bake the image again; equal sources give the same digest.',
+  return new KilnError('blob.missing', `The blob ${digest} is not on this server.`, {
+    next: 'Bake the image again through this server: equal sources give the same digest. Of several servers each has what it baked or pulled; `kiln push` and `kiln pull` carry images between them.',
     details: { digest },
   });
 }

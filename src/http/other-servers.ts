@@ -94,7 +94,7 @@ export class OtherServers {
       return new Response(answer.body, { status: answer.status, headers: passed });
     } catch (thrown) {
       if (signal.aborted) throw thrown;
-      throw gone(server, server.seenAtMs, thrown);
+      throw noAnswer(server, thrown);
     }
   }
 
@@ -115,7 +115,7 @@ export class OtherServers {
       return await this.#send({ ...request, headers, ...limits }, signal);
     } catch (thrown) {
       if (signal?.aborted) throw thrown;
-      throw gone(server, server.seenAtMs, thrown);
+      throw noAnswer(server, thrown);
     }
   }
 
@@ -128,8 +128,8 @@ export class OtherServers {
       });
     }
     const sinceMs = goneSinceMs(server, clock.now());
-    if (sinceMs !== undefined) throw gone(server, sinceMs);
-    if (!isLoopback(new URL(server.url).hostname) || server.host === servers.host) return server;
+    if (sinceMs !== undefined) throw gone(server, 'is gone', sinceMs);
+    if (server.host === servers.host || !isOfItsMachine(new URL(server.url).hostname)) return server;
     throw new KilnError(
       'server.unreachable',
       `It is on the server at ${server.url} of ${server.host}, and that address is good on ${server.host} only.`,
@@ -144,6 +144,11 @@ function hashOf(...parts: readonly string[]): string {
   return createHash('sha256').update(parts.join(' ')).digest('hex');
 }
 
+/** Loopback, or what is listened on for want of a name. */
+function isOfItsMachine(name: string): boolean {
+  return isLoopback(name) || name === '0.0.0.0' || name === '[::]';
+}
+
 /** Undefined: it is no JSON. */
 function parsed(text: string): unknown {
   try {
@@ -153,11 +158,29 @@ function parsed(text: string): unknown {
   }
 }
 
-function gone({ url, host }: KnownServer, sinceMs: number, cause?: unknown): KilnError {
+/** It says that it lives, or did a moment ago. */
+function noAnswer(server: KnownServer, cause: unknown): KilnError {
+  const code = systemCode(cause);
+  if (!/CERT|SELF_SIGNED|ERR_TLS|UNABLE_TO_VERIFY/.test(code))
+    return gone(server, `does not answer${code && ` (${code})`}`, server.seenAtMs, cause);
+  return new KilnError('server.protocol', `The certificate of ${server.url} is not trusted here: ${code}.`, {
+    cause,
+    next: 'Start this server with NODE_EXTRA_CA_CERTS set to the file of its authority.',
+  });
+}
+
+/** Of the system’s error that all others are about; empty: there is none. */
+function systemCode(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return '';
+  const own = 'code' in thrown && !(thrown instanceof KilnError) ? String(thrown.code) : '';
+  return systemCode(thrown.cause) || own;
+}
+
+function gone({ url, host }: KnownServer, how: string, sinceMs: number, cause?: unknown): KilnError {
   const since = new Date(sinceMs).toISOString();
   return new KilnError(
     'server.gone',
-    `It is on the server at ${url} on ${host}, which is gone: last seen at ${since}.`,
+    `It is on the server at ${url} on ${host}, which ${how}: last seen at ${since}.`,
     {
       next: 'Start that server again: what is in its state directory is still there.',
       details: { url, host, lastSeenAtMs: sinceMs },

@@ -66,7 +66,9 @@ const title = `two servers on one Postgres${postgresIsThere ? '' : ` (${POSTGRES
     ({ secret } = await first.json<{ secret: string }>('webhook', 'add', 'shop', ...where));
   });
   afterAll(async () => {
-    await Promise.all([first, second].map((kiln) => kiln?.destroy()));
+    // One after the other: what the second runs names the key in the first one's directory.
+    await second?.destroy();
+    await first?.destroy();
     await postgres?.close();
   });
 
@@ -169,7 +171,7 @@ const title = `two servers on one Postgres${postgresIsThere ? '' : ` (${POSTGRES
     expect(await other.run('pipeline', 'logs', id)).toMatchObject({
       code: 69,
       stdout: expect.stringContaining('done'),
-      stderr: expect.stringContaining('which is gone'),
+      stderr: expect.stringMatching(/which (is gone|does not answer).*: last seen at/),
     });
     expect((await other.run('doctor')).stdout).toContain('last heartbeat');
 

@@ -2,6 +2,7 @@
  * Commands of a pipeline: one shell script, in a workspace of its own that is gone afterwards. What is named here is
  * resolved here: secrets, caches, artifacts; none of their contents is in an event, an argument or a log.
  */
+
 import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { KilnError } from '../../domain/errors.ts';
@@ -9,6 +10,7 @@ import type { ArtifactStore } from '../../domain/ports/artifacts.ts';
 import type { Clock } from '../../domain/ports/clock.ts';
 import type { TaskLog, TaskLogs } from '../../domain/ports/task-log.ts';
 import { endMarked } from '../../processes/marked-processes.ts';
+import { noArtifact } from '../artifacts/no-artifact.ts';
 import { type TaskCall, TaskFailed } from '../task.ts';
 import { COMMAND_MARK, type Program, runProgram } from './command-process.ts';
 import {
@@ -213,8 +215,7 @@ export class Commands {
         (stdin) => this.#unpack(running, stdin, target),
         running.signal,
       );
-      if (unpacked === undefined)
-        throw new TaskFailed('Cmd.Artifact', `There is no artifact ${digest} any more.`);
+      if (unpacked === undefined) throw new TaskFailed('Cmd.Artifact', noArtifact(digest));
     }
   }
 

@@ -3,6 +3,7 @@
  * back the artifacts that it leaves. Nothing else is given out or taken. Pieces may be asked for, and sent, again:
  * that is how both go on when the network was away.
  */
+
 import { createReadStream } from 'node:fs';
 import { constants, mkdir, open, rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -11,6 +12,7 @@ import type { ArtifactStore, KeptArtifact } from '../../domain/ports/artifacts.t
 import type { Clock } from '../../domain/ports/clock.ts';
 import { assertDigest, writeDigested, writeWhole } from '../artifacts/file-digest.ts';
 import { LocalArtifacts } from '../artifacts/local-artifacts.ts';
+import { noArtifact } from '../artifacts/no-artifact.ts';
 import { packFolder } from '../artifacts/packed-files.ts';
 import { ARTIFACT_BYTES, type CommandWish } from '../commands/command-wish.ts';
 import { type CommandSources, copiedFolder } from '../commands/source.ts';
@@ -177,7 +179,7 @@ async function bytesOf(
     },
     signal,
   );
-  const missing = new KilnError('not-found', `There is no artifact ${digest} any more.`);
+  const missing = new KilnError('not-found', noArtifact(digest));
   reading
     .then((found) => {
       if (found === undefined) opened.reject(missing);
