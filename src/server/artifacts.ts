@@ -8,11 +8,14 @@ import { packFiles } from '../pipeline/artifacts/packed-files.ts';
 import { S3Artifacts } from '../pipeline/artifacts/s3-artifacts.ts';
 import { MapTransfers } from '../pipeline/items/map-transfers.ts';
 import { readInThread } from '../pipeline/items/read-in-thread.ts';
+import { Places } from '../pipeline/places.ts';
 import type { SourceHere } from '../pipeline/task.ts';
 import type { S3Place, Settings } from '../settings.ts';
 import type { StateDirectory } from './state-directory.ts';
 import { systemClock } from './system-clock.ts';
 
+/** Files of items at once: each has a thread. */
+const READERS = 2;
 const RESULTS_BYTES = 512 * 1024 * 1024;
 
 export function openArtifacts(
@@ -34,10 +37,11 @@ export function openArtifacts(
           newId: randomUUID,
         });
   const packing = { temporary: state.file('tmp'), searchPath: settings.path };
+  const readers = new Places(READERS);
   const transfers = new MapTransfers({
     s3: s3At(settings.s3),
     sourceHere,
-    readFile: (file, signal) => readInThread(itemThread, file, signal),
+    readFile: (file, signal) => readers.within(0, signal, () => readInThread(itemThread, file, signal)),
     keep: async (files, signal) => {
       const kept = await artifacts.write(
         (descriptor) => packFiles(files, descriptor, packing, signal),

@@ -363,6 +363,10 @@ it('what cannot be read or written fails by its name, with the cause', async () 
   expect(await run(formed('cut.parquet', asParquet))).toMatchObject(unread('no Parquet file'));
   expect(await run(formed('rotten.parquet', asParquet))).toMatchObject(unread('Parquet file cannot be read'));
   expect(await run(file('bomb.json'))).toMatchObject(unread('when unpacked'));
+  // The length of a page is such that its reader never comes to an end: only the thread's own end ends it.
+  const endless = Buffer.from(whole).fill(224, 15, 16);
+  const read = readInThread(THREAD, { bytes: endless, config: asParquet, most: 9 }, AbortSignal.timeout(300));
+  await expect(read).rejects.toMatchObject({ name: 'TimeoutError' });
   const asInventory = { InputType: 'MANIFEST' };
   expect(await run(formed('broken.json', asInventory))).toMatchObject(
     unread('no manifest of an S3 Inventory'),

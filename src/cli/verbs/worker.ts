@@ -20,6 +20,8 @@ import { Worker } from '../../pipeline/workers/worker.ts';
 import { type Context, numberFlag, textFlag } from '../context.ts';
 import { workerServer } from '../worker-server.ts';
 
+/** Mirrors of repositories that no job has asked for: as the server keeps them by default. */
+const MIRRORS_KEPT_MS = 30 * 24 * 3_600_000;
 /** Proxies and certificates, for git. */
 const NETWORK_VARIABLES = /^(https?_proxy|no_proxy|all_proxy|ssl_cert_file)$/i;
 
@@ -37,10 +39,12 @@ export async function run(context: Context): Promise<number> {
   const lock = lockOf(stateDirectory, name);
   const dockerSocket = env.KILN_DOCKER_SOCKET ?? '/var/run/docker.sock';
   const engine = new EngineClient(dockerSocket);
+  const checkout = checkoutOf(context, stateDirectory);
+  await checkout.mirrors.sweep([], context.now() - MIRRORS_KEPT_MS, context.signal);
   const slots = numberFlag(flags, 'slots', '--slots') ?? 2;
   const worker = new Worker({
     server: workerServer(context.client(), name, labels),
-    host: hostOf(context, stateDirectory, dockerSocket, engine),
+    host: hostOf(context, { stateDirectory, dockerSocket, engine, checkout }),
     slots,
     say: (text) => terminal.err(text),
   });
@@ -81,13 +85,19 @@ function lockOf(stateDirectory: string, name: string): ProcessLock {
   });
 }
 
-function hostOf(
-  context: Context,
-  stateDirectory: string,
-  dockerSocket: string,
-  engine: EngineClient,
-): WorkerHost {
-  const searchPath = context.env.PATH ?? '/usr/local/bin:/usr/bin:/bin';
+interface HostParts {
+  readonly stateDirectory: string;
+  readonly dockerSocket: string;
+  readonly engine: EngineClient;
+  readonly checkout: Checkout;
+}
+
+function searchPathOf({ env }: Context): string {
+  return env.PATH ?? '/usr/local/bin:/usr/bin:/bin';
+}
+
+function hostOf(context: Context, { stateDirectory, dockerSocket, engine, checkout }: HostParts): WorkerHost {
+  const searchPath = searchPathOf(context);
   return {
     stateDirectory,
     searchPath,
@@ -104,7 +114,7 @@ function hostOf(
       warn: (why) => context.terminal.err(why),
     }),
     services: new Services(engine, stateDirectory),
-    sources: new Sources(checkoutOf(context, searchPath, stateDirectory)),
+    sources: new Sources(checkout),
     artifacts: new LocalArtifacts(path.join(stateDirectory, 'pipelines', 'artifacts'), randomUUID),
     clock: { now: context.now, monotonic: () => performance.now(), sleep: context.sleep },
     newId: randomUUID,
@@ -112,12 +122,13 @@ function hostOf(
 }
 
 /** With the keys and credential helpers of whoever runs the worker, as the server does it with its own. */
-function checkoutOf({ env }: Context, searchPath: string, stateDirectory: string): Checkout {
+function checkoutOf(context: Context, stateDirectory: string): Checkout {
+  const { env } = context;
   const network = Object.entries(env).flatMap(([name, value]) =>
     NETWORK_VARIABLES.test(name) && value !== undefined ? [[name, value]] : [],
   );
   const git = new Git({
-    searchPath,
+    searchPath: searchPathOf(context),
     home: env.HOME ?? homedir(),
     network: Object.fromEntries(network),
   });
