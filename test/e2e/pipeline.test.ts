@@ -1,7 +1,7 @@
 /** Pipelines as people meet them: a real server, its real tasks, and a crash in the middle. */
 
 import { once } from 'node:events';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
@@ -141,6 +141,8 @@ describe('parameters', () => {
       output: { note: 'now', count: 2, where: 'stage', careful: true },
       input: { commit: { message: 'first' }, trigger: { source: { repository: remote.url } } },
     });
+    const checkouts = () => readdir(path.join(kiln.state, 'pipelines/checkouts'));
+    await until('its folder is gone', async () => (await checkouts()).length === 0);
 
     const watch = ['pipeline', 'watch', remote.url, '--parameters'] as const;
     const never = await kiln.run(...watch, 'note=kept,cuont=1');

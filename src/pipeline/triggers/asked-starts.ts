@@ -56,6 +56,8 @@ type PlaceAt = Required<Pick<RepositoryPlace, 'at'>> & {
   readonly url: string;
   readonly directory: string;
   readonly file?: string | undefined;
+  /** So many commits back; absent: all of its history. */
+  readonly depth?: number | undefined;
 };
 
 export class AskedStarts {
@@ -108,6 +110,8 @@ export class AskedStarts {
       return this.#parts.folders.within(id, of, mirror, until, async (root) => {
         const directory = await folderWithin(root, where.directory);
         const named = { ...(where.file !== undefined && { file: where.file }) };
+        // Whoever was told that it took too long has started nothing.
+        until.throwIfAborted();
         const begun = { ...wish, ...named, directory, facts: { source, commit } };
         return this.#parts.pipelines.start(begun, { ...starter, id });
       });
@@ -115,7 +119,7 @@ export class AskedStarts {
   }
 
   async #declaredBy(
-    { location, directory, branch, file }: PipelineSource,
+    { location, directory, branch, file, checkout }: PipelineSource,
     at: string | undefined,
     signal: AbortSignal,
   ): Promise<readonly PipelineParameter[]> {
@@ -123,7 +127,7 @@ export class AskedStarts {
       const folder = pathWithin(location.path, directory);
       return (await this.#parts.pipelines.parameters(folder, file)).parameters;
     }
-    const place = { url: location.url, at: at ?? branch, directory, file };
+    const place = { url: location.url, at: at ?? branch, directory, file, depth: checkout.depth };
     return (await this.#inTime(location.url, signal, (until) => this.#look(place, until))).parameters;
   }
 
@@ -134,7 +138,7 @@ export class AskedStarts {
   }
 
   async #look(place: PlaceAt, signal: AbortSignal): Promise<Start> {
-    const found = await commitAt(this.#parts.mirrors, place, undefined, signal, [COMPONENT_FILE]);
+    const found = await commitAt(this.#parts.mirrors, place, place.depth, signal, [COMPONENT_FILE]);
     if (found === undefined) throw noSuchCommit(place);
     const { directory, file } = place;
     const component = found.texts[pipelineFiles(file).length];
