@@ -1,11 +1,13 @@
 /** Two servers behind one Postgres: what one of them has, the other answers; what one loses, the other goes on with. */
-import { cp, mkdir, rm } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Answer } from '../../src/api/contract.ts';
 import { readEvents } from '../../src/api/streams.ts';
 import { POSTGRES_MISSING, PrivatePostgres, postgresBinaries } from '../contracts/postgres.ts';
-import { Kiln, until } from '../e2e/kiln.ts';
+import { Kiln, ROOT, until } from '../e2e/kiln.ts';
 import { GitRemote } from '../pipeline/git-remote.ts';
 import { githubPush, headersOf } from '../pipeline/webhooks-payloads.ts';
 
@@ -181,5 +183,54 @@ const title = `two servers on one Postgres${postgresIsThere ? '' : ` (${POSTGRES
     const whole = await other.call('GET', `/api/v1${route}/text`);
     expect(await whole.text()).toMatch(/^hello again\ntick 1\n/);
     expect((await executions(holder)).map((one) => one.id)).toEqual([ofFolder.id, id]);
+  });
+
+  it('a worker that knows one of them works for both, and so do its artifacts', async () => {
+    const { secret: token } = await first.json<{ secret: string }>(
+      'tokens',
+      'create',
+      'far',
+      '--role',
+      'worker',
+    );
+    const url = (await second.serverFile())?.url;
+    const state = path.join(second.directory, 'elsewhere');
+    const worker = spawn(path.join(ROOT, 'bin/kiln'), ['worker', '--labels', 'far', '--state', state], {
+      env: { PATH: process.env.PATH, KILN_URL: url, KILN_TOKEN: token },
+      stdio: 'ignore',
+    });
+    try {
+      const cmd = (Parameters: object, next: object) => ({
+        Type: 'Task',
+        Resource: 'cmd',
+        Parameters: { runsOn: 'far', ...Parameters },
+        ...next,
+      });
+      const Make = cmd(
+        {
+          'source.$': '$.trigger.source.location',
+          commands: ['mkdir dist; cat greeting > dist/greeting; head -c 5000000 /dev/urandom > dist/large'],
+          artifacts: { dist: 'dist' },
+        },
+        { Next: 'Use' },
+      );
+      const take = { commands: ['cat in/dist/greeting'], inputs: { 'in.$': '$.artifacts.dist.digest' } };
+      const definition = { StartAt: 'Make', States: { Make, Use: cmd(take, { End: true }) } };
+      const jobs = [first, second].map(async (kiln, at) => {
+        const folder = path.join(kiln.directory, `far-${at}`);
+        await mkdir(folder);
+        await writeFile(path.join(folder, 'pipeline.yaml'), JSON.stringify(definition));
+        await writeFile(path.join(folder, 'greeting'), `hello ${at}\n`);
+        const { id } = await kiln.json<{ id: string }>('pipeline', 'run', folder, '--detach');
+        const ended = await get<object>(kiln, `/executions/${id}?wait=60`);
+        expect(ended).toMatchObject({ status: 'SUCCEEDED', output: { output: `hello ${at}\n` } });
+        return (await logsOf(kiln, id)).map(({ server }) => server);
+      });
+      expect(new Set((await Promise.all(jobs)).flat()).size).toBe(2);
+    } finally {
+      const exited = once(worker, 'exit');
+      worker.kill('SIGKILL');
+      await exited;
+    }
   });
 });
