@@ -1,9 +1,10 @@
 /** Task resources with real parts: a server that carries them out, an HTTP server that they call, a real rollback. */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Kiln, until } from '../e2e/kiln.ts';
+import { BUILD_SECONDS, kindsOfWaiting, STUBBORN_SECONDS } from './kinds-of-waiting.ts';
 
 interface Execution {
   readonly id: string;
@@ -24,12 +25,17 @@ let kiln: Kiln;
 let url = '';
 const asked: Asked[] = [];
 const held = new Set<ServerResponse>();
+/** Paths that are never answered, while somebody waits for them. */
+const hanging = new Set<string>();
 const outside = createServer(async (request, response) => {
   let body = '';
   for await (const piece of request) body += piece;
   const { method = '', url: path = '', headers } = request;
   asked.push({ method, path, headers, body });
-  if (path === '/slow' && held.size < 2) {
+  if (path.startsWith('/hang')) {
+    hanging.add(path);
+    response.on('close', () => hanging.delete(path));
+  } else if (path === '/slow' && held.size < 2) {
     held.add(response);
   } else if (path === '/away') {
     response.writeHead(302, { location: '/elsewhere' }).end();
@@ -44,7 +50,9 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => outside.listen(0, '127.0.0.1', resolve));
   const address = outside.address();
   url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`;
-  kiln = await Kiln.create();
+  kiln = await Kiln.create({
+    environment: { AWS_ENDPOINT_URL_S3: url, AWS_ACCESS_KEY_ID: 'id', AWS_SECRET_ACCESS_KEY: 'secret' },
+  });
   await kiln.serve();
 });
 afterAll(async () => {
@@ -65,15 +73,21 @@ async function ended(id: string): Promise<Execution> {
   return execution;
 }
 
-async function component(name: string, states: object, file = 'pipeline.yaml'): Promise<string> {
+async function component(
+  name: string,
+  states: object,
+  file = 'pipeline.yaml',
+  { build, head }: { readonly build?: string | undefined; readonly head?: object | undefined } = {},
+): Promise<string> {
+  const builds = build === undefined ? '' : `, build: ${build}`;
   const directory = path.join(kiln.directory, name);
   await mkdir(directory, { recursive: true });
   await writeFile(
     path.join(directory, 'kiln.yaml'),
-    `component: ${name}\nimage: {kind: bundle, run: sleep 1}\nservice: {port: 8080}\n`,
+    `component: ${name}\nimage: {kind: bundle, run: sleep 1${builds}}\nservice: {port: 8080}\n`,
   );
   const [StartAt = ''] = Object.keys(states);
-  await writeFile(path.join(directory, file), JSON.stringify({ StartAt, States: states }));
+  await writeFile(path.join(directory, file), JSON.stringify({ ...head, StartAt, States: states }));
   return directory;
 }
 
@@ -334,5 +348,67 @@ describe('rollback', () => {
     });
     expect(await answer.json()).toMatchObject({ status: 'FAILED', error: 'auth.denied' });
     expect((await kiln.ask('shop.stage.localhost')).body).toBe('first');
+  });
+});
+
+interface Waiting extends Execution {
+  readonly waits: readonly { readonly text: string; readonly limit?: string }[];
+}
+
+async function api(route: string, body?: object): Promise<Waiting> {
+  const answer = await kiln.call(body === undefined ? 'GET' : 'POST', `/api/v1/executions${route}`, body);
+  return (await answer.json()) as Waiting;
+}
+
+/** Command lines of this machine that hold one of the texts. */
+async function commandsWith(...texts: readonly string[]): Promise<readonly string[]> {
+  const processes = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const lines = await Promise.all(
+    processes.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')), // it has ended
+  );
+  return lines
+    .map((line) => line.replaceAll('\0', ' '))
+    .filter((line) => texts.some((text) => line.includes(text)));
+}
+
+it('each kind of waiting says its limit, and ends soon when it is cancelled, with all that it began', async () => {
+  const kinds = Object.entries(kindsOfWaiting(url));
+  await kiln.json('pipeline', 'pause', 'live/paused', '--why', 'holidays');
+  await component(
+    'waits-another-pipeline',
+    { Wait: { Type: 'Wait', Seconds: 3_600, End: true } },
+    'inner.json',
+  );
+  await component('first-of-its-turn', kindsOfWaiting(url).years?.states ?? {}, 'pipeline.yaml', {
+    head: { Concurrency: { group: 'turns', onOpen: 'queue' } },
+  });
+  const first = await api('', { directory: path.join(kiln.directory, 'first-of-its-turn') });
+  const begun = await Promise.all(
+    kinds.map(async ([name, { states, ...more }]) => {
+      const directory = await component(`waits-${name}`, states, 'pipeline.yaml', more);
+      const { id } = await api('', { directory });
+      return { name, id, ...more };
+    }),
+  );
+  for (const { name, id, says, limit } of begun) {
+    let waits: Waiting['waits'] = [];
+    await until(`${name} waits`, async () => {
+      ({ waits } = await api(`/${id}`));
+      return waits.some(({ text }) => says.test(text));
+    });
+    expect(waits[0]?.limit ?? '', name).toMatch(limit);
+  }
+  await until('all that hangs is asked for', async () => hanging.size === 3);
+  await until('the build is at work', async () => (await commandsWith(`sleep ${BUILD_SECONDS}`)).length > 0);
+  await Promise.all([...begun, first].map(({ id }) => api(`/${id}/cancel`, {})));
+  for (const { name, id } of begun) {
+    await until(`${name} has ended`, async () => (await api(`/${id}`)).status === 'ABORTED', 20_000);
+  }
+  const stubborn = [`sleep ${STUBBORN_SECONDS}`, `sleep ${BUILD_SECONDS}`];
+  await until('no process is left', async () => (await commandsWith(...stubborn)).length === 0);
+  await until('nobody waits for an answer', async () => hanging.size === 0);
+  await until('what it started has ended', async () => {
+    const { items } = await kiln.json<{ items: Execution[] }>('pipeline', 'list', 'waits-another-pipeline');
+    return items.length === 2 && items.every(({ status }) => status === 'ABORTED');
   });
 });
