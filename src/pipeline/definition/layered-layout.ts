@@ -1,7 +1,8 @@
 /**
  * Places of states in a drawing: each state in a layer below those that lead to it (a way back counts for nothing),
  * within a layer under the middle of them. States with branches or items are as large as what they hold. What an edge
- * says stands above the state that it leads to, which is given room for it; on a way back up, right of all states.
+ * says stands above the state that it leads to, which is given room for it; on a way back up, right of all states. An
+ * edge to a layer further down passes those between in a lane of theirs, which all edges to that state share.
  */
 import type { Graph, GraphEdge, GraphNode } from './graph.ts';
 
@@ -23,7 +24,9 @@ export interface PlacedEdge {
   readonly to: Box;
   /** Leads to a layer that is not below. */
   readonly isBack: boolean;
-  /** Where what it says stands; undefined: it says nothing. */
+  /** Lanes that it goes down through, from above; of no width. */
+  readonly via: readonly Box[];
+  /** Where what it says stands; undefined: it says nothing, or what stands there already. */
   readonly label: Box | undefined;
 }
 
@@ -40,6 +43,7 @@ const LINE_HEIGHT = 18;
 const NODE_HEIGHT = 38;
 const GAP_X = 36;
 const GAP_Y = 54;
+const LANE_WIDTH = 8;
 /** Room at the right for edges that lead back up. */
 const WAY_BACK = 60;
 export const MARGIN = 16;
@@ -52,42 +56,73 @@ const TIP = 10;
 export function layOut(graph: Graph): PlacedGraph {
   const layers = layersOf(graph);
   const isBack = (edge: GraphEdge) => (layers.get(edge.to) ?? 0) <= (layers.get(edge.from) ?? 0);
-  const back = graph.edges.filter(isBack);
-  const labels = Map.groupBy(
-    graph.edges.filter((edge) => edge.label !== undefined && !isBack(edge)),
-    ({ to }) => to,
-  );
-  const { nodes, width, height } = placeNodes(graph, rowsOf(graph, layers), labels);
+  const [back, forward] = [graph.edges.filter(isBack), graph.edges.filter((edge) => !isBack(edge))];
+  const labels = labelsAbove(forward);
+  const lanes = lanesOf(forward, layers);
+  const { boxes, width, height } = placeRows(graph, rowsOf(graph, layers, lanes), labels);
   const sideWidth = back.length === 0 ? 0 : WAY_BACK + Math.max(...back.map(labelWidth));
   const whole = { x: 0, y: 0, width: width + sideWidth, height };
-  const boxes = new Map(nodes.map((placed) => [placed.node.id, placed]));
   const besides = new Map<number, number>();
   const edges = graph.edges.flatMap((edge): PlacedEdge[] => {
     const from = boxes.get(edge.from);
     const to = boxes.get(edge.to);
     if (from === undefined || to === undefined) return [];
-    const placed = { edge, from, to, isBack: isBack(edge) };
+    if (!isBack(edge)) {
+      const via = (lanes.get(edge) ?? []).flatMap(({ id }) => boxes.get(id) ?? []);
+      const nth = labels.get(edge.to)?.indexOf(edge) ?? -1;
+      return [{ edge, from, to, isBack: false, via, label: nth === -1 ? undefined : above(to, edge, nth) }];
+    }
+    const placed = { edge, from, to, isBack: true, via: [] };
     if (edge.label === undefined) return [{ ...placed, label: undefined }];
-    if (!placed.isBack)
-      return [{ ...placed, label: above(to, edge, labels.get(edge.to)?.indexOf(edge) ?? 0) }];
     const y = from.y + from.height / 2;
     const nth = besides.get(y) ?? 0;
     besides.set(y, nth + 1);
     return [{ ...placed, label: beside(whole, edge, y, nth) }];
   });
+  const nodes = [...boxes.values()].filter((box): box is PlacedNode => 'node' in box);
   return { ...whole, nodes, edges };
 }
 
 type Labels = ReadonlyMap<string, readonly GraphEdge[]>;
 
+/** By the state that they lead to; what several of them say is said once. */
+function labelsAbove(forward: readonly GraphEdge[]): Labels {
+  const byState = Map.groupBy(
+    forward.filter(({ label }) => label !== undefined),
+    ({ to }) => to,
+  );
+  const once = (edges: readonly GraphEdge[]) => [
+    ...new Map(edges.toReversed().map((edge) => [edge.label, edge])).values(),
+  ];
+  return new Map([...byState].map(([to, edges]) => [to, once(edges)]));
+}
+
+/** A place in a layer that an edge passes. */
+interface Lane {
+  readonly id: string;
+  readonly layer: number;
+}
+
+type Lanes = ReadonlyMap<GraphEdge, readonly Lane[]>;
+
+function lanesOf(forward: readonly GraphEdge[], layers: ReadonlyMap<string, number>): Lanes {
+  return new Map(
+    forward.map((edge) => {
+      const [above, below] = [layers.get(edge.from) ?? 0, layers.get(edge.to) ?? 0];
+      const between = Array.from({ length: below - above - 1 }, (_, n) => above + 1 + n);
+      return [edge, between.map((layer) => ({ id: `${edge.to} in ${layer}`, layer }))];
+    }),
+  );
+}
+
 /** Row by row, each in the middle; a state has a cell as wide as itself and what leads to it. */
-function placeNodes(graph: Graph, rows: readonly (readonly string[])[], labels: Labels) {
+function placeRows(graph: Graph, rows: readonly (readonly string[])[], labels: Labels) {
   const sized = new Map(graph.nodes.map((node) => [node.id, sizeOf(node)]));
   const cellWidth = (id: string) =>
-    Math.max(sized.get(id)?.width ?? 0, ...(labels.get(id) ?? []).map(labelWidth));
+    Math.max(sized.get(id)?.width ?? LANE_WIDTH, ...(labels.get(id) ?? []).map(labelWidth));
   const rowWidths = rows.map((row) => total(row.map(cellWidth)) + GAP_X * (row.length - 1));
   const width = Math.max(...rowWidths, 0);
-  const nodes: PlacedNode[] = [];
+  const boxes = new Map<string, PlacedNode | Box>();
   let y = 0;
   for (const [at, row] of rows.entries()) {
     const lines = Math.max(...row.map((id) => labels.get(id)?.length ?? 0));
@@ -95,15 +130,14 @@ function placeNodes(graph: Graph, rows: readonly (readonly string[])[], labels: 
     let x = (width - (rowWidths[at] ?? 0)) / 2;
     const height = Math.max(...row.map((id) => sized.get(id)?.height ?? 0), 0);
     for (const id of row) {
-      const size = sized.get(id);
+      const size = sized.get(id) ?? { width: 0, height };
       const cell = cellWidth(id);
-      if (size !== undefined)
-        nodes.push({ ...size, x: x + (cell - size.width) / 2, y: y + (height - size.height) / 2 });
+      boxes.set(id, { ...size, x: x + (cell - size.width) / 2, y: y + (height - size.height) / 2 });
       x += cell + GAP_X;
     }
     y += height;
   }
-  return { nodes, width, height: y };
+  return { boxes, width, height: y };
 }
 
 function labelWidth({ label = '' }: GraphEdge): number {
@@ -168,20 +202,30 @@ function layersOf(graph: Graph): ReadonlyMap<string, number> {
   return layers;
 }
 
-/** Ids by layer, each layer in the order of the middle of what leads to its states. */
-function rowsOf(graph: Graph, layers: ReadonlyMap<string, number>): readonly (readonly string[])[] {
-  const byLayer = Map.groupBy(graph.nodes, ({ id }) => layers.get(id) ?? 0);
+/** Ids by layer, lanes among them, each layer in the order of the middle of what leads to its states. */
+function rowsOf(
+  graph: Graph,
+  layers: ReadonlyMap<string, number>,
+  lanes: Lanes,
+): readonly (readonly string[])[] {
+  const passed = new Map([...lanes.values()].flat().map(({ id, layer }) => [id, layer]));
+  const before = new Map<string, Set<string>>();
+  for (const edge of graph.edges) {
+    const stops = [edge.from, ...(lanes.get(edge) ?? []).map(({ id }) => id), edge.to];
+    for (const [at, id] of stops.slice(1).entries())
+      before.set(id, (before.get(id) ?? new Set()).add(stops[at] ?? ''));
+  }
+  const all = [...graph.nodes.map(({ id }) => id), ...passed.keys()];
+  const byLayer = Map.groupBy(all, (id) => layers.get(id) ?? passed.get(id) ?? 0);
   const rank = new Map<string, number>();
   return [...byLayer.keys()]
     .sort((one, other) => one - other)
     .map((layer) => {
       const middle = (id: string): number => {
-        const from = graph.edges.filter((edge) => edge.to === id && rank.has(edge.from));
-        return from.length === 0 ? 0 : total(from.map((edge) => rank.get(edge.from) ?? 0)) / from.length;
+        const ranks = [...(before.get(id) ?? [])].flatMap((one) => rank.get(one) ?? []);
+        return ranks.length === 0 ? 0 : total(ranks) / ranks.length;
       };
-      const row = (byLayer.get(layer) ?? [])
-        .map(({ id }) => id)
-        .sort((one, other) => middle(one) - middle(other));
+      const row = (byLayer.get(layer) ?? []).sort((one, other) => middle(one) - middle(other));
       for (const [at, id] of row.entries()) rank.set(id, at - (row.length - 1) / 2);
       return row;
     });

@@ -307,6 +307,14 @@ States:
         ...things
           .filter(({ x, width }) => x < 0 || x + width > placed.width)
           .map(({ name }) => `${name} is cut off`),
+        ...placed.edges.flatMap(({ from, via, to, isBack, edge }) => {
+          const stops = isBack ? [] : [from, ...via, to];
+          return stops.slice(1).flatMap((stop, at) => {
+            const top = (stops[at]?.y ?? 0) + (stops[at]?.height ?? 0);
+            const crossed = placed.nodes.filter(({ y, height }) => y >= top && y + height <= stop.y);
+            return crossed.map(({ node }) => `${edge.from} to ${edge.to} crosses ${node.name}`);
+          });
+        }),
         ...placed.nodes.flatMap(({ inner, node, width }) => [
           ...inner.filter((one) => one.x + one.width > width).map(() => `${node.name} is too narrow`),
           ...inner.flatMap(faults),
@@ -319,11 +327,14 @@ States:
     Type: Choice
     Choices:
       - {Variable: $.parameters.level, StringEquals: live, Next: Live}
-      - {Variable: $.parameters.level, StringEquals: everywhere, Next: Live}
+      - {Variable: $.parameters.level, StringEquals: everywhere, Next: Last}
       - {Variable: $.parameters.level, StringEquals: nowhere at all, Next: How far}
       - {Variable: $.parameters.level, StringEquals: nowhere else, Next: How far}
     Default: Done
-  Live: {Type: Task, Resource: cmd, End: true, Catch: [{ErrorEquals: [States.Timeout, Cmd.Failed], Next: How far}]}
+  Live: {Type: Task, Resource: cmd, Next: More, Catch: [{ErrorEquals: [States.Timeout, Cmd.Failed], Next: How far}]}
+  More: {Type: Task, Resource: cmd, Next: Done, Catch: [{ErrorEquals: [States.ALL], Next: Sorry}]}
+  Last: {Type: Task, Resource: cmd, Next: Done, Catch: [{ErrorEquals: [States.ALL], Next: Sorry}]}
+  Sorry: {Type: Pass, Next: Done}
   Done: {Type: Succeed}
 `;
     for (const one of [text, choice])

@@ -9,6 +9,9 @@ import {
   type PlacedNode,
 } from './layered-layout.ts';
 
+/** Between the tip of an edge and its state. */
+const TIP_GAP = 2;
+
 const STYLE = `
   svg { --ink: #1f2937; --line: #6b7280; --fill: #f9fafb; --inner: #f3f4f6; --good: #15803d; --bad: #b91c1c; }
   @media (prefers-color-scheme: dark) {
@@ -95,19 +98,34 @@ function outline(node: GraphNode, { x, y, width, height }: Box, classes: string)
   return `<rect class="${classes}" x="${round(x)}" y="${round(y)}" width="${round(width)}" height="${round(height)}" rx="${round(radius)}"/>`;
 }
 
-/** Down in a curve; back up along the right side, where nothing stands. */
-function edgeShape({ edge, from, to, isBack }: PlacedEdge, graph: PlacedGraph): string {
+/** Down in curves, straight through its lanes; back up along the right side, where nothing stands. */
+function edgeShape({ edge, from, to, isBack, via }: PlacedEdge, graph: PlacedGraph): string {
   const classes = edge.kind === 'catch' ? 'edge catch' : 'edge';
-  const [start, end] = endsOf(from, to);
-  const bend = Math.max((end.y - start.y) / 2, 12);
-  const side = graph.width - MARGIN;
+  const way = isBack ? wayBack(from, to, graph.width - MARGIN) : wayDown(from, via, to);
+  return `<path class="${classes}" d="${way}" marker-end="url(#tip)"/>`;
+}
+
+function wayBack(from: Box, to: Box, side: number): string {
   const out = { x: from.x + from.width, y: from.y + from.height / 2 };
   const back = { x: to.x + to.width + 2, y: to.y + to.height / 2 };
-  const way = isBack
-    ? `M${pair(out.x, out.y)} C${pair(side, out.y)} ${pair(side, out.y)} ${pair(side, (out.y + back.y) / 2)} ` +
-      `S${pair(side, back.y)} ${pair(back.x, back.y)}`
-    : `M${pair(start.x, start.y)} C${pair(start.x, start.y + bend)} ${pair(end.x, end.y - bend)} ${pair(end.x, end.y)}`;
-  return `<path class="${classes}" d="${way}" marker-end="url(#tip)"/>`;
+  return (
+    `M${pair(out.x, out.y)} C${pair(side, out.y)} ${pair(side, out.y)} ${pair(side, (out.y + back.y) / 2)} ` +
+    `S${pair(side, back.y)} ${pair(back.x, back.y)}`
+  );
+}
+
+function wayDown(from: Box, via: readonly Box[], to: Box): string {
+  const stops = [from, ...via, to];
+  return stops
+    .map((box, at) => {
+      const before = stops[at - 1];
+      if (before === undefined) return `M${pair(box.x + box.width / 2, box.y + box.height)}`;
+      const [start, end] = endsOf(before, box, at === stops.length - 1 ? TIP_GAP : 0);
+      const bend = Math.max((end.y - start.y) / 2, 12);
+      const curve = `C${pair(start.x, start.y + bend)} ${pair(end.x, end.y - bend)} ${pair(end.x, end.y)}`;
+      return at === stops.length - 1 ? curve : `${curve} V${round(box.y + box.height)}`;
+    })
+    .join(' ');
 }
 
 interface Point {
@@ -115,10 +133,10 @@ interface Point {
   readonly y: number;
 }
 
-function endsOf(from: Box, to: Box): readonly [Point, Point] {
+function endsOf(from: Box, to: Box, gap: number): readonly [Point, Point] {
   return [
     { x: from.x + from.width / 2, y: from.y + from.height },
-    { x: to.x + to.width / 2, y: to.y - 2 },
+    { x: to.x + to.width / 2, y: to.y - gap },
   ];
 }
 
