@@ -39,6 +39,14 @@ test('how pipelines run and are kept is what the file says, and the defaults whe
   });
 });
 
+test('other servers are sent tokens over TLS, or within this machine', () => {
+  const peerUrl = (KILN_PEER_URL: string) => loadSettings({ state }, { KILN_PEER_URL }).peerUrl;
+  expect(peerUrl('https://kiln-1.example.com:7070/')).toBe('https://kiln-1.example.com:7070');
+  expect(peerUrl('http://127.0.0.1:7071')).toBe('http://127.0.0.1:7071');
+  for (const text of ['http://kiln-1.example.com:7070', 'kiln-1:7070', 'https://kiln-1.example.com/a'])
+    expect(() => peerUrl(text)).toThrow(expect.objectContaining({ code: 'input.invalid' }));
+});
+
 test.each([
   ['janitor: {share: 0}', 'janitor.share'],
   ['janitor: {unusedDays: 0}', 'janitor.unusedDays'],
