@@ -8,6 +8,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { S3 } from '../../src/amazon/s3.ts';
 import type { ArtifactStore } from '../../src/domain/ports/artifacts.ts';
 import { LocalArtifacts } from '../../src/pipeline/artifacts/local-artifacts.ts';
+import type { CommandWish } from '../../src/pipeline/commands/command-wish.ts';
+import { JobFiles } from '../../src/pipeline/workers/job-files.ts';
+import { JobArtifacts } from '../../src/pipeline/workers/job-transfers.ts';
 import { openArtifacts } from '../../src/server/artifacts.ts';
 import { systemClock } from '../../src/server/system-clock.ts';
 import { loadSettings } from '../../src/settings.ts';
@@ -15,6 +18,7 @@ import { Moto, noMoto } from '../machine/moto.ts';
 
 const BUCKET = 'artifacts';
 const HELLO = 'sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824';
+const NONE = `sha256:${'0'.repeat(64)}`;
 const LIMIT = 1_000;
 const missing = noMoto();
 const signal = new AbortController().signal;
@@ -73,42 +77,101 @@ const bucket: Subject = {
   },
 };
 
+/** As a worker has it that does a job: each time another one, which has no copies yet. */
+function throughJob(kept: Subject): Subject {
+  const store = () => {
+    const folder = path.join(root, 'jobs', randomUUID());
+    const wish = jobWish({ hello: HELLO, none: NONE });
+    const nowhere = { bring: async () => undefined };
+    const files = new JobFiles(
+      {
+        artifacts: kept.store(),
+        sources: nowhere,
+        clock: systemClock,
+        searchPath: '',
+        newId: randomUUID,
+        folder,
+      },
+      wish,
+      signal,
+    );
+    const line: ConstructorParameters<typeof JobArtifacts>[1] = {
+      fetch: async function* (_, digest, offset) {
+        yield* await files.read(digest, offset, signal);
+      },
+      send: (_, piece) => files.write(piece),
+      keep: (_, artifact) => files.keep(artifact),
+    };
+    const copies = new LocalArtifacts(path.join(folder, 'copies'), randomUUID);
+    return new JobArtifacts(copies, line, {
+      ...{ id: 'a.b', lease: 'c', key: 'd/e', execution: 'd', pipeline: 'p', state: 'S', mayChange: true },
+      ...{ wish, sourceTravels: false, secretValues: {}, silentMs: 1_000 },
+    });
+  };
+  return { ...kept, store };
+}
+
+function jobWish(inputs: Readonly<Record<string, string>>): CommandWish {
+  return {
+    commands: ['true'],
+    checkout: { submodules: true, lfs: true },
+    environment: {},
+    files: {},
+    secrets: {},
+    secretFiles: {},
+    caches: [],
+    services: {},
+    limits: {},
+    inputs,
+    artifacts: { hello: ['.'] },
+    docker: false,
+    timeoutSeconds: 60,
+  };
+}
+
 const writing = (text: string) => async (descriptor: number) => {
   writeSync(descriptor, text);
 };
 const reading = async (descriptor: number) => readFile(`/proc/self/fd/${descriptor}`, 'utf8');
 
-describe.each([['a folder', local] as const, ...(missing ? [] : [['a bucket', bucket] as const])])(
-  'artifacts in %s',
-  (_, { store, folder, damage }) => {
-    it('are found by their digest, whoever wrote them, and leave no drafts', async () => {
-      const kept = await store().write(writing('hello'), LIMIT, signal);
-      expect(kept).toEqual({ digest: HELLO, sizeBytes: 5 });
-      expect(await store().write(writing('hello'), LIMIT, signal)).toEqual(kept);
-      expect(await store().read(HELLO, reading, signal)).toBe('hello');
-      await store().trim(systemClock.now());
-      expect(await store().read(HELLO, reading, signal)).toBe('hello');
-      const drafts = await readdir(folder(), { recursive: true, withFileTypes: true });
-      expect(drafts.filter((entry) => entry.isFile() && !entry.name.endsWith('.tar'))).toEqual([]);
-    });
+const subjects: readonly (readonly [string, Subject])[] = [
+  ['a folder', local],
+  ['a folder, for the job of a worker', throughJob(local)],
+  ...(missing === undefined
+    ? ([
+        ['a bucket', bucket],
+        ['a bucket, for the job of a worker', throughJob(bucket)],
+      ] as const)
+    : []),
+];
 
-    it('are not there when there is none, is too much, or its writer failed', async () => {
-      const none = `sha256:${'0'.repeat(64)}`;
-      expect(await store().read(none, reading, signal)).toBeUndefined();
-      expect(await store().write(writing('too much'), 3, signal)).toBeUndefined();
-      const failing = store().write(() => Promise.reject(new Error('as told')), LIMIT, signal);
-      await expect(failing).rejects.toThrow('as told');
-    });
+describe.each(subjects)('artifacts in %s', (_, { store, folder, damage }) => {
+  it('are found by their digest, whoever wrote them, and leave no drafts', async () => {
+    const kept = await store().write(writing('hello'), LIMIT, signal);
+    expect(kept).toEqual({ digest: HELLO, sizeBytes: 5 });
+    expect(await store().write(writing('hello'), LIMIT, signal)).toEqual(kept);
+    expect(await store().read(HELLO, reading, signal)).toBe('hello');
+    await store().trim(systemClock.now());
+    expect(await store().read(HELLO, reading, signal)).toBe('hello');
+    const drafts = await readdir(folder(), { recursive: true, withFileTypes: true });
+    expect(drafts.filter((entry) => entry.isFile() && !entry.name.endsWith('.tar'))).toEqual([]);
+  });
 
-    it('that are damaged are never given out', async () => {
-      await store().write(writing('hello'), LIMIT, signal);
-      await damage();
-      await expect(store().read(HELLO, reading, signal)).rejects.toMatchObject({ code: 'blob.damaged' });
-      await store().write(writing('hello'), LIMIT, signal);
-      expect(await store().read(HELLO, reading, signal)).toBe('hello');
-    });
-  },
-);
+  it('are not there when there is none, is too much, or its writer failed', async () => {
+    expect(await store().read(NONE, reading, signal)).toBeUndefined();
+    expect(await store().write(writing('too much'), 3, signal)).toBeUndefined();
+    const failing = store().write(() => Promise.reject(new Error('as told')), LIMIT, signal);
+    await expect(failing).rejects.toThrow('as told');
+  });
+
+  it('that are damaged are never given out', async () => {
+    await store().write(writing('hello'), LIMIT, signal);
+    await damage();
+    await expect(store().read(HELLO, reading, signal)).rejects.toMatchObject({ code: 'blob.damaged' });
+    await store().write(writing('hello'), LIMIT, signal);
+    expect(await store().read(HELLO, reading, signal)).toBe('hello');
+  });
+});
 
 describe.skipIf(missing !== undefined)('S3', () => {
   const all = async <Value>(values: AsyncIterable<Value>): Promise<Value[]> => {

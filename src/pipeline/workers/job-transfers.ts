@@ -16,13 +16,15 @@ const TRIES = 20;
 /** Of an artifact, and of a source. */
 const LARGEST_BYTES = 10 * 1024 ** 3;
 
+type ArtifactLine = Pick<WorkerServer, 'fetch' | 'send' | 'keep'>;
+
 /** What the server keeps; the worker has copies of what passed through here, compared with their digests. */
 export class JobArtifacts implements ArtifactStore {
   readonly #copies: ArtifactStore;
-  readonly #server: WorkerServer;
+  readonly #server: ArtifactLine;
   readonly #offer: Offer;
 
-  constructor(copies: ArtifactStore, server: WorkerServer, offer: Offer) {
+  constructor(copies: ArtifactStore, server: ArtifactLine, offer: Offer) {
     this.#copies = copies;
     this.#server = server;
     this.#offer = offer;
@@ -150,7 +152,7 @@ export class JobSources implements CommandSources {
 
 /** From the first byte to the last, over lost connections. */
 async function* arriving(
-  server: WorkerServer,
+  server: ArtifactLine,
   offer: Offer,
   digest: string,
   signal: AbortSignal,
