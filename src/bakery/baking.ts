@@ -1,7 +1,7 @@
 /** One bake from its folder to its outcome: what is there already is taken, the rest is built and recorded. */
-import { baseReference, type ComponentDefinition } from '../domain/component.ts';
+import type { ComponentDefinition } from '../domain/component.ts';
 import { KilnError } from '../domain/errors.ts';
-import { channelName, componentName, type Digest, type ImageId } from '../domain/ids.ts';
+import type { Digest, ImageId } from '../domain/ids.ts';
 import type { Artifact, Image, ImageSource } from '../domain/image.ts';
 import type { Tags } from '../domain/image-tags.ts';
 import type {
@@ -18,6 +18,7 @@ import type { FileBlobStore } from './blobs.ts';
 import type { GitFacts } from './git-facts.ts';
 import { imageTags } from './image-tags.ts';
 import { sourceOf, withRecordedSource } from './recorded-source.ts';
+import { asBase, resolveBase } from './resolve-base.ts';
 import { distinguished, versionAgain, versionTaken, type WantedVersion, wantedVersion } from './versions.ts';
 
 /** The source may change between looking at it and building it; twice means that it never rests. */
@@ -112,7 +113,7 @@ export class Baking {
       this.#options.readDefinition(request.directory),
       recordedFacts(request.again) ?? this.#options.readGitFacts(request.directory, signal),
     ]);
-    const parent = await this.#resolveBase(definition);
+    const parent = await resolveBase(this.#options.store, definition);
     const builder = this.#builderOf(definition);
     const build = { definition, directory: request.directory, ...asBase(parent) };
     record.note({ kind: 'stage', name: 'scan', detail: request.directory });
@@ -275,30 +276,6 @@ export class Baking {
     }
     return true;
   }
-
-  /** `component@channel` → the image that the channel holds now. */
-  async #resolveBase(definition: ComponentDefinition): Promise<Image | undefined> {
-    const base = baseReference(definition.image);
-    if (base === undefined) return undefined;
-    const [name = '', channel = ''] = base.split('@');
-    const move = await this.#options.store.channels.current(componentName(name), channelName(channel));
-    const image = move === undefined ? undefined : await this.#options.store.images.get(move.image);
-    if (image === undefined) {
-      throw new KilnError('not-found', `The base ${base} is not there: the channel holds no image.`, {
-        next: `Bake ${name} and promote it to ${channel} first.`,
-      });
-    }
-    if (image.revoked !== undefined) {
-      throw new KilnError('image.unfit', `The base ${base} is revoked: ${image.revoked.why}`, {
-        next: `Promote another image of ${name} to ${channel}.`,
-      });
-    }
-    return image;
-  }
-}
-
-function asBase(parent: Image | undefined): Pick<BuildRequest, 'base'> {
-  return parent === undefined ? {} : { base: { image: parent.id, artifacts: parent.artifacts } };
 }
 
 /** Of the commit that an image was baked from, wherever the folder has moved on to. */

@@ -50,3 +50,8 @@ export function parseSizeBytes(text: string): number | undefined {
 export function parsePercent(text: string): number | undefined {
   return SHARE_PATTERN.test(text) ? Number(text.slice(0, -1)) : undefined;
 }
+
+/** The default, too, where the text is no duration: the rules have said so. */
+export function durationMs(text: string | undefined, defaultMs: number): number {
+  return text === undefined ? defaultMs : (parseDurationMs(text) ?? defaultMs);
+}

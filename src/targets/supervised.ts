@@ -3,10 +3,11 @@ import type { Digest, Fence, InstanceId, ServerGroupName, ServiceKey } from '../
 import type { Clock } from '../domain/ports/clock.ts';
 import type { LogLine, LogQuery, RunOnceResult, Target, TargetCapabilities } from '../domain/ports/target.ts';
 import type { GroupObservation, GroupSpec } from '../domain/server-group.ts';
+import { GroupChanges } from './group-changes.ts';
 import { planGroup, settleEnds } from './group-plan.ts';
 import type { GroupRecords } from './group-records.ts';
 import { observeGroup, wished } from './group-view.ts';
-import type { EngineInstance, InstanceEngine } from './instance-engine.ts';
+import type { InstanceEngine } from './instance-engine.ts';
 import { groupOf, newInstanceId } from './instance-name.ts';
 import { Runs } from './runs.ts';
 import type { TargetLog } from './target-log.ts';
@@ -32,8 +33,7 @@ export class SupervisedTarget implements Target {
   readonly #runs: Runs;
   readonly #turns = new Turns();
   readonly #stops = new Map<InstanceId, Promise<void>>();
-  readonly #listeners = new Set<(group: ServerGroupName) => void>();
-  readonly #lastSeen = new Map<ServerGroupName, string>();
+  readonly #changes: GroupChanges;
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
   #lookAgain = false;
@@ -46,6 +46,7 @@ export class SupervisedTarget implements Target {
     this.#records = records;
     this.#clock = clock;
     this.#log = log;
+    this.#changes = new GroupChanges(engine, records, clock);
     this.#runs = new Runs(engine, records, clock, log);
   }
 
@@ -111,7 +112,7 @@ export class SupervisedTarget implements Target {
   async observe(group: ServerGroupName, signal: AbortSignal): Promise<GroupObservation | undefined> {
     signal.throwIfAborted();
     const instances = (await this.#engine.instances()).filter((one) => one.group === group);
-    return this.#observation(group, instances);
+    return observeGroup(group, this.#records.group(group), instances, this.#clock.now());
   }
 
   async groups(service: ServiceKey, signal: AbortSignal): Promise<readonly ServerGroupName[]> {
@@ -185,8 +186,7 @@ export class SupervisedTarget implements Target {
   }
 
   onChange(listener: (group: ServerGroupName) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#changes.listen(listener);
   }
 
   async close(): Promise<void> {
@@ -232,7 +232,7 @@ export class SupervisedTarget implements Target {
         }
       }),
     );
-    await this.#announce();
+    await this.#changes.announce();
     if (this.#closed) return;
     this.#timer = setTimeout(() => this.#look(), Math.max(0, wakeAtMs - this.#clock.now()));
     this.#timer.unref();
@@ -304,30 +304,8 @@ export class SupervisedTarget implements Target {
       );
       await this.#records.deleteGroup(group);
       await this.#engine.discardGroup(group, this.#records.artifactsInUse());
-      this.#lastSeen.delete(group);
-      for (const listener of this.#listeners) listener(group);
+      this.#changes.gone(group);
     });
-  }
-
-  #observation(group: ServerGroupName, instances: readonly EngineInstance[]): GroupObservation | undefined {
-    return observeGroup(group, this.#records.group(group), instances, this.#clock.now());
-  }
-
-  async #announce(): Promise<void> {
-    if (this.#listeners.size === 0) return;
-    const everything = await this.#engine.instances().catch((error: unknown) => {
-      // Each group that could not be looked at has said so already; there is nothing to announce.
-      if (error instanceof KilnError && error.code === 'target.unavailable') return undefined;
-      throw error;
-    });
-    if (everything === undefined) return;
-    for (const { spec } of this.#records.groups()) {
-      const instances = everything.filter((one) => one.group === spec.group);
-      const seen = JSON.stringify(this.#observation(spec.group, instances));
-      if (this.#lastSeen.get(spec.group) === seen) continue;
-      this.#lastSeen.set(spec.group, seen);
-      for (const listener of this.#listeners) listener(spec.group);
-    }
   }
 
   #warn(group: ServerGroupName, error: unknown): void {
