@@ -1,7 +1,7 @@
 /** What must hold when servers, processes and the machine misbehave. With real processes, with and without a sandbox. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { chmod, mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,7 +15,6 @@ import {
   groupSpec,
   markedProcesses,
   NEVER,
-  NODE_PATH,
   observed,
   serving,
   TargetFixture,
@@ -421,121 +420,9 @@ describe.each(VARIANTS)('$name', ({ options }) => {
   });
 });
 
-describe('the sandbox', () => {
-  let fixture: TargetFixture;
-  let target: Target;
-
-  beforeEach(async () => {
-    fixture = await TargetFixture.create();
-    target = await fixture.target();
-  });
-  afterEach(() => fixture.destroy());
-
-  test('hides the state directory, its token and other processes, and keeps the image as it is', async (context) => {
-    if ((await target.capabilities(NEVER)).isolation === 'none') return needs(context, 'bubblewrap');
-    const hidden = path.join(fixture.directory, 'hidden');
-    await mkdir(hidden);
-    writeFileSync(path.join(hidden, 'token'), 'another');
-    const other = await fixture.target({
-      stateDirectory: path.join(fixture.directory, 'state'),
-      hiddenPaths: [hidden],
-    });
-    await target.close();
-    const spec = groupSpec(await fixture.image());
-    await other.ensure(spec, 1, KEEP, NEVER);
-    const [instance] = await serving(other, spec);
-    if (instance === undefined) throw new Error('one was serving');
-    expect(await ask(instance, '/read', { file: path.join(fixture.state, 'token') })).toBe('failed: ENOENT');
-    expect(await ask(instance, '/read', { file: path.join(hidden, 'token') })).toBe('failed: ENOENT');
-    expect(await ask(instance, '/write', { file: 'web.js', text: 'x' })).toBe('failed: EROFS');
-    expect(await ask(instance, '/write', { file: '/etc/x', text: 'x' })).toBe('failed: EROFS');
-    expect(await ask(instance, '/write', { file: '/x', text: 'x' })).toBe('failed: EROFS');
-    expect(await ask(instance, '/cwd')).toBe('/app');
-    const environments = await ask(instance, '/processes');
-    expect(Array.isArray(environments) && environments.length).toBeLessThan(6);
-    expect(JSON.stringify(environments)).not.toContain('VITEST');
-  });
-
-  test('that an earlier server died trying out leaves nothing', async () => {
-    await target.close();
-    const local = path.join(fixture.state, 'targets/local');
-    await mkdir(path.join(local, 'trial/srv/runtime'), { recursive: true });
-    const next = await fixture.target();
-    expect(await readdir(local)).not.toContain('trial');
-    await next.capabilities(NEVER);
-    expect(await readdir(local)).not.toContain('trial');
-  });
-
-  test('hides a state directory outside of /tmp too', async (context) => {
-    if ((await target.capabilities(NEVER)).isolation === 'none') return needs(context, 'bubblewrap');
-    const place = execFileSync('mktemp', ['-d', '-p', '/var/tmp', 'kiln-target-XXXXXX'], {
-      encoding: 'utf8',
-    }).trim();
-    try {
-      writeFileSync(path.join(place, 'token'), 'secret');
-      const other = await fixture.target({ stateDirectory: place });
-      const spec = groupSpec(await fixture.image());
-      await other.ensure(spec, 1, KEEP, NEVER);
-      const [instance] = await serving(other, spec);
-      if (instance === undefined) throw new Error('one was serving');
-      expect(await ask(instance, '/read', { file: path.join(place, 'token') })).toBe('failed: ENOENT');
-      expect(await ask(instance, '/write', { file: path.join(place, 'x'), text: 'x' })).toBe('failed: EROFS');
-      await other.remove(spec.group, 1, NEVER);
-    } finally {
-      await rm(place, { recursive: true, force: true });
-    }
-  });
-});
-
-test('an ordinary user can do this too', async () => {
-  const fixture = await TargetFixture.create();
-  const asRoot = process.getuid?.() === 0;
-  try {
-    const artifact = await fixture.image();
-    await chmod(fixture.directory, 0o755);
-    const here = await fixture.target();
-    const best = (await here.capabilities(NEVER)).isolation;
-    await here.close();
-    if (asRoot) execFileSync('chown', ['-R', 'nobody', fixture.directory]);
-    for (const isolation of ['auto', 'none']) {
-      const does = { artifact, isolation, run: 'node web.js', listens: true };
-      const server = spawn(
-        process.execPath,
-        [SERVER, JSON.stringify({ directory: fixture.directory, ...does })],
-        {
-          stdio: ['ignore', 'pipe', 'inherit'],
-          env: { PATH: NODE_PATH },
-          ...(asRoot ? { uid: idOf('-u'), gid: idOf('-g') } : {}),
-        },
-      );
-      let output = '';
-      server.stdout?.on('data', (chunk: Buffer) => {
-        output += chunk.toString();
-      });
-      await eventually('it serves', async () => output.includes('ready'));
-      expect(output).toContain(`ready ${isolation === 'none' ? 'none' : best}`);
-      server.kill('SIGKILL');
-      const target = await fixture.target();
-      await target.remove(groupSpec(artifact).group, 1, NEVER);
-      await target.close();
-    }
-  } finally {
-    await fixture.destroy();
-  }
-});
-
-function idOf(kind: '-u' | '-g'): number {
-  return Number(execFileSync('id', [kind, 'nobody'], { encoding: 'utf8' }));
-}
-
 /** What the group's programs heard; a shell may say more of what a signal did to its children. */
 async function heard(target: Target, group: Parameters<Target['observe']>[0]): Promise<string[]> {
   const found: string[] = [];
   for await (const line of target.logs([group], { tail: 1_000, follow: false }, NEVER)) found.push(line.text);
   return found.filter((text) => /heard|listens?\b/.test(text));
-}
-
-function needs(context: { skip: (why: string) => void }, debianPackage: string): void {
-  if (process.env.CI === 'true') throw new Error(`CI needs the Debian package ${debianPackage}.`);
-  context.skip(`needs the Debian package ${debianPackage}`);
 }
