@@ -4,15 +4,10 @@ import { homedir } from 'node:os';
 import path from 'node:path';
 import { KilnError } from './domain/errors.ts';
 import type { SEVERITIES } from './domain/finding.ts';
-import { isLoopback } from './domain/loopback.ts';
 import type { Keeping } from './domain/ports/execution-history.ts';
 import { DEFAULT_RETENTION, type RetentionPolicy } from './domain/retention.ts';
+import { DEFAULT_LISTEN, type Listen, parseListen, parsePeerUrl } from './settings-addresses.ts';
 import { type FileSettings, readSettingsFile } from './settings-file.ts';
-
-export interface Listen {
-  readonly host: string;
-  readonly port: number;
-}
 
 export interface ProviderSettings {
   /** Variables that name no secret, such as AWS_REGION. */
@@ -108,7 +103,6 @@ export interface Settings {
   readonly takeOver: boolean;
 }
 
-const DEFAULT_LISTEN = '127.0.0.1:7070';
 const DEFAULT_ROUTER_LISTEN = '127.0.0.1:7080';
 const DAY_MS = 24 * 3600_000;
 const DEFAULT_EVENT_DAYS = 90;
@@ -210,29 +204,6 @@ function s3PlaceOf(given: FileSettings['s3'], otherwise: S3Place): S3Place {
 
 function absolute(file: string | undefined): string | undefined {
   return file === undefined ? undefined : path.resolve(file);
-}
-
-/** `HOST:PORT` or `[IPv6]:PORT`. */
-export function parseListen(text: string, name: string): Listen {
-  const match = /^(?:\[(?<six>[0-9a-fA-F:]+)\]|(?<host>[^:\s]+)):(?<port>\d{1,5})$/.exec(text);
-  const port = Number(match?.groups?.port);
-  const host = match?.groups?.six ?? match?.groups?.host;
-  if (host === undefined || port > 65_535) {
-    throw new KilnError('input.invalid', `"${text}" is not an address for ${name}.`, {
-      next: `Give HOST:PORT, such as ${DEFAULT_LISTEN}.`,
-    });
-  }
-  return { host, port };
-}
-
-/** Tokens travel there: in the clear only within this machine. */
-function parsePeerUrl(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  const isSafe = url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url.hostname));
-  if (url !== undefined && isSafe && url.pathname === '/' && url.username === '') return url.origin;
-  throw new KilnError('input.invalid', `"${text}" is no address that other servers can reach this one at.`, {
-    next: 'Set KILN_PEER_URL to https://HOST:PORT; http:// will do on loopback only.',
-  });
 }
 
 function tlsFiles(env: Readonly<Record<string, string | undefined>>): Settings['tls'] {

@@ -45,7 +45,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** The composition root and what it alone uses. */
-const ROOT_FILES = ['main.ts', 'server.ts', 'server', 'settings.ts', 'settings-file.ts'];
+const ROOT_FILES = [
+  'main.ts',
+  'server.ts',
+  'server',
+  'settings.ts',
+  'settings-file.ts',
+  'settings-addresses.ts',
+];
 
 interface SourceFile {
   readonly name: string;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { checkEnvironment } from '../checks/environment-check.ts';
 import type { DeployParts } from '../deploy/parts.ts';
-import { parseListen } from '../settings.ts';
+import { parseListen } from '../settings-addresses.ts';
 
 /** A release has just become healthy: its checks are tried again for this long. */
 const WAIT_MS = 5_000;

@@ -6,7 +6,8 @@ import { createServer as createTcpServer, type Server as TcpServer } from 'node:
 import { getRequestListener } from '@hono/node-server';
 import { KilnError } from '../domain/errors.ts';
 import { readIfThereSync } from '../files/durable-file.ts';
-import type { Listen, Settings } from '../settings.ts';
+import type { Settings } from '../settings.ts';
+import type { Listen } from '../settings-addresses.ts';
 
 const CLOSE_LIMIT_MS = 3_000;
 const PORTS_TRIED = 20;
