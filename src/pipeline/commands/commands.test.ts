@@ -257,6 +257,21 @@ describe('folders that are kept', () => {
     expect(await readdir(path.join(state, 'pipelines/caches/drafts'))).toEqual([]);
   });
 
+  it('are not given to a stranger once a command with secrets may have left one there', async () => {
+    const last = { key: 'last', paths: ['deps'] };
+    const look = { commands: ['cat deps/* || true'], cache: last };
+    const fill = (more: object) =>
+      run({ commands: ['mkdir -p deps; echo it is here > deps/made'], cache: last, ...more });
+    const given = { output: expect.stringContaining('it is here') };
+    await fill({});
+    expect(await run(look, 'viewer')).toMatchObject(given);
+    await fill({ secrets: { IT: 'token' } });
+    expect(await run(look, 'viewer')).not.toMatchObject(given);
+    // Who may have it finds it, and what that leaves is guarded as well.
+    expect(await run(look)).toMatchObject(given);
+    expect(await run(look, 'viewer')).not.toMatchObject(given);
+  });
+
   it('are artifacts by digest: equal ones have one digest, and the next command finds them', async () => {
     const make = {
       commands: ['mkdir dist; echo built > dist/app; chmod 755 dist/app; umask'],

@@ -64,8 +64,8 @@ interface Running {
   readonly limited: Limited;
   readonly signal: AbortSignal;
   readonly environment: Readonly<Record<string, string>>;
-  /** Name of the stored folder of each cache, and whether it was there. */
-  readonly caches: { readonly wish: CacheWish; readonly name: string; found: boolean }[];
+  /** Name of the stored folder of each cache, and of the one that was there. */
+  readonly caches: { readonly wish: CacheWish; readonly name: string; readonly found: string | undefined }[];
 }
 
 export class Commands {
@@ -200,11 +200,13 @@ export class Commands {
       const contents = await contentsKey(workspace.app, cache.files);
       const about = [call.pipeline, cache.key, contents, ...cache.paths].join('\0');
       const name = createHash('sha256').update(about).digest('hex');
-      const unpacked = await this.#caches.read(name, (stdin) => this.#unpack(running, stdin, workspace.root));
-      caches.push({ wish: cache, name, found: unpacked !== undefined });
-      await log.write(
-        Buffer.from(`cache ${cache.key}: ${unpacked === undefined ? 'none yet' : 'restored'}\n`),
-      );
+      let found: string | undefined;
+      for (const one of mayChange(call) ? [name, guarded(name)] : [name]) {
+        const unpack = (stdin: number) => this.#unpack(running, stdin, workspace.root);
+        if (found === undefined && (await this.#caches.read(one, unpack))) found = one;
+      }
+      caches.push({ wish: cache, name, found });
+      await log.write(Buffer.from(`cache ${cache.key}: ${found === undefined ? 'none yet' : 'restored'}\n`));
     }
     for (const [folder, digest] of Object.entries(wish.inputs)) {
       const target = path.join(workspace.app, folder);
@@ -286,9 +288,12 @@ export class Commands {
 
   async #keepCaches(running: Running): Promise<void> {
     const { workspace, log, caches } = running;
+    const { secrets, secretFiles } = running.wish;
+    const hadSecrets = Object.keys({ ...secrets, ...secretFiles }).length > 0;
+    const isGuarded = hadSecrets || caches.some(({ name, found }) => found === guarded(name));
     for (const { wish, name, found } of caches) {
       // A key that says what the content follows from names the same content always.
-      if (found && wish.files.length > 0) continue;
+      if (found !== undefined && wish.files.length > 0) continue;
       const members = await existing(
         workspace.root,
         wish.paths.map((one) => workspace.member(one)),
@@ -296,8 +301,9 @@ export class Commands {
       if (members.length === 0) continue;
       const stored = await this.#caches.write(
         (stdout) => this.#pack(running, workspace.root, members, stdout),
-        { nameOf: () => name, limitBytes: CACHE_BYTES },
+        { nameOf: () => (isGuarded ? guarded(name) : name), limitBytes: CACHE_BYTES },
       );
+      if (stored !== undefined) await this.#caches.remove(isGuarded ? name : guarded(name));
       const said = stored === undefined ? `larger than ${CACHE_BYTES} bytes, not kept` : 'kept';
       await log.write(Buffer.from(`cache ${wish.key}: ${said}\n`));
     }
@@ -332,4 +338,9 @@ export class Commands {
   #folder(...parts: readonly string[]): string {
     return path.join(this.#host.stateDirectory, 'pipelines', ...parts);
   }
+}
+
+/** Of what a command with secrets has left, or one that was given such: there may be a secret in it, for no stranger. */
+function guarded(name: string): string {
+  return `${name}-guarded`;
 }

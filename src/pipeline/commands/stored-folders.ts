@@ -83,6 +83,10 @@ export class StoredFolders {
     }
   }
 
+  async remove(name: string): Promise<void> {
+    await rm(this.#file(name), { force: true });
+  }
+
   /** The least recently used go until the others are small enough together; those older than `maxAgeMs` in any case. */
   async trim(totalBytes: number, maxAgeMs: number, nowMs: number): Promise<void> {
     const files: { file: string; sizeBytes: number; usedMs: number }[] = [];
