@@ -17,10 +17,12 @@ import { createApp } from './http/app.ts';
 import { checkListen } from './http/listen.ts';
 import { readPageFiles } from './http/page.ts';
 import { secretFolder } from './pipeline/commands/secret-folder.ts';
+import { type LimitOf, verbLimits } from './pipeline/definition/verb-limits.ts';
 import { executionGraph } from './pipeline/execution-graph.ts';
 import { PipelineHealth } from './pipeline/health/pipeline-health.ts';
 import { DiskTaskLogs } from './pipeline/logs/task-logs.ts';
 import { Machines } from './pipeline/machines.ts';
+import { RESOURCES } from './pipeline/task-registry.ts';
 import { ensureAdminToken } from './server/admin-token.ts';
 import { ApprovalEvidence } from './server/approval-evidence.ts';
 import { buildBakery } from './server/build-bakery.ts';
@@ -59,7 +61,9 @@ export async function startServer(
   log: Logger,
   around: Surroundings = {},
 ): Promise<KilnServer> {
+  // What the settings say wrongly is refused before anything is begun.
   checkListen({ ...settings.listen, ...(settings.tls === undefined ? {} : { tls: settings.tls }) });
+  const limitOf = verbLimits(RESOURCES, settings.taskLimitSeconds);
   const closers: (() => Promise<void> | void)[] = [];
   const closing = async (): Promise<void> => {
     for (const close of closers.splice(0).reverse()) await close();
@@ -67,7 +71,7 @@ export async function startServer(
   try {
     const state = await openStateDirectory(settings.stateDirectory, { takeOver: settings.takeOver });
     closers.push(() => state.release());
-    const server = await build({ settings, entries, log, around, state, closers });
+    const server = await build({ settings, entries, log, around, state, closers }, limitOf);
     return { ...server, close: closing };
   } catch (error) {
     await closing();
@@ -75,7 +79,7 @@ export async function startServer(
   }
 }
 
-async function build(building: Building): Promise<Omit<KilnServer, 'close'>> {
+async function build(building: Building, limitOf: LimitOf): Promise<Omit<KilnServer, 'close'>> {
   const { settings, entries, log, state, closers } = building;
   const startedAtMs = systemClock.now();
   await assertListenIsFree(settings.listen);
@@ -152,7 +156,15 @@ async function build(building: Building): Promise<Omit<KilnServer, 'close'>> {
   closers.push(() => evidence.close());
   const { pipelines, taskTokens, singleTasks, workerJobs, triggers, webhooks } = await buildPipelines(
     building,
-    { store, verbs, holder, home: store.engine === 'postgres' ? holders : undefined, taskLogs, evidence },
+    {
+      store,
+      verbs,
+      holder,
+      home: store.engine === 'postgres' ? holders : undefined,
+      taskLogs,
+      evidence,
+      limitOf,
+    },
   );
 
   const servers = new KnownServers({

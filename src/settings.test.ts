@@ -28,13 +28,15 @@ test('the rules of the janitor are those of the file, and the defaults where it 
 });
 
 test('how pipelines run and are kept is what the file says, and the defaults where it says nothing', async () => {
-  const { pipelineTasks, longestExecutionMs, keepExecutions } = loadSettings({ state }, {});
-  expect([pipelineTasks, longestExecutionMs]).toEqual([8, 30 * 24 * 3600_000]);
+  const { pipelineTasks, longestExecutionMs, taskLimitSeconds, keepExecutions } = loadSettings({ state }, {});
+  expect([pipelineTasks, longestExecutionMs, taskLimitSeconds]).toEqual([8, 30 * 24 * 3600_000, {}]);
   expect(keepExecutions).toEqual({ all: { executions: 1_000, days: 180 }, of: {} });
-  const text = 'pipelines: {tasks: 3, longestDays: 2, keep: {days: 90}, keepOf: {shop: {executions: 9}}}';
+  const text =
+    'pipelines: {tasks: 3, longestDays: 2, limitSeconds: {docker.build: 60}, keep: {days: 90}, keepOf: {shop: {executions: 9}}}';
   expect(await loaded(text)).toMatchObject({
     pipelineTasks: 3,
     longestExecutionMs: 2 * 24 * 3600_000,
+    taskLimitSeconds: { 'docker.build': 60 },
     keepExecutions: { all: { executions: 1_000, days: 90 }, of: { shop: { executions: 9 } } },
   });
 });

@@ -10,7 +10,7 @@ import { secretFolder } from '../pipeline/commands/secret-folder.ts';
 import { Services } from '../pipeline/commands/services.ts';
 import { Sources } from '../pipeline/commands/source.ts';
 import { resourceName } from '../pipeline/definition/resources.ts';
-import { verbLimits } from '../pipeline/definition/verb-limits.ts';
+import type { LimitOf } from '../pipeline/definition/verb-limits.ts';
 import { Executor } from '../pipeline/executor.ts';
 import { Retention } from '../pipeline/history/retention.ts';
 import type { DiskTaskLogs } from '../pipeline/logs/task-logs.ts';
@@ -20,7 +20,7 @@ import { Pipelines } from '../pipeline/pipelines.ts';
 import { SingleTasks } from '../pipeline/single-tasks.ts';
 import { startOther } from '../pipeline/start-other.ts';
 import type { SourceHere } from '../pipeline/task.ts';
-import { makeTasks, RESOURCES } from '../pipeline/task-registry.ts';
+import { makeTasks } from '../pipeline/task-registry.ts';
 import { TaskTokens } from '../pipeline/task-tokens.ts';
 import { forgetEvents, forgetMirrors } from '../pipeline/triggers/forgetting.ts';
 import type { Verbs } from '../pipeline/verbs.ts';
@@ -50,11 +50,12 @@ interface PipelineNeeds {
   readonly home: string | undefined;
   readonly taskLogs: DiskTaskLogs;
   readonly evidence: ApprovalEvidence;
+  readonly limitOf: LimitOf;
 }
 
 export async function buildPipelines(
   building: Building,
-  { store, verbs, holder, home, taskLogs, evidence }: PipelineNeeds,
+  { store, verbs, holder, home, taskLogs, evidence, limitOf }: PipelineNeeds,
 ): Promise<{
   pipelines: Pipelines;
   taskTokens: TaskTokens;
@@ -134,7 +135,7 @@ export async function buildPipelines(
     transfers,
     sourceHere,
     places: settings.pipelineTasks,
-    limitOf: verbLimits(RESOURCES, settings.taskLimitSeconds),
+    limitOf,
   });
   const pipelines = new Pipelines({
     home,

@@ -21,6 +21,8 @@ async function runAlone(
   return { ...(await alone.run(...args)), kiln: alone };
 }
 
+const LIMIT = 'pipelines: {limitSeconds: {deply: 60}}\n';
+
 describe('kiln serve refuses', () => {
   const wrong: readonly [string, readonly string[], Readonly<Record<string, string>>, number, string][] = [
     ['an unknown flag', ['--frobnicate'], {}, 2, "unknown option '--frobnicate'"],
@@ -28,6 +30,7 @@ describe('kiln serve refuses', () => {
     ['to listen beyond loopback without TLS', ['--listen', '0.0.0.0:0'], {}, 2, 'without TLS'],
     ['a router that there is not', ['--router', 'nginx'], {}, 2, 'Choose built-in or haproxy'],
     ['settings with an unknown key', [], { 'settings.yaml': 'lissten: x\n' }, 2, 'lissten'],
+    ['a limit of a task that there is not', [], { 'settings.yaml': LIMIT }, 2, 'Did you mean deploy?'],
     ['settings that are not YAML', [], { 'settings.yaml': 'a: [\n' }, 2, 'settings.yaml is not YAML'],
     ['a state directory of a newer version', [], { format: '99\n' }, 69, '[state.newer-version]'],
     ['a database that is none', [], { 'kiln.db': 'no database '.repeat(1000) }, 70, '[store.damaged]'],

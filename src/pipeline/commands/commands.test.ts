@@ -16,7 +16,7 @@ import { Checkout } from '../checkout/checkout.ts';
 import { Git } from '../checkout/git.ts';
 import { Mirrors } from '../checkout/mirrors.ts';
 import { DiskTaskLogs } from '../logs/task-logs.ts';
-import type { TaskCall } from '../task.ts';
+import { type TaskCall, TaskCancelled } from '../task.ts';
 import type { TaskParts } from '../task-parts.ts';
 import { cmd } from '../tasks/cmd.ts';
 import { CommandSandbox } from './command-sandbox.ts';
@@ -108,10 +108,10 @@ function call(given: Json, role: 'deployer' | 'viewer' = 'deployer'): TaskCall {
   };
 }
 
-function run(given: JsonObject, role?: 'viewer'): Promise<Json> {
+function run(given: JsonObject, role?: 'viewer', signal = never): Promise<Json> {
   // Nothing but running commands is asked of the parts.
   const parts = { runCommand: commands.run.bind(commands) } as unknown as TaskParts;
-  return cmd.with(parts).run(call(given, role), never);
+  return cmd.with(parts).run(call(given, role), signal);
 }
 
 const taskLogs = () => new DiskTaskLogs(path.join(state, 'logs'), clock, { warn: console.error });
@@ -356,6 +356,17 @@ describe.runIf(dockerAnswers)('services', { timeout: 120_000 }, () => {
     const sick = { ...asked, services: { db: { ...db, health: 'false', timeoutSeconds: 1 } } };
     await expect(run(sick)).rejects.toMatchObject({ error: 'Cmd.Service' });
     expect(await containersOf()).toBe(before);
+    // Cancelled before they are healthy, and while the commands beside them run.
+    for (const health of ['false', 'true']) {
+      const cancelling = new AbortController();
+      const endless = { commands: ['echo at $((40 + 2)); sleep 600'], services: { db: { ...db, health } } };
+      const ended = expect(run(endless, undefined, cancelling.signal)).rejects.toThrow('cancelled');
+      await expect.poll(containersOf, { timeout: 30_000 }).toBe(before + 1);
+      if (health === 'true') await expect.poll(log, { timeout: 30_000 }).toContain('at 42');
+      cancelling.abort(new TaskCancelled('cancelled'));
+      await ended;
+      expect(await containersOf()).toBe(before);
+    }
     // As a server that dies leaves them.
     await new Services(engine, state).start('exec-x/task-1', { db }, never);
     expect(await containersOf()).toBe(before + 1);
