@@ -27,8 +27,7 @@ export function jobId(server: string, id: string): string {
 
 /** Undefined: it is no id of a job. */
 export function serverOfJob(id: string): string | undefined {
-  const at = id.indexOf('.');
-  return at === -1 ? undefined : id.slice(0, at);
+  return /^([0-9a-f-]{36})\.[\w-]+$/.exec(id)?.[1];
 }
 
 /** What a worker is given. The values of secrets go to it, and nowhere else. */
