@@ -69,9 +69,12 @@ const title = `two servers on one Postgres${postgresIsThere ? '' : ` (${POSTGRES
   });
   afterAll(async () => {
     // One after the other: what the second runs names the key in the first one's directory.
-    await second?.destroy();
-    await first?.destroy();
-    await postgres?.close();
+    try {
+      await second?.destroy();
+      await first?.destroy();
+    } finally {
+      await postgres?.close();
+    }
   });
 
   async function get<Shape>(kiln: Kiln, route: string): Promise<Shape> {
