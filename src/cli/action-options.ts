@@ -4,7 +4,7 @@
  */
 import { KilnError } from '../domain/errors.ts';
 import type { Flags } from './context.ts';
-import type { VerbEntry } from './verb-table.ts';
+import type { VerbEntry } from './verb-table/verb-entry.ts';
 
 type Described = Pick<VerbEntry, 'actions'>;
 

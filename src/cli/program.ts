@@ -11,7 +11,8 @@ import { showFailure } from './failure.ts';
 import { interruptible } from './interrupt.ts';
 import { Progress } from './progress.ts';
 import { type Output, openTerminal, type Terminal } from './terminal.ts';
-import { VERBS, type VerbEntry } from './verb-table.ts';
+import type { VerbEntry } from './verb-table/verb-entry.ts';
+import { VERBS } from './verb-table.ts';
 
 export interface CommandLine {
   readonly args: readonly string[];
