@@ -13,6 +13,8 @@ import { type Offer, PIECE_BYTES, type WorkerServer } from './protocol.ts';
 const RETRY_MS = 1_000;
 /** In a row, without a byte that is new. */
 const TRIES = 20;
+/** Of an artifact that arrives damaged. */
+const SENDINGS = 3;
 /** Of an artifact, and of a source. */
 const LARGEST_BYTES = 10 * 1024 ** 3;
 
@@ -44,9 +46,9 @@ export class JobArtifacts implements ArtifactStore {
     await this.#copies.read(
       artifact.digest,
       async (descriptor) => {
-        for (;;) {
+        for (let times = 1; ; times += 1) {
           await this.#send(artifact, descriptor, signal);
-          if (await this.#isKept(artifact, signal)) return;
+          if (await this.#isKept(artifact, times === SENDINGS, signal)) return;
         }
       },
       signal,
@@ -83,13 +85,13 @@ export class JobArtifacts implements ArtifactStore {
     }
   }
 
-  /** False: other bytes have arrived than were sent. */
-  async #isKept(artifact: KeptArtifact, signal: AbortSignal): Promise<boolean> {
+  /** False: other bytes have arrived than were sent, and they may be sent again. */
+  async #isKept(artifact: KeptArtifact, isLast: boolean, signal: AbortSignal): Promise<boolean> {
     try {
       await untilDone(() => this.#server.keep(this.#offer, artifact, signal), signal);
       return true;
     } catch (thrown) {
-      if (!signal.aborted && asKilnError(thrown).code === 'blob.damaged') return false;
+      if (!isLast && !signal.aborted && asKilnError(thrown).code === 'blob.damaged') return false;
       throw thrown;
     }
   }
