@@ -17,6 +17,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
+import type { z } from 'zod';
 import { isMissing } from '../../files/system-error.ts';
 
 /** Compressed together: small enough to open any line in no time, large enough to be small. */
@@ -141,5 +142,18 @@ export async function openIfThere(file: string): Promise<FileHandle | undefined>
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;
+  }
+}
+
+/** JSON of this shape; undefined: it is not there, or was torn by a crash. */
+export function readShape<Shape extends z.ZodType>(
+  shape: Shape,
+  text: string | undefined,
+): z.output<Shape> | undefined {
+  if (text === undefined) return undefined;
+  try {
+    return shape.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
   }
 }

@@ -9,7 +9,9 @@ import type { TaskLog, TaskLogAbout, TaskLogs } from '../../domain/ports/task-lo
 import { readIfThere } from '../../files/durable-file.ts';
 import { namesIn } from '../../files/names-in.ts';
 import { BlockCache } from './block-cache.ts';
-import { logFiles, openIfThere, readFrom } from './log-folder.ts';
+import { Live } from './live-log.ts';
+import { logFiles, readShape } from './log-folder.ts';
+import { GroupReader, groupsOf, type LogGroup } from './log-groups.ts';
 import { hasLog, LogReader } from './log-reader.ts';
 import { LogWriter } from './log-writer.ts';
 import { newlinesIn } from './masker.ts';
@@ -39,13 +41,6 @@ export interface LogFacts {
   readonly groups: readonly LogGroup[];
 }
 
-export interface LogGroup {
-  readonly title: string;
-  /** Its first, counted from 1. */
-  readonly line: number;
-  readonly atMs: number;
-}
-
 /** A line, counted from 1, or from the end when it is negative; or a byte of the text. */
 export type LogStart = { readonly line: number } | { readonly textOffset: number };
 
@@ -68,40 +63,12 @@ export interface LogWindow {
   readonly items: readonly { readonly text: string; readonly cut: boolean }[];
 }
 
-/** A log that is written now. */
-class Live {
-  /** Grows with each change. */
-  version = 0;
-  readonly #waiting = new Set<() => void>();
-
-  changed(): void {
-    this.version += 1;
-    for (const wake of this.#waiting) wake();
-  }
-
-  /** Resolves once there is another version, or the signal is aborted. */
-  after(version: number, signal: AbortSignal): Promise<void> {
-    if (this.version !== version || signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      const wake = (): void => {
-        this.#waiting.delete(wake);
-        signal.removeEventListener('abort', wake);
-        resolve();
-      };
-      this.#waiting.add(wake);
-      signal.addEventListener('abort', wake, { once: true });
-    });
-  }
-}
-
 interface LogsLog {
   warn(fields: Readonly<Record<string, unknown>>, message: string): void;
 }
 
 const aboutShape = z.object({ state: z.string(), startedAtMs: z.number() });
 const endShape = z.object({ endedAtMs: z.number(), lostBytes: z.number() });
-const groupShape = z.object({ title: z.string(), line: z.number(), atMs: z.number() });
-
 export class DiskTaskLogs implements TaskLogs {
   readonly #directory: string;
   readonly #clock: Clock;
@@ -302,57 +269,4 @@ function shownLine(bytes: Buffer): { text: string; cut: boolean } {
     text: bytes.subarray(0, Math.min(end, LINE_SHOWN_BYTES)).toString(),
     cut: end > LINE_SHOWN_BYTES,
   };
-}
-
-function groupsOf(text: string): readonly LogGroup[] {
-  // A line may be torn.
-  return text.split('\n').flatMap((line) => readShape(groupShape, line) ?? []);
-}
-
-/** Groups in their order, each once. One is written before its lines are: whoever has these finds it. */
-class GroupReader {
-  readonly #file: string;
-  #readBytes = 0;
-  #from: number;
-  #known: readonly LogGroup[] = [];
-
-  constructor(folder: string, fromLine: number) {
-    this.#file = logFiles.groups(folder);
-    this.#from = fromLine;
-  }
-
-  /** Those that begin before this line and were not given yet. */
-  async upTo(line: number): Promise<readonly LogGroup[]> {
-    const text = await this.#more();
-    const known = [...this.#known, ...groupsOf(text)].filter((group) => group.line >= this.#from);
-    this.#known = known.filter((group) => group.line >= line);
-    this.#from = line;
-    return known.filter((group) => group.line < line);
-  }
-
-  async #more(): Promise<string> {
-    const file = await openIfThere(this.#file);
-    if (file === undefined) return '';
-    try {
-      const { size } = await file.stat();
-      const bytes = await readFrom(file, this.#readBytes, size - this.#readBytes);
-      const whole = bytes.subarray(0, bytes.lastIndexOf(10) + 1);
-      this.#readBytes += whole.length;
-      return whole.toString();
-    } finally {
-      await file.close();
-    }
-  }
-}
-
-function readShape<Shape extends z.ZodType>(
-  shape: Shape,
-  text: string | undefined,
-): z.output<Shape> | undefined {
-  if (text === undefined) return undefined;
-  try {
-    return shape.safeParse(JSON.parse(text)).data;
-  } catch {
-    return undefined; // torn by a crash
-  }
 }
