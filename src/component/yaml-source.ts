@@ -147,7 +147,7 @@ function childOf(
   step: string | number,
 ): { node: unknown; pair?: Pair } | undefined {
   if (isMap(node)) {
-    const pair = node.items.find(({ key }) => keyText(key) === String(step));
+    const pair = pairsOf(node).get(String(step));
     return pair ? { node: pair.value ?? pair.key, pair } : mergedChild(document, node, step);
   }
   if (isSeq(node) && typeof step === 'number') {
@@ -170,6 +170,18 @@ function mergedChild(
     if (found !== undefined) return found;
   }
   return undefined;
+}
+
+/** Looked up once for each fault: a large map would cost its square. */
+const known = new WeakMap<YAMLMap, ReadonlyMap<string, Pair>>();
+
+/** By key; of two with one key the first. */
+function pairsOf(map: YAMLMap): ReadonlyMap<string, Pair> {
+  const there = known.get(map);
+  if (there !== undefined) return there;
+  const pairs = new Map(map.items.toReversed().map((pair) => [keyText(pair.key), pair]));
+  known.set(map, pairs);
+  return pairs;
 }
 
 function keyText(key: unknown): string {
