@@ -18,17 +18,14 @@ import type {
 } from '../domain/ports/executions.ts';
 import type { ChangeTransaction } from './change.ts';
 import type { Database } from './database.ts';
-import type { Reader } from './engine.ts';
 import { ExecutionAppends } from './execution-appends.ts';
 import { claimable } from './execution-claims.ts';
 import { factsRow } from './execution-history.ts';
+import { type ExecutionBody, joined, recordOf, records } from './execution-records.ts';
 import { asJson, fromJson } from './json.ts';
 import { pageBounds, pageByOrdinal } from './page.ts';
 import { beginsWith } from './prefix.ts';
-import type { ExecutionHeadTable, ExecutionTable } from './tables/executions.ts';
-
-type Body = Omit<ExecutionOrigin, 'id' | 'pipeline' | 'definition'> &
-  Pick<ExecutionRecord, 'createdAtMs' | 'createdBy'>;
+import type { ExecutionHeadTable } from './tables/executions.ts';
 
 export class Executions implements ExecutionStore {
   readonly #database: Database;
@@ -65,7 +62,7 @@ export class Executions implements ExecutionStore {
       const { id, pipeline, definition, ...rest } = origin;
       const ordinal = tx.event('execution.created', id, { pipeline });
       if (origin.group !== undefined) await makeWay(tx, origin, origin.group, onOpen);
-      const body: Body = { ...rest, createdAtMs: change.atMs, createdBy: change.actor };
+      const body: ExecutionBody = { ...rest, createdAtMs: change.atMs, createdBy: change.actor };
       await tx.db
         .insertInto('executions')
         .values({ id, ordinal, pipeline, definition, body: asJson(body) })
@@ -269,40 +266,6 @@ async function putSignal(tx: ChangeTransaction, id: string, body: unknown): Prom
     .insertInto('execution_signals')
     .values({ ordinal, id, at_ms: tx.atMs, body: asJson(body) })
     .execute();
-}
-
-function joined(db: Reader) {
-  return db
-    .selectFrom('executions')
-    .innerJoin('execution_heads', 'execution_heads.id', 'executions.id')
-    .selectAll('executions')
-    .select([
-      'execution_heads.status',
-      'execution_heads.ended_at_ms',
-      'execution_heads.sequence',
-      'execution_heads.holder',
-    ]);
-}
-
-async function records(db: Reader, ids: readonly string[]): Promise<readonly ExecutionRecord[]> {
-  const rows = await joined(db).where('executions.id', 'in', ids).execute();
-  return rows.map((row) => recordOf(row, row));
-}
-
-function recordOf(
-  { id, pipeline, definition, body }: ExecutionTable,
-  head: Pick<ExecutionHeadTable, 'status' | 'ended_at_ms' | 'sequence' | 'holder'>,
-): ExecutionRecord {
-  return {
-    id,
-    pipeline,
-    definition,
-    ...fromJson<Body>(body),
-    status: head.status,
-    sequence: head.sequence,
-    ...(head.ended_at_ms !== null && { endedAtMs: head.ended_at_ms }),
-    ...(head.holder !== null && { holder: head.holder }),
-  };
 }
 
 function signalOf(row: {
