@@ -15,6 +15,7 @@ import { parseArgs, promisify } from 'node:util';
 import { type Client, createClient } from '../src/api/client.ts';
 import { nodeTransport } from '../src/cli/node-transport.ts';
 import { type Kiln, until } from '../test/e2e/kiln.ts';
+import { type Gate, openGate } from '../test/gate.ts';
 import { withKiln } from './own-kiln.ts';
 import { atLeast, atMost, median, type Row, report, timed } from './result.ts';
 
@@ -28,20 +29,19 @@ const { values } = parseArgs({
 const lines = Number(values.lines);
 const command = `seq -f 'line %.0f of a build that tells what it does, step by step' 1 ${lines}`;
 
-async function begin(kiln: Kiln, client: Client): Promise<{ id: string; task: string }> {
+async function begin(kiln: Kiln, client: Client, gate: Gate): Promise<{ id: string; task: string }> {
   const directory = path.join(kiln.directory, 'wordy');
   await mkdir(directory);
   await writeFile(
     path.join(directory, 'kiln.yaml'),
     'component: wordy\nimage: {kind: bundle, run: sleep 1}\nservice: {port: 8080}\n',
   );
-  const wait = `until test -e ${path.join(kiln.directory, 'go')}; do sleep 0.01; done`;
   // Something to be looked for in every byte.
   await mkdir(path.join(kiln.state, 'secrets'), { recursive: true, mode: 0o700 });
   await writeFile(path.join(kiln.state, 'secrets/bench'), randomBytes(600).toString('base64'), {
     mode: 0o600,
   });
-  const parameters = { commands: [wait, command], secrets: { SECRET: 'bench' } };
+  const parameters = { commands: [gate.wait, command], secrets: { SECRET: 'bench' } };
   const state = { Type: 'Task', Resource: 'cmd', Parameters: parameters, End: true };
   await writeFile(
     path.join(directory, 'pipeline.yaml'),
@@ -101,7 +101,8 @@ async function measure(kiln: Kiln): Promise<readonly Row[]> {
   });
   const plain = path.join(kiln.directory, 'plain');
   const plainMs = await timed(() => promisify(execFile)('/bin/sh', ['-c', `${command} > ${plain}`]));
-  const { id, task } = await begin(kiln, client);
+  const gate = await openGate();
+  const { id, task } = await begin(kiln, client, gate);
   const before = await memoryMb(server?.pid ?? 0);
   const samples: number[] = [];
   const watching = setInterval(() => {
@@ -109,11 +110,12 @@ async function measure(kiln: Kiln): Promise<readonly Row[]> {
   }, 100);
   const fast = Array.from({ length: FOLLOWERS - SLOW }, () => follow(client, id, task, 0));
   const slow = Array.from({ length: SLOW }, () => follow(client, id, task, 5));
-  await writeFile(path.join(kiln.directory, 'go'), '');
+  gate.open();
   const counts: number[] = [];
   const ms = await timed(async () => counts.push(...(await Promise.all(fast))));
   counts.push(...(await Promise.all(slow)));
   clearInterval(watching);
+  gate.close();
   const half = Math.floor(samples.length / 2);
   const [first, second] = [Math.max(...samples.slice(0, half)), Math.max(...samples.slice(half))];
   const blocks = path.join(kiln.state, 'pipelines/logs', id, task, 'blocks');
