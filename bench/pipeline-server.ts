@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { writeSync } from 'node:fs';
-import { Executor } from '../src/pipeline/executor.ts';
+import { Executor } from '../src/pipeline/executor/executor.ts';
 import { systemClock } from '../src/server/system-clock.ts';
 import { openStore } from '../src/store/open.ts';
 import { answered } from './pipeline-task.ts';

@@ -4,8 +4,8 @@ import type { ExecutionStatus, ExecutionStore } from '../domain/ports/executions
 import type { HistoryRecord } from './asl/execution.ts';
 import { graphOf } from './definition/graph.ts';
 import { svg } from './definition/svg.ts';
-import type { Machines } from './machines.ts';
-import { replay } from './stored-state.ts';
+import type { Machines } from './executor/machines.ts';
+import { replay } from './executor/stored-state.ts';
 
 /** `caught`: it failed, and the execution went on by its Catch; `stopped`: it was under way when the execution ended. */
 export type StateStatus = 'running' | 'succeeded' | 'caught' | 'failed' | 'stopped';

@@ -3,7 +3,7 @@ import type { ReleaseEvidence } from '../domain/release-evidence.ts';
 import type { Execution, Thread } from './asl/execution.ts';
 import { isObject, type Json, type JsonObject } from './asl/json.ts';
 import { limitText } from './asl/task-limit.ts';
-import { LONGEST_SETTING } from './overdue.ts';
+import { LONGEST_SETTING } from './executor/overdue.ts';
 import { approvalOf } from './tasks/approve.ts';
 
 export interface Waits {

@@ -19,7 +19,7 @@ import { Commands } from '../../src/pipeline/commands/commands.ts';
 import { secretFolder } from '../../src/pipeline/commands/secret-folder.ts';
 import { Services } from '../../src/pipeline/commands/services.ts';
 import { Sources } from '../../src/pipeline/commands/source.ts';
-import { Executor } from '../../src/pipeline/executor.ts';
+import { Executor } from '../../src/pipeline/executor/executor.ts';
 import { DiskTaskLogs } from '../../src/pipeline/logs/task-logs.ts';
 import type { Task } from '../../src/pipeline/task.ts';
 import type { TaskParts } from '../../src/pipeline/task-parts.ts';

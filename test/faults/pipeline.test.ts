@@ -12,7 +12,7 @@ import { promote } from '../../src/catalog/promote.ts';
 import { type ComponentName, channelName, componentName } from '../../src/domain/ids.ts';
 import type { Store } from '../../src/domain/ports/store.ts';
 import { loadStateMachine } from '../../src/pipeline/asl/load.ts';
-import { Machines } from '../../src/pipeline/machines.ts';
+import { Machines } from '../../src/pipeline/executor/machines.ts';
 import { POSTGRES_MISSING, postgresBinaries } from '../contracts/postgres.ts';
 import { by, check, image } from '../contracts/store-samples.ts';
 import { open, postgresSubject, sqliteSubject } from '../contracts/store-subjects.ts';

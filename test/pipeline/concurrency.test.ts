@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, it } from 'vitest';
-import { Machines } from '../../src/pipeline/machines.ts';
+import { Machines } from '../../src/pipeline/executor/machines.ts';
 import { Pipelines } from '../../src/pipeline/pipelines.ts';
 import { systemClock } from '../../src/server/system-clock.ts';
 import { open, sqliteSubject } from '../contracts/store-subjects.ts';

@@ -13,10 +13,10 @@ import { LocalArtifacts } from '../../src/pipeline/artifacts/local-artifacts.ts'
 import { packFiles } from '../../src/pipeline/artifacts/packed-files.ts';
 import type { Json, JsonObject } from '../../src/pipeline/asl/json.ts';
 import { loadStateMachine } from '../../src/pipeline/asl/load.ts';
-import { Executor } from '../../src/pipeline/executor.ts';
+import { Executor } from '../../src/pipeline/executor/executor.ts';
+import { replay } from '../../src/pipeline/executor/stored-state.ts';
 import { MapTransfers } from '../../src/pipeline/items/map-transfers.ts';
 import { readInThread } from '../../src/pipeline/items/read-in-thread.ts';
-import { replay } from '../../src/pipeline/stored-state.ts';
 import { type Task, TaskFailed } from '../../src/pipeline/task.ts';
 import { systemClock } from '../../src/server/system-clock.ts';
 import { openStore } from '../../src/store/open.ts';

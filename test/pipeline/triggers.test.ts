@@ -11,7 +11,7 @@ import { Checkout } from '../../src/pipeline/checkout/checkout.ts';
 import { Git } from '../../src/pipeline/checkout/git.ts';
 import { Mirrors } from '../../src/pipeline/checkout/mirrors.ts';
 import { Workspaces } from '../../src/pipeline/checkout/workspaces.ts';
-import { Machines } from '../../src/pipeline/machines.ts';
+import { Machines } from '../../src/pipeline/executor/machines.ts';
 import { Pipelines } from '../../src/pipeline/pipelines.ts';
 import type { TaskCall } from '../../src/pipeline/task.ts';
 import type { TaskParts } from '../../src/pipeline/task-parts.ts';

@@ -3,7 +3,7 @@ import { advance, outstanding, pendingExecution } from '../asl/advance.ts';
 import type { StateMachine } from '../asl/definition.ts';
 import type { Execution, ExecutionEvent } from '../asl/execution.ts';
 import { loadStateMachine } from '../asl/load.ts';
-import { Machines } from '../machines.ts';
+import { Machines } from '../executor/machines.ts';
 import { RESOURCES } from '../task-registry.ts';
 import { lastMoment, waitsOf, withinExecution } from '../why.ts';
 import { type LimitOf, verbLimits, withLimits } from './verb-limits.ts';

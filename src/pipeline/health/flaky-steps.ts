@@ -2,7 +2,7 @@
  * Steps that failed and then succeeded with the same input, within an execution (by its Retry) or from one to the
  * execution that went on from its failure. What was lost with its server says nothing about the step. Pure.
  */
-import type { TaskEnded } from '../stored-state.ts';
+import type { TaskEnded } from '../executor/stored-state.ts';
 
 /** What an ended execution did. */
 export interface Ran {

@@ -7,8 +7,8 @@ import type { ExecutionHistoryStore, ExecutionSummary } from '../../domain/ports
 import type { ExecutionStore } from '../../domain/ports/executions.ts';
 import type { ImageStore } from '../../domain/ports/images.ts';
 import type { ReleaseStore } from '../../domain/ports/releases.ts';
-import type { Machines } from '../machines.ts';
-import { replay } from '../stored-state.ts';
+import type { Machines } from '../executor/machines.ts';
+import { replay } from '../executor/stored-state.ts';
 import { OUTCOME_UNKNOWN } from '../task.ts';
 import { type Dora, dora, type LiveDeployment } from './dora.ts';
 import { type Durations, durationsOf } from './durations.ts';

@@ -1,8 +1,8 @@
 /** A transfer of a distributed Map as a piece of work among the others: it is stopped and cancelled as tasks are. */
 import type { ReadItems, WriteResults } from '../asl/execution.ts';
 import { isArray, type Json } from '../asl/json.ts';
-import type { TaskEnd } from '../running-tasks.ts';
-import type { EventPart } from '../stored-state.ts';
+import type { TaskEnd } from '../executor/running-tasks.ts';
+import type { EventPart } from '../executor/stored-state.ts';
 import { type Task, TaskFailed } from '../task.ts';
 import { type MapTransfers, type TransferOwner, transferCause } from './map-transfers.ts';
 

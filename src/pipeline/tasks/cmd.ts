@@ -4,7 +4,7 @@ import { isObject, type Json } from '../asl/json.ts';
 import { SECRET_NAME } from '../commands/secret-folder.ts';
 import { mayChange } from '../commands/secret-values.ts';
 import { checkoutOf, checkoutSchema } from '../definition/trigger-declarations.ts';
-import { unlessStopped } from '../running-tasks.ts';
+import { unlessStopped } from '../executor/running-tasks.ts';
 import type { TaskCall } from '../task.ts';
 import { DAY, HOUR, taskVerb } from '../task-verb.ts';
 import { NO_WORKER_SECONDS, SILENT_MS } from '../workers/worker-jobs.ts';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { component, environment, image } from '../argument-shapes.ts';
+import { unlessStopped } from '../executor/running-tasks.ts';
 import { PAUSE_LIMIT_SECONDS } from '../pause-gate.ts';
-import { unlessStopped } from '../running-tasks.ts';
 import { DAY, taskVerb } from '../task-verb.ts';
 
 /** `{component, environment, image?}` → `{release, version, changed}`, once that serves. Cancelled with its task. */

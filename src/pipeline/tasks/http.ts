@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { readAnswer } from '../read-answer.ts';
+import { readAnswer } from '../executor/read-answer.ts';
 import { TaskFailed } from '../task.ts';
 import { HOUR, MINUTE, taskVerb } from '../task-verb.ts';
 

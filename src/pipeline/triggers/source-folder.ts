@@ -12,7 +12,7 @@ import { type CheckoutWish, isThere } from '../checkout/checkout.ts';
 import type { Mirror } from '../checkout/mirrors.ts';
 import type { Workspaces } from '../checkout/workspaces.ts';
 import { checkoutOf, checkoutSchema } from '../definition/trigger-declarations.ts';
-import { unlessStopped } from '../running-tasks.ts';
+import { unlessStopped } from '../executor/running-tasks.ts';
 import { leadsInto, movedPaths } from './moved-paths.ts';
 
 /** What the input of an execution says of its folder, so that it can be made again. */

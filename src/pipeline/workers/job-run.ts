@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asKilnError, KilnError } from '../../domain/errors.ts';
 import { type CommandHost, Commands } from '../commands/commands.ts';
-import { beatPauseMs } from '../running-tasks.ts';
+import { beatPauseMs } from '../executor/running-tasks.ts';
 import { type TaskCall, TaskFailed } from '../task.ts';
 import { JobArtifacts, JobSources } from './job-transfers.ts';
 import type { JobEnd, Offer, WorkerServer } from './protocol.ts';

@@ -23,7 +23,7 @@ import type { TaskLog, TaskLogs } from '../../domain/ports/task-log.ts';
 import type { CommandOutput, CommandWish } from '../commands/command-wish.ts';
 import type { Secrets } from '../commands/secret-folder.ts';
 import { mayChange, secretValues } from '../commands/secret-values.ts';
-import { beatPauseMs, unlessStopped } from '../running-tasks.ts';
+import { beatPauseMs, unlessStopped } from '../executor/running-tasks.ts';
 import { OUTCOME_UNKNOWN, type TaskCall, TaskFailed } from '../task.ts';
 import { type ArrivingPiece, JobFiles, type JobFilesParts } from './job-files.ts';
 import { type ArtifactPiece, type JobEnd, jobId, type Offer } from './protocol.ts';

@@ -1,11 +1,11 @@
 /** From what is stored to the state of an execution. The types are Kiln's own, guarded by the schema's version. */
-import type { ExecutionRecord, ExecutionSignal, StoredExecution } from '../domain/ports/executions.ts';
-import { advance, pendingExecution } from './asl/advance.ts';
-import type { StateMachine } from './asl/definition.ts';
-import type { Beginning, Execution, ExecutionEvent, HistoryRecord } from './asl/execution.ts';
-import { MAIN } from './asl/execution.ts';
-import { isObject, type Json } from './asl/json.ts';
-import { OUTCOME_UNKNOWN } from './task.ts';
+import type { ExecutionRecord, ExecutionSignal, StoredExecution } from '../../domain/ports/executions.ts';
+import { advance, pendingExecution } from '../asl/advance.ts';
+import type { StateMachine } from '../asl/definition.ts';
+import type { Beginning, Execution, ExecutionEvent, HistoryRecord } from '../asl/execution.ts';
+import { MAIN } from '../asl/execution.ts';
+import { isObject, type Json } from '../asl/json.ts';
+import { OUTCOME_UNKNOWN } from '../task.ts';
 
 /** Events that a load has to apply again at most; of a Map with many items one more for each ten of them. */
 const SNAPSHOT_EVERY = 25;

@@ -1,11 +1,11 @@
 /** Definitions by the digest of their content, read once and kept while they are used. */
 import { createHash } from 'node:crypto';
-import { KilnError } from '../domain/errors.ts';
-import type { ExecutionStore } from '../domain/ports/executions.ts';
-import type { StateMachine } from './asl/definition.ts';
-import { stateMachine } from './asl/schema.ts';
-import { taskLimits } from './asl/task-limit.ts';
-import { type LimitOf, withLimits } from './definition/verb-limits.ts';
+import { KilnError } from '../../domain/errors.ts';
+import type { ExecutionStore } from '../../domain/ports/executions.ts';
+import type { StateMachine } from '../asl/definition.ts';
+import { stateMachine } from '../asl/schema.ts';
+import { taskLimits } from '../asl/task-limit.ts';
+import { type LimitOf, withLimits } from '../definition/verb-limits.ts';
 
 const KEPT = 200;
 

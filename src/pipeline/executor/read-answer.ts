@@ -1,5 +1,5 @@
-import type { Json } from './asl/json.ts';
-import { TaskFailed } from './task.ts';
+import type { Json } from '../asl/json.ts';
+import { TaskFailed } from '../task.ts';
 
 /** The largest result that a task may have, less what surrounds it. */
 const LARGEST_BYTES = 250 * 1_024;

@@ -1,8 +1,8 @@
 /** Events of one turn, one after the other. */
-import { asKilnError } from '../domain/errors.ts';
-import { advance } from './asl/advance.ts';
-import type { StateMachine } from './asl/definition.ts';
-import type { Effect, Execution, ExecutionEvent, TaskWait } from './asl/execution.ts';
+import { asKilnError } from '../../domain/errors.ts';
+import { advance } from '../asl/advance.ts';
+import type { StateMachine } from '../asl/definition.ts';
+import type { Effect, Execution, ExecutionEvent, TaskWait } from '../asl/execution.ts';
 
 export interface Applied {
   readonly execution: Execution;

@@ -3,13 +3,13 @@
  * and as often as need be that it is still at work. A token is the id of its execution and what nobody can guess.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { KilnError } from '../domain/errors.ts';
-import type { Clock } from '../domain/ports/clock.ts';
-import type { ExecutionSignal, ExecutionStore } from '../domain/ports/executions.ts';
-import type { Execution } from './asl/execution.ts';
-import { isObject, type Json } from './asl/json.ts';
+import { KilnError } from '../../domain/errors.ts';
+import type { Clock } from '../../domain/ports/clock.ts';
+import type { ExecutionSignal, ExecutionStore } from '../../domain/ports/executions.ts';
+import type { Execution } from '../asl/execution.ts';
+import { isObject, type Json } from '../asl/json.ts';
+import type { Starter } from '../pipelines.ts';
 import type { Machines } from './machines.ts';
-import type { Starter } from './pipelines.ts';
 import { type SignalBody, stateOf } from './stored-state.ts';
 
 export type TokenAnswer =

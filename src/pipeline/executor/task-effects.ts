@@ -1,14 +1,14 @@
 /** Carries out what an execution has asked for: timers are set, tasks are begun, and ended when nobody waits for them. */
 
+import type { Effect, Execution, ReadItems, RunTask, WriteResults } from '../asl/execution.ts';
+import type { MapTransfers } from '../items/map-transfers.ts';
+import { transferEnd, transferTask } from '../items/transfer-task.ts';
+import { lostCause, lostTask } from '../lost-task.ts';
+import { OUTCOME_UNKNOWN, type SourceHere, type Task, type TaskCall } from '../task.ts';
 import { enteredAtMs, taskWait } from './apply-events.ts';
-import type { Effect, Execution, ReadItems, RunTask, WriteResults } from './asl/execution.ts';
 import type { Held } from './held.ts';
-import type { MapTransfers } from './items/map-transfers.ts';
-import { transferEnd, transferTask } from './items/transfer-task.ts';
-import { lostCause, lostTask } from './lost-task.ts';
 import type { RunningTasks } from './running-tasks.ts';
 import type { EventPart } from './stored-state.ts';
-import { OUTCOME_UNKNOWN, type SourceHere, type Task, type TaskCall } from './task.ts';
 import type { Timers } from './timers.ts';
 
 export interface TaskEffectsParts {

@@ -1,6 +1,6 @@
 /** An execution that this server carries on. */
-import type { ExecutionRecord } from '../domain/ports/executions.ts';
-import type { Execution, ExecutionEvent } from './asl/execution.ts';
+import type { ExecutionRecord } from '../../domain/ports/executions.ts';
+import type { Execution, ExecutionEvent } from '../asl/execution.ts';
 
 export interface Incoming {
   readonly event: ExecutionEvent;

@@ -1,9 +1,9 @@
 /** Tasks that this server is at work on. Each is told how it ended once, unless it is stopped before. */
-import { asKilnError, KilnError } from '../domain/errors.ts';
-import type { Json } from './asl/json.ts';
+import { asKilnError, KilnError } from '../../domain/errors.ts';
+import type { Json } from '../asl/json.ts';
+import { type Task, type TaskCall, TaskCancelled, TaskFailed } from '../task.ts';
 import { Places } from './places.ts';
 import type { EventPart } from './stored-state.ts';
-import { type Task, type TaskCall, TaskCancelled, TaskFailed } from './task.ts';
 
 export type TaskEnd = Extract<EventPart, { type: 'taskSucceeded' | 'taskFailed' | 'taskSubmitted' }>;
 

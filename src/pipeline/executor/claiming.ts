@@ -3,9 +3,9 @@
  * keeps what it holds by that; one that is silent for `TTL_MS` loses it to the others. Where none is shared, nothing is
  * said: there is nobody to hear it.
  */
-import type { Clock } from '../domain/ports/clock.ts';
-import type { EventStore } from '../domain/ports/events.ts';
-import type { Claim, ExecutionStore } from '../domain/ports/executions.ts';
+import type { Clock } from '../../domain/ports/clock.ts';
+import type { EventStore } from '../../domain/ports/events.ts';
+import type { Claim, ExecutionStore } from '../../domain/ports/executions.ts';
 
 /** A dead server's executions are free after this long. */
 const TTL_MS = 5_000;

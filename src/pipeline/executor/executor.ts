@@ -16,21 +16,21 @@
  *   - A task that must not run twice begins only after `taskStarted` is durable: not while it waits for a place. When that is there and no end is, its
  *     server died with it: it ends as `Kiln.OutcomeUnknown`. Every other task is asked again with the same key.
  */
-import { asKilnError } from '../domain/errors.ts';
-import type { Clock } from '../domain/ports/clock.ts';
-import type { EventStore } from '../domain/ports/events.ts';
-import type { Claim, ExecutionStore, StoredExecution } from '../domain/ports/executions.ts';
+import { asKilnError } from '../../domain/errors.ts';
+import type { Clock } from '../../domain/ports/clock.ts';
+import type { EventStore } from '../../domain/ports/events.ts';
+import type { Claim, ExecutionStore, StoredExecution } from '../../domain/ports/executions.ts';
+import { outstanding } from '../asl/advance.ts';
+import type { Execution } from '../asl/execution.ts';
+import type { LimitOf } from '../definition/verb-limits.ts';
+import type { MapTransfers } from '../items/map-transfers.ts';
+import type { SourceHere, Task } from '../task.ts';
 import { applyEvents } from './apply-events.ts';
-import { outstanding } from './asl/advance.ts';
-import type { Execution } from './asl/execution.ts';
 import { Claiming } from './claiming.ts';
-import type { LimitOf } from './definition/verb-limits.ts';
 import { Held, type Incoming } from './held.ts';
-import type { MapTransfers } from './items/map-transfers.ts';
 import { Machines } from './machines.ts';
 import { RunningTasks } from './running-tasks.ts';
 import { type EventPart, signalEvent, snapshotIsDue, stateOf } from './stored-state.ts';
-import type { SourceHere, Task } from './task.ts';
 import { TaskEffects } from './task-effects.ts';
 import { Timers } from './timers.ts';
 

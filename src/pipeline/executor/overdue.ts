@@ -2,8 +2,8 @@
  * Nothing is open for ever: an execution that has been open for longer than any may be is cancelled, and so is all that
  * it began. It holds for those that wait in a group, too, and for tasks whose state says no time-out.
  */
-import type { Clock } from '../domain/ports/clock.ts';
-import type { ExecutionStore } from '../domain/ports/executions.ts';
+import type { Clock } from '../../domain/ports/clock.ts';
+import type { ExecutionStore } from '../../domain/ports/executions.ts';
 import type { SignalBody } from './stored-state.ts';
 
 export interface OverdueParts {

@@ -1,11 +1,11 @@
 /** One task by itself, as an execution of its own: for whoever runs pipelines elsewhere. */
 import { createHash } from 'node:crypto';
-import type { Clock } from '../domain/ports/clock.ts';
-import type { ExecutionRecord, ExecutionStore } from '../domain/ports/executions.ts';
-import { readPipeline } from './definition/pipeline-file.ts';
+import type { Clock } from '../../domain/ports/clock.ts';
+import type { ExecutionRecord, ExecutionStore } from '../../domain/ports/executions.ts';
+import { readPipeline } from '../definition/pipeline-file.ts';
+import type { Starter } from '../pipelines.ts';
+import { RESOURCES } from '../task-registry.ts';
 import type { Machines } from './machines.ts';
-import type { Starter } from './pipelines.ts';
-import { RESOURCES } from './task-registry.ts';
 
 export interface SingleTasksParts {
   readonly store: Pick<ExecutionStore, 'get' | 'create'>;
