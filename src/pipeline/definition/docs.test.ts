@@ -1,4 +1,4 @@
-/** What docs/pipeline.md shows is a pipeline, and its tasks take what they are given there. */
+/** What the docs of pipelines show is a pipeline, and its tasks take what they are given there. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, it } from 'vitest';
@@ -12,7 +12,9 @@ import { parameterValues } from './parameters.ts';
 import { readPipeline } from './pipeline-file.ts';
 import { verbLimits } from './verb-limits.ts';
 
-const text = readFileSync(path.resolve(import.meta.dirname, '../../../docs/pipeline.md'), 'utf8');
+const text = ['pipeline', 'triggers', 'commands']
+  .map((name) => readFileSync(path.resolve(import.meta.dirname, `../../../docs/${name}.md`), 'utf8'))
+  .join('\n');
 const IMAGE = { id: 'image' };
 const rights = { role: 'admin', environments: [] } as const;
 
@@ -55,7 +57,7 @@ it('the example of docs/pipeline.md is valid and goes as far as it is told', asy
   expect(await sequence({ level: 'live' })).toEqual(['Build', 'Bake', 'Stage', 'How far', 'Live']);
 });
 
-it('every pipeline of docs/pipeline.md, and every state, is one that Kiln takes', async () => {
+it('every pipeline of the docs, and every state, is one that Kiln takes', async () => {
   const blocks = [...text.matchAll(/```yaml\n(.*?)```/gs)].map(([, yaml = '']) => yaml);
   const states = blocks.filter((yaml) => !yaml.includes('StartAt:') && /^ {2}Type: Task$/m.test(yaml));
   const whole = states.map((yaml) => {
