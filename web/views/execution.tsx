@@ -128,6 +128,7 @@ function useAct(): {
 function Actions({ execution: { id, status, endedAtMs } }: { execution: Execution }) {
   const { client, session } = useLive();
   const { act, busy, error } = useAct();
+  const [asked, setAsked] = useState(false);
   if (session.role === 'viewer') return null;
   const again = (from: 'failure' | 'start') =>
     act(async () => {
@@ -136,15 +137,24 @@ function Actions({ execution: { id, status, endedAtMs } }: { execution: Executio
     });
   return (
     <span class="actions">
-      {endedAtMs === undefined && (
-        <button
-          type="button"
-          class="quiet"
-          disabled={busy}
-          onClick={() => act(() => client.call('executions.cancel', { params: { id } }))}
-        >
-          Cancel
+      {endedAtMs === undefined && !asked && (
+        <button type="button" class="quiet" disabled={busy} onClick={() => setAsked(true)}>
+          Cancel…
         </button>
+      )}
+      {endedAtMs === undefined && asked && (
+        <>
+          <button
+            type="button"
+            disabled={busy}
+            onClick={() => act(() => client.call('executions.cancel', { params: { id } }))}
+          >
+            Cancel it: what runs is ended
+          </button>
+          <button type="button" class="quiet" onClick={() => setAsked(false)}>
+            Let it run
+          </button>
+        </>
       )}
       {endedAtMs !== undefined && status !== 'SUCCEEDED' && (
         <button type="button" disabled={busy} onClick={() => again('failure')}>

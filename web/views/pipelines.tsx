@@ -52,7 +52,7 @@ function Summary({ items }: { items: readonly Overview[] }) {
   return (
     <ul class="figures">
       <li>
-        <b>{items.length}</b> pipelines
+        <b>{items.length}</b> {items.length === 1 ? 'pipeline' : 'pipelines'}
       </li>
       <li class={red > 0 ? 'bad' : ''}>
         <b>{red}</b> red
