@@ -51,6 +51,7 @@ await bundle.write({
   chunkFileNames: 'chunks/[name]-[hash].js',
 });
 await bundle.close();
+await writeInAscii(build);
 await buildPage(path.join(build, 'page'));
 await writeFile(path.join(build, 'package.json'), '{"type":"module"}\n');
 
@@ -61,6 +62,20 @@ await rename(link, path.join(dist, 'current'));
 await writeFile(path.join(dist, '.built'), '');
 await utimes(path.join(dist, '.built'), startedAt, startedAt);
 await removeOldBuilds();
+
+/** A single other character has V8 keep the whole of a file with two bytes for each. */
+async function writeInAscii(directory) {
+  for (const name of await readdir(directory, { recursive: true })) {
+    if (!name.endsWith('.js')) continue;
+    const file = path.join(directory, name);
+    const code = await readFile(file, 'utf8');
+    const escaped = code.replace(
+      /[^\0-\x7f]/g,
+      (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    );
+    if (escaped !== code) await writeFile(file, escaped);
+  }
+}
 
 async function buildPage(directory) {
   const page = await rolldown({

@@ -12,6 +12,8 @@ import { startServer } from './server.ts';
 import { loadSettings } from './settings.ts';
 
 enableCompileCache();
+// Of this process alone: the baker and what else it starts allocate in many threads.
+delete process.env.MALLOC_ARENA_MAX;
 
 const STOP_LIMIT_MS = 20_000;
 

@@ -6,6 +6,23 @@
  */
 const NODE_FLAGS = ['--max-semi-space-size=2'];
 
-export function serverCommand(entry: string, args: readonly string[]): readonly [string, readonly string[]] {
-  return [process.execPath, [...NODE_FLAGS, entry, ...args]];
+/** One arena of the C library for all threads: each of its own keeps what it once had, 8 MB together while idle. */
+const ENVIRONMENT = { MALLOC_ARENA_MAX: '1' };
+
+export interface ServerCommand {
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+export function serverCommand(
+  entry: string,
+  args: readonly string[],
+  env: ServerCommand['env'],
+): ServerCommand {
+  return {
+    program: process.execPath,
+    args: [...NODE_FLAGS, entry, ...args],
+    env: { ...ENVIRONMENT, ...env },
+  };
 }

@@ -36,8 +36,10 @@ function logFile({ stateDirectory }: Context): string {
 async function startServer(context: Context): Promise<void> {
   mkdirSync(context.stateDirectory, { recursive: true, mode: 0o700 });
   const log = openSync(logFile(context), 'a', 0o600);
-  const [program, args] = serverCommand(context.serverEntry, ['--state', context.stateDirectory]);
+  const given = ['--state', context.stateDirectory];
+  const { program, args, env } = serverCommand(context.serverEntry, given, context.env);
   const child = spawn(program, args, {
+    env,
     detached: true,
     cwd: '/',
     stdio: ['ignore', log, log],

@@ -7,8 +7,8 @@ import { serverCommand } from '../server-command.ts';
 const VALUE_FLAGS = ['state', 'listen', 'router', 'routerListen'] as const;
 
 export async function run(context: Context): Promise<number> {
-  const [program, args] = serverCommand(context.serverEntry, serverArguments(context));
-  const child = spawn(program, args, { stdio: 'inherit' });
+  const { program, args, env } = serverCommand(context.serverEntry, serverArguments(context), context.env);
+  const child = spawn(program, args, { env, stdio: 'inherit' });
   // A terminal sends Ctrl-C to both; the server decides when it has ended.
   const { promise: gone, resolve, reject } = Promise.withResolvers<number>();
   child.once('error', reject);

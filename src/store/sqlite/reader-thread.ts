@@ -7,7 +7,7 @@ import { asKilnError, KilnError } from '../../domain/errors.ts';
 import type { LongRead, LongReadResults, LongReads } from '../catalogue/long-reads.ts';
 import type { ReaderAnswer, ReaderQuestion } from './reader.ts';
 
-const IDLE_MS = 60_000;
+const IDLE_MS = 10_000;
 const ANSWER_LIMIT_MS = 60_000;
 /** Rows come and go: without this the thread keeps a hundred megabytes of them before it looks what is left. */
 const YOUNG_MB = 8;
