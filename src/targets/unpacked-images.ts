@@ -131,10 +131,15 @@ export async function removeTree(directory: string): Promise<void> {
   }
 }
 
+/** What has failed to be removed is still being removed meanwhile: Node's own removal does not wait for all its parts. */
 async function makeWritable(directory: string): Promise<void> {
-  await chmod(directory, 0o700);
-  for (const entry of await readdir(directory, { withFileTypes: true })) {
-    if (entry.isDirectory()) await makeWritable(path.join(directory, entry.name));
+  try {
+    await chmod(directory, 0o700);
+    for (const entry of await readdir(directory, { withFileTypes: true })) {
+      if (entry.isDirectory()) await makeWritable(path.join(directory, entry.name));
+    }
+  } catch (error) {
+    if (!isMissing(error)) throw error;
   }
 }
 
