@@ -48,6 +48,9 @@ import { VerbLogs } from './server/verb-logs.ts';
 import type { Settings } from './settings.ts';
 import { openStore } from './store/open.ts';
 
+/** For an answer to be on its way. */
+const ANSWER_MS = 100;
+
 export interface KilnServer {
   readonly url: string;
   /** Resolves when somebody has asked the server to stop, over the API. */
@@ -232,11 +235,14 @@ async function build(building: Building, limitOf: LimitOf): Promise<Omit<KilnSer
       stateDirectory: state.path,
       targets: (signal) => targetReports(targets, signal),
       down: async ({ instances }) => {
-        // Answered first, so that whoever asked learns of it.
-        setTimeout(() => asked.resolve(), 100);
-        if (!instances) return [];
-        await owners.close();
-        return stopEverything(deploy, holder);
+        try {
+          if (!instances) return [];
+          await owners.close();
+          return await stopEverything(deploy, holder);
+        } finally {
+          // Answered first, so that whoever asked learns of it; and not before all is stopped, which closing would cut.
+          setTimeout(() => asked.resolve(), ANSWER_MS);
+        }
       },
     },
   });

@@ -124,7 +124,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-function killQuietly(pid: number): void {
+export function killQuietly(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');
   } catch (error) {

@@ -20,6 +20,7 @@ import {
   TargetFixture,
   TEST_COMPONENT,
 } from '../contracts/target-fixture.ts';
+import { killQuietly } from './kills.ts';
 
 const SERVER = fileURLToPath(new URL('target-server.ts', import.meta.url));
 const VARIANTS = [
@@ -162,7 +163,8 @@ describe.each(VARIANTS)('$name', ({ options }) => {
     await killed(server);
     const file = instanceFile(id as InstanceId, 'process.json');
     const processes = JSON.parse(readFileSync(file, 'utf8'));
-    for (const pid of await markedProcesses(`KILN_INSTANCE=${id}`)) process.kill(pid, 'SIGKILL');
+    // One of them ends the others with it.
+    for (const pid of await markedProcesses(`KILN_INSTANCE=${id}`)) killQuietly(pid);
     await eventually('it is gone', async () => (await markedProcesses(`KILN_INSTANCE=${id}`)).length === 0);
     // A bystander now has the pid, but of course another start time.
     const bystander = spawn('sleep', ['600']);
