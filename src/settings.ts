@@ -6,6 +6,7 @@ import { KilnError } from './domain/errors.ts';
 import type { SEVERITIES } from './domain/finding.ts';
 import type { Keeping } from './domain/ports/execution-history.ts';
 import { DEFAULT_RETENTION, type RetentionPolicy } from './domain/retention.ts';
+import { findProgram } from './processes/find-program.ts';
 import { DEFAULT_LISTEN, type Listen, parseListen, parsePeerUrl } from './settings-addresses.ts';
 import { type FileSettings, readSettingsFile } from './settings-file.ts';
 
@@ -267,11 +268,6 @@ function providerSettings(env: Readonly<Record<string, string | undefined>>): Pr
 function dockerSocket(env: Readonly<Record<string, string | undefined>>): string {
   const [, ofDocker] = /^unix:\/\/(\/.+)$/.exec(env.DOCKER_HOST ?? '') ?? [];
   return path.resolve(env.KILN_DOCKER_SOCKET ?? ofDocker ?? '/var/run/docker.sock');
-}
-
-function findProgram(name: string, searchPath: string): string | undefined {
-  const candidates = searchPath.split(path.delimiter).map((folder) => path.join(folder, name));
-  return candidates.find((file) => path.isAbsolute(file) && existsSync(file));
 }
 
 function routerDriver(text: string): Settings['router']['driver'] {

@@ -7,6 +7,7 @@ import { asKilnError, KilnError } from '../domain/errors.ts';
 import { answerInChat, type ChatParts } from '../pipeline/chat/chat.ts';
 import { chatWish } from '../pipeline/chat/chat-wish.ts';
 import { isSlackSigned, type SlashCommand, slashCommand } from '../pipeline/chat/slack.ts';
+import { DECOY_SECRET } from '../pipeline/webhooks/signature.ts';
 import { jsonAnswer } from './answers.ts';
 import { assertRole } from './auth.ts';
 import { assertMayDecide } from './may-decide.ts';
@@ -15,8 +16,6 @@ import type { HttpParts } from './parts.ts';
 import { WebhookGate } from './webhook-gate.ts';
 
 const SLACK = '/chat/slack';
-/** Compared with where there is no secret here: nobody can know it, as it is drawn at random. */
-const DECOY = crypto.getRandomValues(Buffer.alloc(32)).toString('hex');
 
 /** Before the middleware that asks for a token. */
 export function receiveChat(app: KilnHono, parts: HttpParts): void {
@@ -26,7 +25,7 @@ export function receiveChat(app: KilnHono, parts: HttpParts): void {
     return gate.within(context.req.raw, async (body) => {
       const delivery = { header: (name: string) => context.req.header(name), body, atMs: parts.clock.now() };
       const secret = await parts.chat.slackSecret();
-      if (!isSlackSigned(delivery, secret ?? DECOY) || secret === undefined) throw unsigned();
+      if (!isSlackSigned(delivery, secret ?? DECOY_SECRET) || secret === undefined) throw unsigned();
       const command = slashCommand(body);
       const text = await said(parts, command).catch((thrown: unknown) => refusal(thrown));
       // Seen by whoever wrote it alone; an error that is no answer would not be shown at all.

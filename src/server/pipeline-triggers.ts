@@ -1,6 +1,5 @@
 /** What starts pipelines by itself, put together: mirrors and folders of sources, and whoever looks for news of them. */
 import { randomUUID } from 'node:crypto';
-import { homedir } from 'node:os';
 import type { Logger } from 'pino';
 import type { Store } from '../domain/ports/store.ts';
 import { Checkout } from '../pipeline/checkout/checkout.ts';
@@ -30,14 +29,14 @@ export interface Checkouts {
 }
 
 interface Around {
-  readonly settings: Pick<Settings, 'path' | 'buildNetwork'>;
+  readonly settings: Pick<Settings, 'path' | 'buildNetwork' | 'userHome'>;
   readonly state: StateDirectory;
   readonly store: Store;
   readonly log: Logger;
 }
 
 export async function openCheckouts({ settings, state, store, log }: Around): Promise<Checkouts> {
-  const git = new Git({ searchPath: settings.path, home: homedir(), network: settings.buildNetwork });
+  const git = new Git({ searchPath: settings.path, home: settings.userHome, network: settings.buildNetwork });
   const mirrors = new Mirrors(git, state.file('pipelines/mirrors'));
   const checkout = new Checkout(mirrors);
   const workspaces = new Workspaces(checkout, state.file('pipelines/checkouts'));

@@ -15,6 +15,7 @@ import { openArtifacts } from '../../src/server/artifacts.ts';
 import { systemClock } from '../../src/server/system-clock.ts';
 import { loadSettings } from '../../src/settings.ts';
 import { Moto, noMoto } from '../machine/moto.ts';
+import { PLAIN_COMMAND } from '../pipeline/plain-command.ts';
 
 const BUCKET = 'artifacts';
 const HELLO = 'sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824';
@@ -112,21 +113,7 @@ function throughJob(kept: Subject): Subject {
 }
 
 function jobWish(inputs: Readonly<Record<string, string>>): CommandWish {
-  return {
-    commands: ['true'],
-    checkout: { submodules: true, lfs: true },
-    environment: {},
-    files: {},
-    secrets: {},
-    secretFiles: {},
-    caches: [],
-    services: {},
-    limits: {},
-    inputs,
-    artifacts: { hello: ['.'] },
-    docker: false,
-    timeoutSeconds: 60,
-  };
+  return { ...PLAIN_COMMAND, inputs, artifacts: { hello: ['.'] } };
 }
 
 const writing = (text: string) => async (descriptor: number) => {

@@ -13,6 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { processesOf, until } from '../e2e/kiln.ts';
 import type { FailedRequest, LoadReport } from '../e2e/load-client.ts';
+import { killQuietly } from '../kill-quietly.ts';
 import type { CrashJourney } from './crash-journey.ts';
 import type { ServiceView } from './crash-kiln.ts';
 
@@ -104,7 +105,7 @@ function expectInFlightOnly(
 async function killAll(pids: readonly number[]): Promise<Kill> {
   expect(pids).not.toEqual([]);
   const atMs = Date.now();
-  for (const pid of pids) killQuietly(pid);
+  for (const pid of pids) killQuietly(pid, 'SIGKILL');
   await until('the killed are gone', async () => !pids.some(isAlive));
   return { atMs, goneAtMs: Date.now() };
 }
@@ -121,14 +122,5 @@ function isAlive(pid: number): boolean {
     return !isZombie || readdirSync(`/proc/${pid}/task`).length > 1;
   } catch {
     return false; // it has been reaped
-  }
-}
-
-export function killQuietly(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch (error) {
-    // The rest of its tree ends with the first of it.
-    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
   }
 }

@@ -20,7 +20,7 @@ import {
   TargetFixture,
   TEST_COMPONENT,
 } from '../contracts/target-fixture.ts';
-import { killQuietly } from './kills.ts';
+import { killQuietly } from '../kill-quietly.ts';
 
 const SERVER = fileURLToPath(new URL('target-server.ts', import.meta.url));
 const VARIANTS = [
@@ -164,7 +164,7 @@ describe.each(VARIANTS)('$name', ({ options }) => {
     const file = instanceFile(id as InstanceId, 'process.json');
     const processes = JSON.parse(readFileSync(file, 'utf8'));
     // One of them ends the others with it.
-    for (const pid of await markedProcesses(`KILN_INSTANCE=${id}`)) killQuietly(pid);
+    for (const pid of await markedProcesses(`KILN_INSTANCE=${id}`)) killQuietly(pid, 'SIGKILL');
     await eventually('it is gone', async () => (await markedProcesses(`KILN_INSTANCE=${id}`)).length === 0);
     // A bystander now has the pid, but of course another start time.
     const bystander = spawn('sleep', ['600']);

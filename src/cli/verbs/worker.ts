@@ -1,6 +1,5 @@
 /** Runs commands of pipelines on this machine for a server elsewhere, until it is interrupted. */
 import { randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { homedir, hostname } from 'node:os';
 import path from 'node:path';
@@ -17,6 +16,7 @@ import { Services } from '../../pipeline/commands/services.ts';
 import { Sources } from '../../pipeline/commands/source.ts';
 import type { WorkerHost } from '../../pipeline/workers/job-run.ts';
 import { Worker } from '../../pipeline/workers/worker.ts';
+import { findProgram } from '../../processes/find-program.ts';
 import { type Context, numberFlag, textFlag } from '../context.ts';
 import { workerServer } from '../worker-server.ts';
 
@@ -106,10 +106,7 @@ function hostOf(context: Context, { stateDirectory, dockerSocket, engine, checko
       stateDirectory,
       searchPath,
       home: homedir(),
-      bwrap: searchPath
-        .split(':')
-        .map((folder) => path.join(folder, 'bwrap'))
-        .find((file) => path.isAbsolute(file) && existsSync(file)),
+      bwrap: findProgram('bwrap', searchPath),
       dockerSocket,
       warn: (why) => context.terminal.err(why),
     }),

@@ -5,9 +5,7 @@
  */
 import { KilnError } from '../../domain/errors.ts';
 import type { Delivery } from '../webhooks/provider.ts';
-import { isHexHmac } from '../webhooks/signature.ts';
-
-const TOLERANCE_S = 300;
+import { isFresh, isHexHmac } from '../webhooks/signature.ts';
 
 export interface SlashCommand {
   /** Slack's id of who wrote it, such as `U024BE7LH`. */
@@ -22,8 +20,7 @@ export function isSlackSigned({ header, body, atMs }: Delivery, secret: string):
   const timestamp = header('x-slack-request-timestamp') ?? '';
   const signed = Buffer.concat([Buffer.from(`v0:${timestamp}:`), body]);
   const isSigned = isHexHmac(header('x-slack-signature'), 'v0=', signed, secret);
-  const ageS = Math.abs(atMs / 1_000 - Number(/^\d{1,12}$/.test(timestamp) ? timestamp : Number.NaN));
-  return isSigned && secret !== '' && ageS <= TOLERANCE_S;
+  return isSigned && secret !== '' && isFresh(timestamp, atMs);
 }
 
 /** Fails with `input.invalid` for what is no slash command. */

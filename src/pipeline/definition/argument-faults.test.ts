@@ -1,19 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Fault, KilnError } from '../../domain/errors.ts';
+import { pipelineFaults } from '../../../test/pipeline/pipeline-faults.ts';
 import { isObject, type Json, type JsonObject } from '../asl/json.ts';
 import { RESOURCES } from '../task-registry.ts';
 import { readPipeline } from './pipeline-file.ts';
 
-async function faultsOf(text: string): Promise<readonly Fault[]> {
-  try {
-    await readPipeline(text, 'pipeline.yaml', { resources: RESOURCES });
-  } catch (error) {
-    if (error instanceof KilnError && error.code === 'pipeline.invalid') return error.faults;
-    throw error;
-  }
-  return [];
-}
+const faultsOf = (text: string) => pipelineFaults(text, RESOURCES);
 
 function task(resource: string, given: object): string {
   return JSON.stringify({

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type Fault, KilnError } from '../../domain/errors.ts';
+import { pipelineFaults } from '../../../test/pipeline/pipeline-faults.ts';
+import { KilnError } from '../../domain/errors.ts';
 import { run } from '../asl/run.ts';
 import { graphOf } from './graph.ts';
 import { layOut, type PlacedGraph } from './layered-layout.ts';
@@ -15,15 +16,7 @@ const RESOURCES: readonly TaskResource[] = [
   { name: 'scan', does: 'scans', notYet: 'no scanner is built in' },
 ];
 
-async function faultsOf(text: string): Promise<readonly Fault[]> {
-  try {
-    await readPipeline(text, 'pipeline.yaml', { resources: RESOURCES });
-  } catch (error) {
-    if (error instanceof KilnError && error.code === 'pipeline.invalid') return error.faults;
-    throw error;
-  }
-  return [];
-}
+const faultsOf = (text: string) => pipelineFaults(text, RESOURCES);
 
 /** `line:column message` of each. */
 async function placesOf(text: string): Promise<string[]> {

@@ -18,14 +18,13 @@ import type { Taken, TriggerInbox } from '../triggers/inbox.ts';
 import { repositoryName } from '../triggers/repository-name.ts';
 import type { Delivery, RepositoryChange } from './provider.ts';
 import { PROVIDERS } from './providers.ts';
+import { DECOY_SECRET } from './signature.ts';
 import type { WebhookSecrets } from './webhook-secrets.ts';
 
 /** What is remembered of deliveries, and so how long a replay is known for one. */
 const KEPT = { keptMs: 30 * 24 * 3_600_000, most: 10_000 };
 const DELIVERY_ID = /^[\x21-\x7e]{1,200}$/;
 const EVENT_NAME = /^[\x20-\x7e]{1,100}$/;
-/** Compared with where there is no webhook, or no secret of it: nobody can know it, as it is drawn at random. */
-const DECOY = crypto.getRandomValues(Buffer.alloc(32)).toString('hex');
 
 /** What came of a delivery. */
 export type Receipt =
@@ -89,7 +88,7 @@ export class WebhookReceiver {
   async #signedFor(name: string, delivery: Delivery): Promise<Webhook> {
     const webhook = await this.#parts.store.get(name);
     const secret = await this.#parts.secrets.read(webhook?.id ?? '');
-    const isSigned = PROVIDERS[webhook?.provider ?? 'github'].isSigned(delivery, secret ?? DECOY);
+    const isSigned = PROVIDERS[webhook?.provider ?? 'github'].isSigned(delivery, secret ?? DECOY_SECRET);
     if (webhook !== undefined && secret !== undefined && isSigned) return webhook;
     throw new KilnError('webhook.unsigned', 'The signature of this delivery does not hold here.', {
       next: 'See that the address and the secret are those that `kiln webhook add` has shown.',

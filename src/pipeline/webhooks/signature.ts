@@ -1,12 +1,21 @@
 /** Signatures of webhooks, over the raw body, compared in constant time. */
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Delivery } from './provider.ts';
 
 const HEX_SHA256 = /^[0-9a-f]{64}$/i;
-/** As Standard Webhooks advises: older than this it may be a replay. */
+/** As Standard Webhooks and Slack advise: older than this it may be a replay. */
 const TOLERANCE_S = 300;
 /** How many signatures of one delivery are looked at: a sender that rotates its key sends two. */
 const MOST_SIGNATURES = 5;
+
+/** Compared with where there is no secret: nobody can know it, as it is drawn at random. */
+export const DECOY_SECRET = randomBytes(32).toString('hex');
+
+/** Seconds since 1970 in decimal, not further from now than what is signed may be. */
+export function isFresh(timestamp: string, atMs: number): boolean {
+  const ageS = Math.abs(atMs / 1_000 - Number(/^\d{1,12}$/.test(timestamp) ? timestamp : Number.NaN));
+  return ageS <= TOLERANCE_S;
+}
 
 /** The hex HMAC-SHA256 of the body, with `prefix` before it; what is not one is compared as well, and differs. */
 export function isHexHmac(
@@ -37,8 +46,7 @@ export function isStandardSigned({ header, body, atMs }: Delivery, secret: strin
   const expected = createHmac('sha256', key).update(`${id}.${timestamp}.`).update(body).digest();
   const given = (header('webhook-signature') ?? '').split(' ').slice(0, MOST_SIGNATURES);
   const isOne = given.map((text) => isVersionOne(text, expected)).includes(true);
-  const ageS = Math.abs(atMs / 1_000 - Number(/^\d{1,12}$/.test(timestamp) ? timestamp : Number.NaN));
-  return isOne && id !== '' && ageS <= TOLERANCE_S;
+  return isOne && id !== '' && isFresh(timestamp, atMs);
 }
 
 function isVersionOne(text: string, expected: Buffer): boolean {

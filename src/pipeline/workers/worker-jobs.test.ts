@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { PLAIN_COMMAND } from '../../../test/pipeline/plain-command.ts';
 import type { TaskCall } from '../task.ts';
 import { WorkerJobs } from './worker-jobs.ts';
 
@@ -57,29 +58,12 @@ it("a state's heartbeat is the server's until its job begins, and then its worke
       beats += 1;
     },
   };
-  const wish = {
-    commands: ['true'],
-    source: undefined,
-    commit: undefined,
-    checkout: { submodules: true, lfs: true },
-    environment: {},
-    files: {},
-    secrets: {},
-    secretFiles: {},
-    caches: [],
-    services: {},
-    limits: {},
-    docker: false,
-    inputs: {},
-    artifacts: {},
-    timeoutSeconds: 60,
-  };
   const stop = new AbortController();
   const strange = { ...call, rights: { role: 'viewer', environments: [] } } as const;
   await expect(
-    jobs.run({ ...wish, secrets: { TOKEN: 'token' } }, ['far'], strange, stop.signal),
+    jobs.run({ ...PLAIN_COMMAND, secrets: { TOKEN: 'token' } }, ['far'], strange, stop.signal),
   ).rejects.toMatchObject({ code: 'auth.denied' });
-  const running = jobs.run(wish, ['far'], call, stop.signal);
+  const running = jobs.run(PLAIN_COMMAND, ['far'], call, stop.signal);
   await vi.advanceTimersByTimeAsync(9_500);
   expect(beats).toBe(9);
   const offer = await jobs.take('one', ['far'], 1_000, stop.signal);
